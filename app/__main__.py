@@ -1,0 +1,49 @@
+"""python -m app: uvicorn with our settings."""
+
+import signal
+import sys
+
+import structlog
+import uvicorn
+
+from app.config import pin_library_threads, read_settings
+from app.telemetry import logging
+
+
+def main() -> int:
+    """Serve until SIGTERM or SIGINT; requests in flight are finished first."""
+    try:
+        settings = read_settings()
+    except ValueError as error:
+        print(f"Verbatim cannot start: {error}", file=sys.stderr)
+        return 2
+    logging.configure(settings.telemetry.log_level, settings.telemetry.log_format)
+    pin_library_threads()  # before numpy is imported for the first time, by app.main
+    from app.main import create_app
+
+    if settings.server.host not in ("127.0.0.1", "::1", "localhost"):
+        structlog.get_logger(__name__).warning(
+            "open_to_the_network",
+            host=settings.server.host,
+            note="no API keys are configured: whoever reaches this port may use it",
+        )
+    server = uvicorn.Server(
+        uvicorn.Config(
+            create_app(settings),
+            host=settings.server.host,
+            port=settings.server.port,
+            log_config=None,
+            access_log=False,
+            timeout_graceful_shutdown=settings.server.drain_seconds,
+        )
+    )
+    # uvicorn raises the signal again once it has drained, which would end the process with an
+    # error after a clean stop; the handler it then finds is this one.
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: None)
+    server.run()
+    return 0 if server.started else 3
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,48 @@
+"""What routes need of their request: the services, its id, and to stop when the caller leaves."""
+
+import asyncio
+from collections.abc import Awaitable
+from typing import Annotated, TypeVar, cast
+
+from fastapi import Depends, Request
+from starlette.requests import ClientDisconnect
+
+from app.services import Services
+
+T = TypeVar("T")
+
+
+def _services(request: Request) -> Services:
+    return cast(Services, request.state.services)
+
+
+def _request_id(request: Request) -> str:
+    return cast(str, request.state.request_id)
+
+
+TheServices = Annotated[Services, Depends(_services)]
+RequestId = Annotated[str, Depends(_request_id)]
+
+
+async def while_connected(request: Request, work: Awaitable[T]) -> T:
+    """The result of `work`; cancels it and raises ClientDisconnect when the caller hangs up.
+
+    Neither Starlette nor FastAPI does this for a plain endpoint. The body must be read already.
+    """
+    task = asyncio.ensure_future(work)
+    gone = asyncio.ensure_future(_disconnected(request))
+    try:
+        await asyncio.wait({task, gone}, return_when=asyncio.FIRST_COMPLETED)
+        if task.done():
+            return task.result()
+        raise ClientDisconnect
+    finally:
+        unfinished = [each for each in (task, gone) if not each.done()]
+        for each in unfinished:
+            each.cancel()
+        await asyncio.gather(*unfinished, return_exceptions=True)
+
+
+async def _disconnected(request: Request) -> None:
+    while (await request.receive())["type"] != "http.disconnect":
+        pass

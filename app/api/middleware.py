@@ -1,0 +1,97 @@
+"""What happens to every request: an id, OpenAI's headers, one log line, a bounded body."""
+
+import time
+import uuid
+
+import structlog
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from app.api.replies import json_reply
+from app.errors import TooLarge
+from app.render.errors import reply
+
+log = structlog.get_logger("access")
+
+OPENAI_VERSION = "2020-10-01"
+"""The value the hosted API sends as `openai-version`."""
+
+
+class RequestContext:
+    """Gives the request its id, and answers for whatever nobody else caught."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        started = time.perf_counter()
+        request_id = f"req_{uuid.uuid4().hex}"
+        scope["state"]["request_id"] = request_id
+        status = 0
+
+        async def send_with_headers(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+                headers = MutableHeaders(scope=message)
+                headers["x-request-id"] = request_id
+                headers["openai-version"] = OPENAI_VERSION
+                elapsed_ms = round((time.perf_counter() - started) * 1000)
+                headers["openai-processing-ms"] = str(elapsed_ms)
+            await send(message)
+
+        with structlog.contextvars.bound_contextvars(request_id=request_id):
+            try:
+                await self._app(scope, receive, send_with_headers)
+            except Exception as error:
+                log.exception("request_failed", path=scope["path"])
+                if not status:
+                    await json_reply(reply(error))(scope, receive, send_with_headers)
+            finally:
+                elapsed_ms = round((time.perf_counter() - started) * 1000)
+                level = log.debug if scope["path"].startswith(("/health", "/metrics")) else log.info
+                level(
+                    "request",
+                    method=scope["method"],
+                    path=scope["path"],
+                    status=status,
+                    milliseconds=elapsed_ms,
+                )
+
+
+class BodyLimit:
+    """Refuses a body that is too large: at once by its Content-Length, else while it is read."""
+
+    def __init__(self, app: ASGIApp, max_bytes: int) -> None:
+        self._app = app
+        self._max_bytes = max_bytes
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        announced = Headers(scope=scope).get("content-length", "")
+        if announced.isdecimal() and int(announced) > self._max_bytes:
+            await json_reply(reply(self._too_large(int(announced))))(scope, receive, send)
+            return
+        count = 0
+
+        async def receive_counted() -> Message:
+            nonlocal count
+            message = await receive()
+            if message["type"] == "http.request":
+                count += len(message.get("body", b""))
+                if count > self._max_bytes:
+                    raise self._too_large(count)
+            return message
+
+        await self._app(scope, receive_counted, send)
+
+    def _too_large(self, count: int) -> TooLarge:
+        # OpenAI's words (CONTRACT.md §4).
+        return TooLarge(
+            f"Maximum content size limit ({self._max_bytes}) exceeded ({count} bytes read)"
+        )

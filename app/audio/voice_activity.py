@@ -1,0 +1,80 @@
+"""Silero VAD over a stream of blocks: for every 32 ms, is somebody speaking?
+
+The network and its weights are the ones inside faster-whisper; unlike there, the state is carried
+from block to block, so that a recording (or a live socket) of any length needs no more memory.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from faster_whisper.vad import get_vad_model
+from numpy.typing import NDArray
+
+from app.domain import Samples
+
+FRAME_SAMPLES = 512
+"""What Silero judges at a time: 32 ms at 16 kHz."""
+
+_CONTEXT_SAMPLES = 64
+_STATE_SHAPE = (1, 1, 128)
+
+# Silero's own defaults (snakers4/silero-vad, utils_vad.py): speech begins at 0.5 and lasts until
+# the probability falls 0.15 below that.
+_SPEECH_BEGINS = 0.5
+_SPEECH_ENDS = 0.35
+
+
+@dataclass(frozen=True, slots=True)
+class Activity:
+    """A run of whole frames: samples of shape (frames * 512,), and two values for each frame."""
+
+    samples: Samples
+    probabilities: NDArray[np.float32]
+    speech: NDArray[np.bool_]
+
+
+class VoiceActivity:
+    """The detector of one stream of sound. Not for use by two threads at once."""
+
+    def __init__(self) -> None:
+        self._session = get_vad_model().session  # one for the process, safe to run in parallel
+        self._h = np.zeros(_STATE_SHAPE, np.float32)
+        self._c = np.zeros(_STATE_SHAPE, np.float32)
+        self._context = np.zeros(_CONTEXT_SAMPLES, np.float32)
+        self._rest = np.zeros(0, np.float32)
+        self._speaking = False
+
+    def push(self, block: Samples) -> Activity:
+        """Judge a block of any length; what does not fill a frame waits for the next one."""
+        samples = np.concatenate([self._rest, block])
+        whole = len(samples) - len(samples) % FRAME_SAMPLES
+        self._rest = samples[whole:]
+        return self._judge(samples[:whole])
+
+    def flush(self) -> Activity:
+        """Judge what is left, padded with silence to a whole frame."""
+        missing = -len(self._rest) % FRAME_SAMPLES
+        samples = np.concatenate([self._rest, np.zeros(missing, np.float32)])
+        self._rest = samples[:0]
+        return self._judge(samples)
+
+    def _judge(self, samples: Samples) -> Activity:
+        probabilities = self._probabilities(samples)
+        speech = np.empty(len(probabilities), np.bool_)
+        for index, probability in enumerate(probabilities.tolist()):
+            self._speaking = probability >= (_SPEECH_ENDS if self._speaking else _SPEECH_BEGINS)
+            speech[index] = self._speaking
+        return Activity(samples, probabilities, speech)
+
+    def _probabilities(self, samples: Samples) -> NDArray[np.float32]:
+        if not len(samples):
+            return np.zeros(0, np.float32)
+        frames = samples.reshape(-1, FRAME_SAMPLES)
+        # Each frame is seen together with the last 64 samples before it.
+        before = np.concatenate([self._context[None], frames[:-1, -_CONTEXT_SAMPLES:]])
+        self._context = frames[-1, -_CONTEXT_SAMPLES:]
+        output, self._h, self._c = self._session.run(
+            None,
+            {"input": np.concatenate([before, frames], axis=1), "h": self._h, "c": self._c},
+        )
+        return np.asarray(output, np.float32).reshape(-1)

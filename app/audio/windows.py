@@ -1,0 +1,164 @@
+"""Speech -> windows that fit into the model: cut at pauses, never inside a word that has one near.
+
+A window closes at a pause of `max_gap_seconds`, or, when it would outgrow the model, at the best
+pause it holds. Longer silences are never shown to the model: silence is where Whisper invents.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from app.audio.voice_activity import FRAME_SAMPLES, Activity
+from app.domain import SAMPLE_RATE, Samples, Span, Window
+
+MIN_SPEECH_FRAMES = 3
+"""Less than 96 ms of speech in a whole window is a click, not a word."""
+
+MIN_PAUSE_FRAMES = 3
+"""A pause worth cutting at; Silero takes 98 ms (utils_vad.py, min_silence_at_max_speech)."""
+
+
+@dataclass(frozen=True, slots=True)
+class WindowPolicy:
+    """How long windows may be and what ends them; all in seconds."""
+
+    max_seconds: float = 30.0
+    max_gap_seconds: float = 2.0
+    pad_seconds: float = 0.12
+
+
+@dataclass(slots=True)
+class _Pause:
+    """Frames [start, end) without speech between two stretches of speech."""
+
+    start: int
+    end: int
+
+
+class WindowPacker:
+    """Takes activity in order, gives finished windows in order.
+
+    Holds at most one window and one block of samples. Frame numbers count from the start of the
+    stream; sample positions are frame numbers times `FRAME_SAMPLES`.
+    """
+
+    def __init__(self, policy: WindowPolicy) -> None:
+        self._max_frames = int(
+            (policy.max_seconds - 2 * policy.pad_seconds) * SAMPLE_RATE // FRAME_SAMPLES
+        )
+        self._pad = round(policy.pad_seconds * SAMPLE_RATE)
+        # The pause must be long enough to give both neighbours their padding.
+        gap = max(policy.max_gap_seconds, 2 * policy.pad_seconds)
+        self._gap_frames = int(np.ceil(gap * SAMPLE_RATE / FRAME_SAMPLES))
+        self._samples: Samples = np.zeros(0, np.float32)
+        self._probabilities = np.zeros(0, np.float32)
+        self._speech = np.zeros(0, np.bool_)
+        self._origin = 0
+        """The frame that the three arrays above begin with."""
+        self._opened: int | None = None
+        self._silent_since: int | None = None
+        self._pauses: list[_Pause] = []
+        self._floor = 0
+        """The sample where the last window ended: windows never overlap."""
+
+    def push(self, activity: Activity) -> list[Window]:
+        """Windows that are complete now."""
+        first = self._origin + len(self._speech)
+        self._samples = np.concatenate([self._samples, activity.samples])
+        self._probabilities = np.concatenate([self._probabilities, activity.probabilities])
+        self._speech = np.concatenate([self._speech, activity.speech])
+        windows = []
+        for frame, speech in enumerate(activity.speech.tolist(), first):
+            windows += self._hear(frame) if speech else self._hear_silence(frame)
+        self._forget()
+        return windows
+
+    def flush(self) -> list[Window]:
+        """The window that the end of the stream leaves open, if any."""
+        if self._opened is None:
+            return []
+        end = self._silent_since
+        if end is None:
+            end = self._origin + len(self._speech)
+        return self._close(end)
+
+    def _hear(self, frame: int) -> list[Window]:
+        if self._opened is None:
+            self._opened = frame
+        elif self._silent_since is not None:
+            if frame - self._silent_since >= MIN_PAUSE_FRAMES:
+                self._pauses.append(_Pause(self._silent_since, frame))
+            self._silent_since = None
+        if frame + 1 - self._opened > self._max_frames:
+            return self._cut()
+        return []
+
+    def _hear_silence(self, frame: int) -> list[Window]:
+        if self._opened is None:
+            return []
+        if self._silent_since is None:
+            self._silent_since = frame
+        if frame - self._silent_since >= self._gap_frames:
+            return self._close(self._silent_since)
+        return []
+
+    def _close(self, end: int) -> list[Window]:
+        assert self._opened is not None
+        window = self._window(self._opened, end, ceiling=None)
+        self._opened, self._silent_since, self._pauses = None, None, []
+        return window
+
+    def _cut(self) -> list[Window]:
+        """The open window is full and speech goes on: end it where that hurts least."""
+        assert self._opened is not None
+        pause = self._best_pause(self._opened)
+        # Both sides get their padding as far as the pause reaches.
+        middle = (pause.start + pause.end) * FRAME_SAMPLES // 2
+        window = self._window(self._opened, pause.start, ceiling=middle)
+        self._floor = max(self._floor, min(middle, pause.end * FRAME_SAMPLES))
+        self._opened = pause.end
+        self._pauses = [later for later in self._pauses if later.start > pause.end]
+        return window
+
+    def _best_pause(self, opened: int) -> _Pause:
+        """The longest pause of the later half, else of all; without one, the unlikeliest speech."""
+        half = opened + self._max_frames // 2
+        candidates = [pause for pause in self._pauses if pause.start >= half] or self._pauses
+        if candidates:
+            return max(candidates, key=lambda pause: pause.end - pause.start)
+        later = self._probabilities[half - self._origin : opened + self._max_frames - self._origin]
+        weakest = half + int(np.argmin(later))
+        return _Pause(weakest, weakest)
+
+    def _window(self, start: int, end: int, ceiling: int | None) -> list[Window]:
+        speech = self._speech[start - self._origin : end - self._origin]
+        if np.count_nonzero(speech) < MIN_SPEECH_FRAMES:
+            return []
+        first = max(self._floor, start * FRAME_SAMPLES - self._pad)
+        last = end * FRAME_SAMPLES + self._pad
+        if ceiling is not None:
+            last = min(last, max(ceiling, end * FRAME_SAMPLES))
+        offset = self._origin * FRAME_SAMPLES
+        last = min(last, offset + len(self._samples))
+        self._floor = last
+        samples = self._samples[first - offset : last - offset].copy()
+        return [Window(first / SAMPLE_RATE, samples, _spans(speech, start, first))]
+
+    def _forget(self) -> None:
+        """Drop what no window can need any more, but keep the padding of the next one."""
+        end = self._origin + len(self._speech)
+        keep_from = end if self._opened is None else self._opened
+        drop = keep_from - self._origin - -(-self._pad // FRAME_SAMPLES)
+        if drop > 0:
+            self._samples = self._samples[drop * FRAME_SAMPLES :].copy()
+            self._probabilities = self._probabilities[drop:].copy()
+            self._speech = self._speech[drop:].copy()
+            self._origin += drop
+
+
+def _spans(speech: np.ndarray, first_frame: int, window_sample: int) -> tuple[Span, ...]:
+    """Runs of speech frames as (start, end) in seconds from the window's first sample."""
+    edges = np.flatnonzero(np.diff(np.concatenate([[0], speech.astype(np.int8), [0]])))
+    seconds = ((edges + first_frame) * FRAME_SAMPLES - window_sample) / SAMPLE_RATE
+    bounds = np.maximum(seconds, 0.0).tolist()
+    return tuple(zip(bounds[::2], bounds[1::2], strict=True))

@@ -1,0 +1,86 @@
+"""Every setting, and the only reader of the environment.
+
+Names are `VERBATIM_` plus the path with `__` between group and field: `VERBATIM_SERVER__PORT`.
+"""
+
+import os
+from pathlib import Path
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+PREFIX = "VERBATIM_"
+
+
+class Group(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class ServerSettings(Group):
+    host: str = "127.0.0.1"
+    port: int = Field(8000, ge=0, le=65535)
+    drain_seconds: int = Field(300, ge=0, description="how long requests may finish after SIGTERM")
+
+
+class EngineSettings(Group):
+    device: Literal["auto", "cpu", "cuda"] = "auto"
+    compute_type: str = Field("auto", description="auto: int8 on a CPU, float16 on a GPU")
+    device_indexes: tuple[int, ...] = Field((0,), min_length=1, description="GPUs, as [0,1]")
+    workers: int | None = Field(None, ge=1, description="models running at once per device")
+    threads_per_worker: int | None = Field(None, ge=1, description="CPU threads of one worker")
+    beam_size: int = Field(5, ge=1, le=20)
+    fallback: bool = Field(True, description="decode a doubtful window again, at temperatures > 0")
+
+
+class BatchingSettings(Group):
+    max_batch_size: int | None = Field(None, ge=1, le=256, description="auto: 8 on a CPU, else 16")
+
+
+class AudioSettings(Group):
+    max_upload_bytes: int = Field(2 * 1024**3, ge=1)
+    spool_dir: Path | None = Field(None, description="where uploads lie; default: the system's")
+    threads: int | None = Field(None, ge=1, description="for decoding, VAD and features; cores")
+
+
+class TelemetrySettings(Group):
+    log_level: Literal["debug", "info", "warning", "error"] = "info"
+    log_format: Literal["console", "json"] = "console"
+
+
+class Settings(BaseSettings):
+    """What the process was told. Read once, in `__main__`; parts are handed down from there."""
+
+    model_config = SettingsConfigDict(
+        env_prefix=PREFIX, env_nested_delimiter="__", frozen=True, extra="forbid"
+    )
+
+    model: str = "starter"
+    """`starter`, a CTranslate2 directory, or any name or hub id that faster-whisper loads."""
+    server: ServerSettings = ServerSettings()
+    engine: EngineSettings = EngineSettings()
+    batching: BatchingSettings = BatchingSettings()
+    audio: AudioSettings = AudioSettings()
+    telemetry: TelemetrySettings = TelemetrySettings()
+
+
+def read_settings() -> Settings:
+    """Settings from the environment.
+
+    Raises ValueError (pydantic's ValidationError is one) for a bad value and for a `VERBATIM_`
+    name that means nothing, since a misspelt setting that is silently ignored is found too late.
+    """
+    for name in os.environ:
+        if name.upper().startswith(PREFIX):
+            group = name.upper().removeprefix(PREFIX).split("__")[0].lower()
+            if group not in Settings.model_fields:
+                raise ValueError(f"{name} is not a setting of Verbatim; see the README's table")
+    return Settings()
+
+
+def pin_library_threads() -> None:
+    """One thread per BLAS call: our own threads are as many as the cores already.
+
+    Unpinned, OpenBLAS makes log-mel features slower and the event loop late (ENGINE.md §5.4).
+    """
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")

@@ -1,0 +1,154 @@
+"""The values that flow through the server. Frozen, without I/O and without knowledge of HTTP.
+
+All times are seconds. Times inside a `Hypothesis` count from the start of its window; a `Segment`
+leaves that frame exactly once, by `placed_at`, and is absolute from then on.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from enum import IntEnum
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+SAMPLE_RATE = 16_000
+"""Samples per second inside the server: what Whisper and Silero were trained on."""
+
+Samples = NDArray[np.float32]
+"""Mono PCM at `SAMPLE_RATE`, shape (n,), in -1..1."""
+
+Task = Literal["transcribe", "translate"]
+Span = tuple[float, float]
+
+
+class Priority(IntEnum):
+    """Who goes first when the device is busy; lower goes first."""
+
+    LIVE = 0
+    INTERACTIVE = 1
+    BULK = 2
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """A stretch of a recording that fits into the model and ends at a pause where there is one."""
+
+    start: float
+    """Seconds from the start of the recording."""
+    samples: Samples
+    speech: tuple[Span, ...]
+    """Where the voice activity detector heard speech, in seconds from the window's start."""
+
+    @property
+    def duration(self) -> float:
+        return len(self.samples) / SAMPLE_RATE
+
+    def after(self, seconds: float) -> "Window":
+        """The rest of the window, from `seconds` after its start."""
+        skipped = round(seconds * SAMPLE_RATE)
+        offset = skipped / SAMPLE_RATE
+        speech = tuple(
+            (max(start - offset, 0.0), end - offset) for start, end in self.speech if end > offset
+        )
+        return Window(self.start + offset, self.samples[skipped:], speech)
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """What a caller asked for, not how it is rendered."""
+
+    task: Task = "transcribe"
+    language: str | None = None
+    """ISO 639-1 code; None: the first window names it."""
+    languages: tuple[str, ...] = ()
+    """Candidates when `language` is None; each window then names its own."""
+    prompt: str = ""
+    temperature: float = 0.0
+    """0 decodes by beam search and falls back to sampling; above 0 samples at just that value."""
+    words: bool = False
+    priority: Priority = Priority.INTERACTIVE
+
+
+@dataclass(frozen=True, slots=True)
+class Word:
+    start: float
+    end: float
+    text: str
+    """As the tokenizer gives it: with its leading space and punctuation."""
+    probability: float
+
+    def placed_at(self, offset: float) -> "Word":
+        return replace(self, start=self.start + offset, end=self.end + offset)
+
+
+@dataclass(frozen=True, slots=True)
+class Segment:
+    """What was said between two of the model's timestamps."""
+
+    start: float
+    end: float
+    text: str
+    tokens: tuple[int, ...]
+    """Token ids, the enclosing timestamp tokens included."""
+    words: tuple[Word, ...] = ()
+    language: str = ""
+    temperature: float = 0.0
+    avg_logprob: float = 0.0
+    compression_ratio: float = 0.0
+    no_speech_prob: float = 0.0
+    window_start: float = 0.0
+    """Where the window that heard it starts: Whisper's `seek`, in seconds."""
+
+    def placed_at(self, offset: float) -> "Segment":
+        """The segment of a window that starts `offset` seconds into the recording."""
+        return replace(
+            self,
+            start=self.start + offset,
+            end=self.end + offset,
+            words=tuple(word.placed_at(offset) for word in self.words),
+            window_start=offset,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Hypothesis:
+    """What the model heard in one window, and how sure it was."""
+
+    language: str
+    segments: tuple[Segment, ...]
+    temperature: float
+    avg_logprob: float
+    compression_ratio: float
+    no_speech_prob: float
+    is_cut_off: bool = False
+    """The model was still writing when its token budget ended."""
+    prompt_token_count: int = 0
+
+    @property
+    def text(self) -> str:
+        return "".join(segment.text for segment in self.segments).strip()
+
+
+@dataclass(frozen=True, slots=True)
+class Transcript:
+    """The whole answer to one request."""
+
+    task: Task
+    language: str
+    duration: float
+    segments: tuple[Segment, ...]
+    prompt_token_count: int = 0
+
+    @property
+    def text(self) -> str:
+        return joined_text(self.segments)
+
+    @property
+    def words(self) -> tuple[Word, ...]:
+        return tuple(word for segment in self.segments for word in segment.words)
+
+
+def joined_text(segments: Iterable[Segment]) -> str:
+    """Segments carry their own spaces (none in Chinese, one in English), so joining adds none."""
+    return "".join(segment.text for segment in segments).strip()

@@ -1,0 +1,150 @@
+"""Text and times <-> Whisper's tokens. Pure: no device, no audio.
+
+The token layout is Whisper's: text ids below <|endoftext|>, timestamps of 20 ms last.
+"""
+
+import zlib
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import lru_cache
+
+import numpy as np
+import tokenizers
+from faster_whisper.tokenizer import Tokenizer
+from faster_whisper.transcribe import get_suppressed_tokens
+
+from app.domain import Segment, Task, Word
+
+SECONDS_PER_TIMESTAMP = 0.02
+MAX_PROMPT_TOKENS = 223
+"""Whisper keeps half of its 448 positions for text, one of the other half for <|startofprev|>."""
+
+# The punctuation that openai/whisper joins to the following and to the preceding word.
+_PREPENDED = "\"'“¿([{-"
+_APPENDED = "\"'.。,，!！?？:：”)]}、"
+
+
+@dataclass(frozen=True, slots=True)
+class Alignment:
+    """Where the text tokens of one window lie, as CTranslate2's `align` returns it.
+
+    `path` is a list of (token index, position) with positions of 20 ms; `probabilities` has one
+    value per text token.
+    """
+
+    path: Sequence[tuple[int, int]]
+    probabilities: Sequence[float]
+
+
+class Vocabulary:
+    """A model's tokenizer, safe to share among threads: nothing in it changes after loading."""
+
+    def __init__(self, tokenizer: tokenizers.Tokenizer, is_multilingual: bool) -> None:
+        self._tokenizer = tokenizer
+        self._is_multilingual = is_multilingual
+        self._for = lru_cache(maxsize=None)(self._make)
+        plain = self._for("en", "transcribe")
+        self.end_of_text: int = plain.eot
+        self._first_timestamp: int = plain.timestamp_begin
+        self.suppressed: list[int] = list(get_suppressed_tokens(plain, [-1]))
+
+    def _make(self, language: str, task: Task) -> Tokenizer:
+        return Tokenizer(self._tokenizer, self._is_multilingual, task=task, language=language)
+
+    def start_sequence(self, language: str, task: Task) -> list[int]:
+        """<|startoftranscript|> with language and task, where the model knows them."""
+        return list(self._for(language, task).sot_sequence)
+
+    def context(self, prompt: str) -> list[int]:
+        """<|startofprev|> and the last `MAX_PROMPT_TOKENS` tokens of a prompt; [] without one."""
+        text = prompt.strip()
+        if not text:
+            return []
+        plain = self._for("en", "transcribe")
+        return [plain.sot_prev, *plain.encode(" " + text)[-MAX_PROMPT_TOKENS:]]
+
+    def text(self, tokens: Sequence[int]) -> str:
+        return str(self._tokenizer.decode([id for id in tokens if id < self.end_of_text]))
+
+    def segments(self, tokens: Sequence[int], duration: float) -> list[Segment]:
+        """Cut a window's tokens at the timestamps between them, in seconds from its start.
+
+        A stretch without a closing timestamp ends with the sound (`duration`). Text that begins
+        more than half a second after the sound was heard in the padding, so it was invented.
+        """
+        segments: list[Segment] = []
+        start_token: int | None = None
+        text: list[int] = []
+
+        def close(end_token: int | None) -> None:
+            start = 0.0 if start_token is None else self._seconds(start_token)
+            end = duration if end_token is None else self._seconds(end_token)
+            written = self.text(text)
+            if not written.strip() or start > duration + 0.5:
+                return
+            marks = [[token] for token in (start_token, end_token) if token is not None]
+            ids = (*marks[0][: start_token is not None], *text, *marks[-1]) if marks else text
+            start = min(start, duration)
+            segments.append(Segment(start, min(max(start, end), duration), written, tuple(ids)))
+
+        for token in tokens:
+            if token < self.end_of_text:
+                text.append(token)
+            elif token >= self._first_timestamp:
+                if text:
+                    close(token)
+                    start_token, text = None, []
+                else:
+                    start_token = token
+        if text:
+            close(None)
+        return segments
+
+    def _seconds(self, timestamp: int) -> float:
+        return (timestamp - self._first_timestamp) * SECONDS_PER_TIMESTAMP
+
+    def text_tokens(self, segment: Segment) -> list[int]:
+        return [token for token in segment.tokens if token < self.end_of_text]
+
+    def words(self, tokens: list[int], alignment: Alignment, language: str) -> list[Word]:
+        """The words of a run of text tokens with their times, punctuation joined to them.
+
+        `align` gives a monotonic path through (token, position); a token begins where the path
+        first reaches it (openai/whisper, timing.py).
+        """
+        splitter = self._for(language, "transcribe")
+        texts, groups = splitter.split_to_word_tokens([*tokens, self.end_of_text])
+        if len(groups) <= 1:
+            return []
+        path = np.asarray(alignment.path)
+        begins = path[np.diff(path[:, 0], prepend=-1) > 0, 1] * SECONDS_PER_TIMESTAMP
+        bounds = np.cumsum([0, *(len(group) for group in groups[:-1])])
+        bounds = np.minimum(bounds, len(begins) - 1)
+        words = []
+        for index, text in enumerate(texts[:-1]):
+            first, last = bounds[index], bounds[index + 1]
+            heard = alignment.probabilities[first : max(last, first + 1)]
+            probability = float(np.mean(heard)) if len(heard) else 0.0
+            words.append(Word(float(begins[first]), float(begins[last]), text, probability))
+        return _join_punctuation(words)
+
+
+def _join_punctuation(words: list[Word]) -> list[Word]:
+    joined: list[Word] = []
+    opening = ""
+    for word in words:
+        mark = word.text.strip()
+        if joined and not opening and mark and mark in _APPENDED and not word.text.startswith(" "):
+            joined[-1] = replace(joined[-1], text=joined[-1].text + word.text)
+        elif mark and mark in _PREPENDED and word.text.startswith(" "):
+            opening += word.text
+        else:
+            joined.append(replace(word, text=opening + word.text))
+            opening = ""
+    return joined
+
+
+def compression_ratio(text: str) -> float:
+    """Bytes over zlib's bytes: above 2.4 the text repeats itself (openai/whisper, decoding.py)."""
+    raw = text.encode()
+    return len(raw) / len(zlib.compress(raw)) if raw else 0.0

@@ -1,0 +1,45 @@
+"""What can go wrong, without status codes: `render/errors.py` numbers these for HTTP."""
+
+
+class SpeechError(Exception):
+    """The root. `str(error)` is always safe to show to a caller; `param` names the bad field."""
+
+    def __init__(self, message: str, param: str | None = None) -> None:
+        super().__init__(message)
+        self.param = param
+
+
+class InvalidRequest(SpeechError):
+    """A field has a value that cannot be served."""
+
+
+class MissingParameter(InvalidRequest):
+    """A required field is absent."""
+
+
+class UndecodableAudio(InvalidRequest):
+    """The upload is not audio that FFmpeg can read."""
+
+
+class AudioTooShort(InvalidRequest):
+    """Less audio than can hold a word."""
+
+
+class TooLarge(InvalidRequest):
+    """The request body is larger than the server takes."""
+
+
+class UnknownModel(SpeechError):
+    """No such model is served here."""
+
+
+class Overloaded(SpeechError):
+    """The server cannot take the request now; a retry may succeed."""
+
+    def __init__(self, message: str, retry_after_seconds: int = 1) -> None:
+        super().__init__(message)
+        self.retry_after_seconds = retry_after_seconds
+
+
+class EngineFailed(SpeechError):
+    """The model could not decode a window, even alone."""

@@ -1,0 +1,68 @@
+"""The application: routes, middleware and error handlers around the services."""
+
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from typing import Any
+
+from fastapi import FastAPI, Request, Response
+from prometheus_fastapi_instrumentator import Instrumentator
+from starlette.exceptions import HTTPException
+
+from app.api import audio, health, models
+from app.api.middleware import BodyLimit, RequestContext
+from app.api.replies import json_reply
+from app.config import Settings
+from app.engine import whisper
+from app.engine.model import SpeechModel
+from app.errors import InvalidRequest, SpeechError
+from app.render.errors import reply, routing_reply
+from app.services import LoadModel, open_services
+
+
+def load_whisper(settings: Settings) -> SpeechModel:
+    """The real model, as the settings say."""
+    engine = settings.engine
+    choices = whisper.EngineChoices(
+        device=engine.device,
+        compute_type=engine.compute_type,
+        device_indexes=engine.device_indexes,
+        workers=engine.workers,
+        threads_per_worker=engine.threads_per_worker,
+        beam_size=engine.beam_size,
+        max_batch_size=settings.batching.max_batch_size,
+    )
+    return whisper.load(settings.model, choices)
+
+
+def create_app(settings: Settings, load_model: LoadModel = load_whisper) -> FastAPI:
+    """An ASGI application; its model is loaded when its lifespan starts."""
+
+    @asynccontextmanager
+    async def lifespan(_: FastAPI) -> AsyncIterator[Mapping[str, Any]]:
+        async with open_services(settings, load_model) as services:
+            yield {"services": services}
+
+    app = FastAPI(title="Verbatim", lifespan=lifespan)
+    for router in (audio.router, models.router, health.router):
+        app.include_router(router)
+    Instrumentator(excluded_handlers=["/metrics", "/health/.*"]).instrument(app).expose(
+        app, include_in_schema=False
+    )
+    app.add_middleware(BodyLimit, max_bytes=settings.audio.max_upload_bytes)
+    app.add_middleware(RequestContext)
+    app.add_exception_handler(SpeechError, _on_speech_error)
+    app.add_exception_handler(HTTPException, _on_http_error)
+    return app
+
+
+async def _on_speech_error(_: Request, error: Exception) -> Response:
+    return json_reply(reply(error))
+
+
+async def _on_http_error(request: Request, error: Exception) -> Response:
+    assert isinstance(error, HTTPException)
+    if error.status_code in (404, 405):
+        answer = routing_reply(error.status_code, request.method, request.url.path)
+        return json_reply(answer, error.headers)
+    # Starlette's own complaint about a multipart body that it cannot read.
+    return json_reply(reply(InvalidRequest(str(error.detail))))

@@ -1,0 +1,87 @@
+"""What to do with a doubtful hypothesis: decode the window again, on its own terms.
+
+A retry is a new job with the old encoder output, so it neither encodes twice nor holds up the
+windows it was first decoded with.
+"""
+
+import re
+from collections.abc import Sequence
+from dataclasses import replace
+
+from app.domain import Hypothesis
+from app.engine.batcher import Batcher
+from app.engine.model import DecodeOptions, Job
+from app.telemetry import metrics
+
+# openai/whisper, transcribe.py: its defaults, also those of faster-whisper.
+TEMPERATURES = (0.0, 0.2, 0.4, 0.6, 0.8, 1.0)
+MAX_COMPRESSION_RATIO = 2.4
+MIN_AVG_LOGPROB = -1.0
+MAX_NO_SPEECH_PROB = 0.6
+
+MIN_ECHO_WORDS = 4
+"""So many words of the prompt in a row count as an echo unless they are heard without it too."""
+
+
+async def decode(
+    batcher: Batcher, job: Job, options: DecodeOptions, temperatures: Sequence[float]
+) -> Hypothesis:
+    """The best hypothesis of a window; without segments if the model thinks nobody spoke."""
+    best = await _by_temperature(batcher, job, options, temperatures)
+    if options.prompt and echo_of(options.prompt, best.text):
+        metrics.FALLBACKS.labels("prompt_echo").inc()
+        unprompted = await _by_temperature(batcher, job, replace(options, prompt=""), temperatures)
+        if not echo_of(options.prompt, unprompted.text):
+            best = replace(unprompted, prompt_token_count=best.prompt_token_count)
+    return replace(best, segments=()) if is_silence(best) else best
+
+
+async def _by_temperature(
+    batcher: Batcher, job: Job, options: DecodeOptions, temperatures: Sequence[float]
+) -> Hypothesis:
+    tried: list[Hypothesis] = []
+    for temperature in temperatures:
+        if tried:
+            metrics.FALLBACKS.labels("temperature").inc()
+        hypothesis = await _at_length(batcher, job, replace(options, temperature=temperature))
+        if is_silence(hypothesis) or not is_doubtful(hypothesis) or len(temperatures) == 1:
+            return hypothesis
+        tried.append(hypothesis)
+    fluent = [one for one in tried if one.compression_ratio <= MAX_COMPRESSION_RATIO]
+    return max(fluent or tried, key=lambda one: one.avg_logprob)
+
+
+async def _at_length(batcher: Batcher, job: Job, options: DecodeOptions) -> Hypothesis:
+    hypothesis = await batcher.decode(job, options)
+    if hypothesis.is_cut_off and hypothesis.compression_ratio <= MAX_COMPRESSION_RATIO:
+        metrics.FALLBACKS.labels("length").inc()
+        hypothesis = await batcher.decode(job, replace(options, full_length=True))
+    return hypothesis
+
+
+def is_doubtful(hypothesis: Hypothesis) -> bool:
+    """Repeats itself, or the model itself hardly believes it."""
+    return (
+        hypothesis.compression_ratio > MAX_COMPRESSION_RATIO
+        or hypothesis.avg_logprob < MIN_AVG_LOGPROB
+    )
+
+
+def is_silence(hypothesis: Hypothesis) -> bool:
+    return (
+        hypothesis.no_speech_prob > MAX_NO_SPEECH_PROB and hypothesis.avg_logprob < MIN_AVG_LOGPROB
+    )
+
+
+def echo_of(prompt: str, text: str) -> bool:
+    """Does the text hold the whole prompt, or `MIN_ECHO_WORDS` of its words in a row?"""
+    prompted, heard = _words(prompt), _words(text)
+    run = min(len(prompted), MIN_ECHO_WORDS)
+    if run == 0:
+        return False
+    spoken = {tuple(heard[at : at + run]) for at in range(len(heard) - run + 1)}
+    return any(tuple(prompted[at : at + run]) in spoken for at in range(len(prompted) - run + 1))
+
+
+def _words(text: str) -> list[str]:
+    return re.findall(r"\w+", text.lower())

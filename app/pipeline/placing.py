@@ -1,0 +1,66 @@
+"""From a window's clock to the recording's: times that lie in speech and never run backwards."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from app.domain import Hypothesis, Segment, Span, Window, Word
+
+SPEECH_TOLERANCE_SECONDS = 0.5
+"""Whisper's times are coarse; text that is further than this from any speech was invented."""
+
+
+def place(hypothesis: Hypothesis, window: Window, not_before: float) -> list[Segment]:
+    """The segments of a window in absolute seconds, none before `not_before`.
+
+    Whisper's times drift into the silence around words, where the voice activity detector knows
+    better: a start moves to where speech begins, an end to where it stopped.
+    """
+    segments = []
+    for heard in hypothesis.segments:
+        if not _is_near_speech(heard, window.speech):
+            continue
+        segment = _ordered(_snapped(heard, window.speech).placed_at(window.start), not_before)
+        not_before = segment.end
+        segments.append(segment)
+    return segments
+
+
+def _is_near_speech(segment: Segment, speech: Sequence[Span]) -> bool:
+    return any(
+        segment.start < end + SPEECH_TOLERANCE_SECONDS
+        and start - SPEECH_TOLERANCE_SECONDS < segment.end
+        for start, end in speech
+    )
+
+
+def _snapped(segment: Segment, speech: Sequence[Span]) -> Segment:
+    words = tuple(_snapped_word(word, speech) for word in segment.words)
+    if words:
+        # Word times come from the alignment, which is finer than the model's timestamps.
+        return replace(segment, start=words[0].start, end=words[-1].end, words=words)
+    start, end = snap(segment.start, segment.end, speech)
+    return replace(segment, start=start, end=end)
+
+
+def _snapped_word(word: Word, speech: Sequence[Span]) -> Word:
+    start, end = snap(word.start, word.end, speech)
+    return replace(word, start=start, end=end)
+
+
+def snap(start: float, end: float, speech: Sequence[Span]) -> Span:
+    """Move both ends of a span out of silence, as far as the span itself reaches."""
+    inside = [(max(start, begun), min(end, over)) for begun, over in speech]
+    inside = [(begun, over) for begun, over in inside if begun < over]
+    return (inside[0][0], inside[-1][1]) if inside else (start, end)
+
+
+def _ordered(segment: Segment, not_before: float) -> Segment:
+    start = max(segment.start, not_before)
+    end = max(segment.end, start)
+    words = []
+    clock = start
+    for word in segment.words:
+        word_start = min(max(word.start, clock), end)
+        clock = min(max(word.end, word_start), end)
+        words.append(replace(word, start=word_start, end=clock))
+    return replace(segment, start=start, end=end, words=tuple(words))

@@ -1,0 +1,251 @@
+"""One request's way through the engine: windows submitted a few ahead, results read in order.
+
+There is one path: a full answer collects what a streamed one sends.
+"""
+
+import asyncio
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping, Sequence
+from concurrent.futures import Executor
+from contextlib import aclosing
+from dataclasses import replace
+from typing import BinaryIO, TypeVar
+
+from app.audio.recording import Recording
+from app.audio.windows import WindowPolicy
+from app.domain import Hypothesis, Options, Segment, Transcript, Window
+from app.engine.batcher import Batcher
+from app.engine.model import DecodeOptions, Job, SpeechModel
+from app.errors import InvalidRequest
+from app.languages import language_name
+from app.pipeline import fallback
+from app.pipeline.placing import place
+from app.telemetry import metrics
+
+MIN_UNHEARD_SECONDS = 1.0
+"""Speech after the last timestamp that is worth another look at the rest of the window."""
+
+T = TypeVar("T")
+Heard = list[tuple[Window, Hypothesis]]
+
+
+class Transcriber:
+    """Turns recordings into text with one model. Stateless between requests."""
+
+    def __init__(
+        self, model: SpeechModel, batcher: Batcher, cpu: Executor, use_fallback: bool
+    ) -> None:
+        self._model = model
+        self._batcher = batcher
+        self._cpu = cpu
+        self._use_fallback = use_fallback
+        self._policy = WindowPolicy(model.profile.window_seconds, model.profile.max_gap_seconds)
+        # Enough for one long recording to fill every worker's next batch, and no more in memory.
+        self._look_ahead = model.info.max_batch_size * (model.info.workers + 1)
+
+    def check(self, options: Options) -> None:
+        """Raises InvalidRequest for what this model cannot hear."""
+        known = self._model.profile.languages
+        named = [("language", options.language)] if options.language else []
+        for param, code in named + [("languages", code) for code in options.languages]:
+            if code not in known:
+                names = ", ".join(language_name(each) for each in known)
+                raise InvalidRequest(
+                    f"The model '{self._model.info.model}' does not hear "
+                    f"{language_name(code)}. It hears: {names}.",
+                    param,
+                )
+
+    async def transcribe(self, file: BinaryIO, options: Options, request_id: str) -> Transcript:
+        """The whole answer at once; raises what `stream` raises."""
+        async with aclosing(self.stream(file, options, request_id)) as parts:
+            async for part in parts:
+                if isinstance(part, Transcript):
+                    return part
+        raise AssertionError("a stream ends with its transcript")
+
+    async def stream(
+        self, file: BinaryIO, options: Options, request_id: str
+    ) -> AsyncGenerator[Segment | Transcript]:
+        """Segments in order as they are heard, then the transcript of all of them.
+
+        Close it (`aclosing`) to leave early: waiting windows are dropped. Raises SpeechError,
+        before the first item for everything that is wrong with the start of the recording.
+        """
+        self.check(options)
+        request = _Request(self, file, options, request_id)
+        try:
+            async for part in request.parts():
+                yield part
+        finally:
+            await request.close()
+
+    async def heard(
+        self, window: Window, options: Options, request_id: str, language: "_Language"
+    ) -> Heard:
+        """Decode a window; what the model left unheard at its end is decoded as one more."""
+        features = await self.on_cpu(self._model.features, window.samples)
+        job = Job(request_id, window.duration, features, options.priority)
+        decode_options = DecodeOptions(
+            options.task,
+            await language.of(job, self._batcher),
+            options.prompt,
+            words=options.words,
+        )
+        ladder: Sequence[float] = (options.temperature,)
+        if options.temperature == 0.0 and self._use_fallback:
+            ladder = fallback.TEMPERATURES
+        hypothesis = await fallback.decode(self._batcher, job, decode_options, ladder)
+        hypothesis, rest = _unheard(window, hypothesis)
+        heard = [(window, hypothesis)]
+        if rest is not None:
+            heard += await self.heard(rest, options, request_id, language)
+        return heard
+
+    async def on_cpu(self, work: Callable[..., T], *arguments: object) -> T:
+        return await asyncio.get_running_loop().run_in_executor(self._cpu, work, *arguments)
+
+    @property
+    def policy(self) -> WindowPolicy:
+        return self._policy
+
+    @property
+    def look_ahead(self) -> int:
+        return self._look_ahead
+
+    @property
+    def languages(self) -> tuple[str, ...]:
+        return self._model.profile.languages
+
+
+def _unheard(window: Window, hypothesis: Hypothesis) -> tuple[Hypothesis, Window | None]:
+    """What is trusted of a hypothesis, and the rest of its window if speech is left there.
+
+    Whisper sometimes closes its last segment early, or runs out of tokens in dense speech.
+    Sequential decoders continue from the last timestamp (openai/whisper's `seek`); so do we.
+    """
+    segments = hypothesis.segments
+    if hypothesis.is_cut_off and len(segments) > 1:
+        segments = segments[:-1]  # it broke off in the middle of this one
+        hypothesis = replace(hypothesis, segments=segments)
+    if not segments:
+        return hypothesis, None
+    end = segments[-1].end
+    left = sum(over - max(begun, end) for begun, over in window.speech if over > end)
+    if left < MIN_UNHEARD_SECONDS or end < MIN_UNHEARD_SECONDS:
+        return hypothesis, None
+    return hypothesis, window.after(end)
+
+
+class _Language:
+    """Decides the language of each window of one request."""
+
+    def __init__(self, options: Options, known: Sequence[str]) -> None:
+        self._options = options
+        self._candidates = options.languages or known
+        self._named: asyncio.Future[str] | None = None
+
+    async def of(self, job: Job, batcher: Batcher) -> str:
+        """Given by the caller; or heard in this window, if there are candidates; or heard in the
+        first window that asks, which then speaks for the whole recording."""
+        if self._options.language:
+            return self._options.language
+        if self._options.languages:
+            return self._best(await batcher.detect_language(job))
+        if self._named is None:
+            self._named = asyncio.get_running_loop().create_future()
+            language = self._best(await batcher.detect_language(job))
+            self._named.set_result(language)
+        return await asyncio.shield(self._named)
+
+    def _best(self, probabilities: Mapping[str, float]) -> str:
+        return max(self._candidates, key=lambda code: probabilities.get(code, 0.0))
+
+    @property
+    def without_speech(self) -> str:
+        return self._options.language or self._candidates[0]
+
+
+class _Request:
+    """The windows of one recording that are on their way, in order."""
+
+    def __init__(
+        self, transcriber: Transcriber, file: BinaryIO, options: Options, request_id: str
+    ) -> None:
+        self._transcriber = transcriber
+        self._options = options
+        self._request_id = request_id
+        self._recording = Recording(file, transcriber.policy)
+        self._blocks = self._recording.windows()
+        self._language = _Language(options, transcriber.languages)
+        self._under_way: asyncio.Queue[asyncio.Task[Heard] | Exception | None] = asyncio.Queue(
+            transcriber.look_ahead
+        )
+        self._tasks: set[asyncio.Task[Heard]] = set()
+        self._submitting = asyncio.create_task(self._submit())
+
+    async def parts(self) -> AsyncIterator[Segment | Transcript]:
+        segments: list[Segment] = []
+        prompt_token_count = 0
+        clock = 0.0
+        while (item := await self._under_way.get()) is not None:
+            if isinstance(item, Exception):
+                raise item
+            for window, hypothesis in await item:
+                prompt_token_count = max(prompt_token_count, hypothesis.prompt_token_count)
+                for segment in place(hypothesis, window, clock):
+                    clock = segment.end
+                    segments.append(segment)
+                    yield segment
+        duration = self._recording.duration
+        metrics.AUDIO_SECONDS.inc(duration)
+        yield Transcript(
+            self._options.task,
+            _main_language(segments) or self._language.without_speech,
+            duration,
+            tuple(segments),
+            prompt_token_count,
+        )
+
+    async def close(self) -> None:
+        """Drop whatever is still on its way; returns when nothing touches the file any more."""
+        remaining = [self._submitting, *self._tasks]
+        for task in remaining:
+            task.cancel()
+        await asyncio.gather(*remaining, return_exceptions=True)
+        await self._transcriber.on_cpu(self._blocks.close)
+
+    async def _submit(self) -> None:
+        """Put the windows on their way, and last what ended them: None, or an error."""
+        end = None
+        try:
+            while (windows := await self._next_windows()) is not None:
+                for window in windows:
+                    await self._under_way.put(self._start(window))
+        except Exception as error:
+            end = error
+        await self._under_way.put(end)
+
+    def _start(self, window: Window) -> asyncio.Task[Heard]:
+        task = asyncio.create_task(
+            self._transcriber.heard(window, self._options, self._request_id, self._language)
+        )
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        return task
+
+    async def _next_windows(self) -> list[Window] | None:
+        """Pull one block through. Not cut short by cancellation: the thread reads the file."""
+        pulled = asyncio.ensure_future(self._transcriber.on_cpu(next, self._blocks, None))
+        try:
+            return await asyncio.shield(pulled)
+        except asyncio.CancelledError:
+            await asyncio.wait([pulled])
+            raise
+
+
+def _main_language(segments: Sequence[Segment]) -> str | None:
+    """The language most of the speech is in."""
+    seconds: dict[str, float] = {}
+    for segment in segments:
+        seconds[segment.language] = seconds.get(segment.language, 0.0) + segment.end - segment.start
+    return max(seconds, key=lambda code: seconds[code], default=None)

@@ -1,0 +1,68 @@
+"""The one table: what went wrong -> HTTP status, and the body and headers OpenAI would send."""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from app import errors
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    status: int
+    body: dict[str, Any]
+    headers: dict[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class _Row:
+    status: int
+    type: str
+    code: str | None
+
+
+_BAD_REQUEST = "invalid_request_error"
+_SERVER = "server_error"
+
+# Looked up along the class hierarchy. Types and codes are those of CONTRACT.md §4.
+_TABLE: dict[type[BaseException], _Row] = {
+    errors.AudioTooShort: _Row(400, _BAD_REQUEST, "audio_too_short"),
+    errors.UndecodableAudio: _Row(400, _BAD_REQUEST, "invalid_value"),
+    errors.MissingParameter: _Row(400, _BAD_REQUEST, "missing_required_parameter"),
+    errors.TooLarge: _Row(413, _SERVER, None),
+    errors.InvalidRequest: _Row(400, _BAD_REQUEST, "invalid_value"),
+    errors.UnknownModel: _Row(404, _BAD_REQUEST, "model_not_found"),
+    errors.Overloaded: _Row(503, _SERVER, None),
+    errors.EngineFailed: _Row(500, _SERVER, None),
+}
+
+_UNKNOWN = _Row(500, _SERVER, None)
+_UNKNOWN_MESSAGE = (
+    "The server had an error while processing your request. Sorry about that! "
+    "Please name the request id in the x-request-id header when you report it."
+)
+
+
+def reply(error: BaseException) -> Reply:
+    """What to answer. An error that is not ours says nothing of itself."""
+    row = next((_TABLE[kind] for kind in type(error).__mro__ if kind in _TABLE), _UNKNOWN)
+    message, param = _UNKNOWN_MESSAGE, None
+    if isinstance(error, errors.SpeechError):
+        message, param = str(error), error.param
+    headers = {}
+    if isinstance(error, errors.Overloaded):
+        headers["retry-after"] = str(error.retry_after_seconds)
+    return Reply(row.status, envelope(message, row.type, param, row.code), headers)
+
+
+def envelope(message: str, type_: str, param: str | None, code: str | None) -> dict[str, Any]:
+    """OpenAI's error object; all four keys are always there."""
+    return {"error": {"message": message, "type": type_, "param": param, "code": code}}
+
+
+def routing_reply(status: int, method: str, path: str) -> Reply:
+    """For requests that no route takes."""
+    if status == 405:
+        message = f"Not allowed to {method} on {path}"
+    else:
+        message = f"Invalid URL ({method} {path})"
+    return Reply(status, envelope(message, _BAD_REQUEST, None, None))

@@ -1,0 +1,88 @@
+"""Transcript -> the JSON bodies of OpenAI's audio API, compact, in its order (CONTRACT.md §1.4)."""
+
+import json
+import math
+from typing import Any, Literal
+
+from app.domain import Segment, Transcript, Word
+from app.languages import language_name
+
+Granularity = Literal["segment", "word"]
+
+AUDIO_TOKENS_PER_SECOND = 10
+"""What OpenAI bills gpt-4o-transcribe for: 100 ms of audio is one token."""
+
+_STRIPPED = '.,;:!?¿¡"“”«»()[]。，！？：、…'
+
+
+def compact(body: object) -> str:
+    """JSON without spaces and with readable Unicode, as the live API sends it."""
+    return json.dumps(body, ensure_ascii=False, separators=(",", ":"))
+
+
+def json_body(transcript: Transcript, counts_tokens: bool) -> dict[str, Any]:
+    body: dict[str, Any] = {"text": transcript.text}
+    if transcript.task == "transcribe":
+        body["usage"] = token_usage(transcript) if counts_tokens else _duration_usage(transcript)
+    return body
+
+
+def verbose_body(transcript: Transcript, granularities: frozenset[Granularity]) -> dict[str, Any]:
+    """`words` and `segments` as asked for; a translation is in English whatever was spoken."""
+    translated = transcript.task == "translate"
+    body: dict[str, Any] = {
+        "task": transcript.task,
+        "language": "english" if translated else language_name(transcript.language),
+        "duration": _seconds(transcript.duration),
+        "text": transcript.text,
+    }
+    if "word" in granularities:
+        body["words"] = [_word(word) for word in transcript.words]
+    if "segment" in granularities:
+        body["segments"] = [_segment(id, each) for id, each in enumerate(transcript.segments)]
+    if not translated:
+        body["usage"] = _duration_usage(transcript)
+    return body
+
+
+def token_usage(transcript: Transcript) -> dict[str, Any]:
+    """Tokens as the gpt-4o family counts them: audio and prompt in, text out."""
+    audio = math.ceil(transcript.duration * AUDIO_TOKENS_PER_SECOND)
+    prompt = transcript.prompt_token_count
+    output = sum(len(segment.tokens) for segment in transcript.segments)
+    return {
+        "type": "tokens",
+        "input_tokens": prompt + audio,
+        "input_token_details": {"text_tokens": prompt, "audio_tokens": audio},
+        "output_tokens": output,
+        "total_tokens": prompt + audio + output,
+    }
+
+
+def _duration_usage(transcript: Transcript) -> dict[str, Any]:
+    return {"type": "duration", "seconds": math.ceil(transcript.duration)}
+
+
+def _word(word: Word) -> dict[str, Any]:
+    text = word.text.strip()
+    bare = text.strip(_STRIPPED)
+    return {"word": bare or text, "start": _seconds(word.start), "end": _seconds(word.end)}
+
+
+def _segment(id_: int, segment: Segment) -> dict[str, Any]:
+    return {
+        "id": id_,
+        "seek": round(segment.window_start * 100),
+        "start": _seconds(segment.start),
+        "end": _seconds(segment.end),
+        "text": segment.text,
+        "tokens": list(segment.tokens),
+        "temperature": segment.temperature,
+        "avg_logprob": segment.avg_logprob,
+        "compression_ratio": segment.compression_ratio,
+        "no_speech_prob": segment.no_speech_prob,
+    }
+
+
+def _seconds(value: float) -> float:
+    return round(value, 3)

@@ -1,0 +1,35 @@
+"""Every metric of our own. The names are a contract with dashboards and with `bench/`."""
+
+from prometheus_client import Counter, Gauge, Histogram
+
+BATCH_WINDOWS = Histogram(
+    "stt_batch_windows",
+    "Windows in one call on the device.",
+    ["stage"],
+    buckets=(1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 64, 128),
+)
+WINDOWS = Counter("stt_windows", "Windows decoded, retries included.")
+AUDIO_SECONDS = Counter("stt_audio_seconds", "Seconds of recordings transcribed.")
+FALLBACKS = Counter("stt_fallbacks", "Windows decoded once more.", ["reason"])
+QUEUE_WINDOWS = Gauge("stt_queue_windows", "Windows that wait for the device.")
+DEVICE_BUSY_SECONDS = Counter(
+    "stt_device_busy_seconds", "Seconds that device workers spent in the model.", ["stage"]
+)
+EVENT_LOOP_LAG_SECONDS = Histogram(
+    "stt_event_loop_lag_seconds",
+    "How much later than asked the event loop woke a task that sleeps 20 ms.",
+    buckets=(0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0),
+)
+ENGINE_INFO = Gauge(
+    "stt_engine_info",
+    "Always 1; the labels say what the engine settled on.",
+    [
+        "model",
+        "device",
+        "compute_type",
+        "workers",
+        "threads_per_worker",
+        "beam_size",
+        "max_batch_size",
+    ],
+)

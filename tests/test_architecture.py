@@ -1,0 +1,56 @@
+"""The import direction of docs/architecture.md, checked on the source."""
+
+import ast
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+
+# A layer imports only layers below it; layers in one row do not import each other.
+LAYERS = [
+    {"__main__"},
+    {"main"},
+    {"api"},
+    {"services"},
+    {"pipeline"},
+    {"audio", "engine", "render"},
+    {"errors", "config", "domain", "languages", "telemetry"},
+]
+RANK = {name: rank for rank, names in enumerate(LAYERS) for name in names}
+MODULES = sorted((ROOT / "app").rglob("*.py"))
+
+
+def _layer(module: str) -> str:
+    return module.split(".")[1]
+
+
+def _imported(path: Path) -> set[str]:
+    nodes = list(ast.walk(ast.parse(path.read_text())))
+    names = {node.module for node in nodes if isinstance(node, ast.ImportFrom) and node.module}
+    names |= {
+        f"app.{alias.name}"
+        for node in nodes
+        if isinstance(node, ast.ImportFrom) and node.module == "app"
+        for alias in node.names
+    }
+    names |= {alias.name for node in nodes if isinstance(node, ast.Import) for alias in node.names}
+    return {name for name in names if name.startswith("app.")}
+
+
+@pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_a_module_imports_only_layers_below_its_own(path: Path) -> None:
+    module = ".".join(path.relative_to(ROOT).with_suffix("").parts)
+    if module.endswith("__init__"):
+        assert path.read_text() == "", "packages have nothing to say"
+        return
+    own = _layer(module)
+    for imported in _imported(path):
+        below = _layer(imported)
+        assert below == own or RANK[below] > RANK[own] or {own, below} <= LAYERS[-1], imported
+
+
+def test_every_part_of_the_application_has_a_layer() -> None:
+    assert {_layer(".".join(path.relative_to(ROOT).with_suffix("").parts)) for path in MODULES} - {
+        "__init__"
+    } == set(RANK)
