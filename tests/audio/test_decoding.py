@@ -1,0 +1,99 @@
+import io
+from collections.abc import Iterator
+
+import numpy as np
+import pytest
+
+from app.audio.decoding import BLOCK_SAMPLES, decode
+from app.domain import SAMPLE_RATE, Samples
+from app.errors import AudioTooShort, UndecodableAudio
+from tests.recordings import BROKEN, MEDIA, load_sample, noise, silence, wav
+
+
+@pytest.fixture(scope="module")
+def clip() -> Samples:
+    return load_sample("12_short_clip.wav")
+
+
+def decoded(content: bytes) -> Samples:
+    return np.concatenate(list(decode(io.BytesIO(content))))
+
+
+def test_a_plain_wav_comes_out_sample_for_sample(clip: Samples) -> None:
+    np.testing.assert_array_equal(decoded(wav(clip)), np.round(clip * 32768) / 32768)
+
+
+@pytest.mark.parametrize("name", MEDIA)
+def test_every_format_comes_out_as_mono_at_16_khz(name: str, clip: Samples) -> None:
+    samples = decoded(MEDIA[name](clip))
+    assert samples.dtype == np.float32
+    # Encoders add up to a tenth of a second of their own delay.
+    assert len(samples) / SAMPLE_RATE == pytest.approx(len(clip) / SAMPLE_RATE, abs=0.15)
+    # The loudness over time follows the original: it is the same recording.
+    assert np.corrcoef(envelope(samples), envelope(clip))[0, 1] > 0.9
+
+
+def envelope(samples: Samples) -> Samples:
+    step = SAMPLE_RATE // 5
+    count = SAMPLE_RATE * 4 // step
+    power: Samples = np.mean(samples[: count * step].reshape(count, step) ** 2, axis=1)
+    return np.sqrt(power)
+
+
+@pytest.mark.parametrize("name", BROKEN)
+def test_what_is_no_audio_is_refused_by_the_field_that_holds_it(name: str, clip: Samples) -> None:
+    with pytest.raises((UndecodableAudio, AudioTooShort)) as caught:
+        decoded(BROKEN[name](clip))
+    assert caught.value.param == "file"
+
+
+def test_the_reason_is_named(clip: Samples) -> None:
+    def message(content: bytes) -> str:
+        with pytest.raises((UndecodableAudio, AudioTooShort)) as caught:
+            decoded(content)
+        return str(caught.value)
+
+    assert message(b"") == "The audio file is empty."
+    assert message(wav(clip[:800])) == (
+        "Audio file is too short. Minimum audio length is 0.1 seconds."
+    )
+    assert message(BROKEN["text.wav"](clip)).startswith("Invalid file format. Supported formats:")
+    assert message(BROKEN["silent_film.mp4"](clip)) == "The file has no audio track."
+
+
+def test_blocks_are_bounded_and_decoded_only_when_asked_for() -> None:
+    class Watched(io.BytesIO):
+        furthest = 0
+
+        def read(self, size: int | None = -1) -> bytes:
+            data = super().read(size)
+            self.furthest = max(self.furthest, self.tell())
+            return data
+
+    content = wav(noise(120.0))
+    file = Watched(content)
+    blocks: Iterator[Samples] = decode(file)
+    assert len(next(blocks)) == BLOCK_SAMPLES
+    assert file.furthest < len(content) / 4
+    assert max(len(block) for block in blocks) <= BLOCK_SAMPLES
+
+
+def test_a_playlist_opens_no_other_file(tmp_path: object) -> None:
+    secret = io.BytesIO(b"ffconcat version 1.0\nfile '/etc/passwd'\n")
+    with pytest.raises(UndecodableAudio):
+        list(decode(secret))
+    playlist = io.BytesIO(b"#EXTM3U\n#EXT-X-TARGETDURATION:1\n#EXTINF:1,\nfile:///etc/passwd\n")
+    with pytest.raises(UndecodableAudio):
+        list(decode(playlist))
+
+
+def test_silence_is_audio() -> None:
+    assert not decoded(wav(silence(3.0))).any()
+
+
+def test_a_stream_that_changes_its_format_midway_is_heard_to_its_end(clip: Samples) -> None:
+    # Chained ogg: two complete files, one after the other, as some recorders write them.
+    chained = MEDIA["opus.ogg"](clip) + MEDIA["opus.ogg"](clip)
+    assert len(decoded(chained)) / SAMPLE_RATE == pytest.approx(
+        2 * len(clip) / SAMPLE_RATE, abs=0.3
+    )

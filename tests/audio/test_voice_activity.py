@@ -1,0 +1,40 @@
+import numpy as np
+import pytest
+from faster_whisper.vad import get_vad_model
+
+from app.audio.voice_activity import FRAME_SAMPLES, VoiceActivity
+from tests.recordings import load_sample, noise, silence
+
+
+@pytest.mark.parametrize("block_samples", [100, 512, 4_000, 100_000])
+def test_blocks_of_any_size_give_what_the_whole_recording_gives(block_samples: int) -> None:
+    samples = load_sample("02_two_voices.wav")[:80_000]
+    padded = np.pad(samples, (0, -len(samples) % FRAME_SAMPLES))
+    whole = get_vad_model()(padded).reshape(-1)
+
+    detector = VoiceActivity()
+    parts = [
+        detector.push(samples[at : at + block_samples])
+        for at in range(0, len(samples), block_samples)
+    ]
+    parts.append(detector.flush())
+
+    np.testing.assert_allclose(
+        np.concatenate([part.probabilities for part in parts]), whole, atol=1e-5
+    )
+    np.testing.assert_array_equal(np.concatenate([part.samples for part in parts]), padded)
+
+
+def test_speech_is_heard_and_silence_and_noise_are_not() -> None:
+    def share(samples: np.ndarray) -> float:
+        return float(np.mean(VoiceActivity().push(samples).speech))
+
+    assert share(load_sample("12_short_clip.wav")) > 0.5
+    assert share(silence(5.0)) == 0.0
+    assert share(noise(5.0, 0.05)) < 0.05
+
+
+def test_nothing_in_nothing_out() -> None:
+    detector = VoiceActivity()
+    assert len(detector.push(np.zeros(0, np.float32)).speech) == 0
+    assert len(detector.flush().speech) == 0

@@ -1,0 +1,129 @@
+from itertools import pairwise
+
+import numpy as np
+import pytest
+from faster_whisper.vad import VadOptions, get_speech_timestamps
+
+from app.audio.voice_activity import FRAME_SAMPLES, Activity, VoiceActivity
+from app.audio.windows import WindowPacker, WindowPolicy
+from app.domain import SAMPLE_RATE, Window
+from tests.recordings import load_sample
+
+FRAME = FRAME_SAMPLES / SAMPLE_RATE
+POLICY = WindowPolicy(max_seconds=8.0, max_gap_seconds=0.5, pad_seconds=0.1)
+
+
+def activity(pattern: str, probabilities: list[float] | None = None) -> Activity:
+    """`#` is a frame of speech, `.` one of silence; samples count up, so that cuts show."""
+    speech = np.array([mark == "#" for mark in pattern])
+    samples = np.arange(len(pattern) * FRAME_SAMPLES, dtype=np.float32)
+    return Activity(samples, np.array(probabilities or speech, np.float32), speech)
+
+
+def windows(pattern: str, policy: WindowPolicy = POLICY, frames_at_once: int = 7) -> list[Window]:
+    whole = activity(pattern)
+    packer = WindowPacker(policy)
+    found: list[Window] = []
+    for at in range(0, len(pattern), frames_at_once):
+        frames = slice(at, at + frames_at_once)
+        samples = whole.samples[at * FRAME_SAMPLES : (at + frames_at_once) * FRAME_SAMPLES]
+        found += packer.push(Activity(samples, whole.probabilities[frames], whole.speech[frames]))
+    found += packer.flush()
+    for window in found:
+        # Whatever else happens, a window holds the samples of the time it claims.
+        assert window.samples[0] == round(window.start * SAMPLE_RATE)
+        assert np.all(np.diff(window.samples) == 1)
+        assert window.duration <= policy.max_seconds
+    for earlier, later in pairwise(found):
+        assert earlier.start + earlier.duration <= later.start + 1e-9
+    return found
+
+
+def test_silence_has_no_windows() -> None:
+    assert windows("." * 500) == []
+
+
+def test_a_click_is_not_speech() -> None:
+    assert windows("." * 20 + "##" + "." * 50) == []
+
+
+def test_a_window_is_padded_on_both_sides() -> None:
+    (window,) = windows("." * 50 + "#" * 50 + "." * 50)
+    assert window.start == pytest.approx(50 * FRAME - 0.1)
+    assert window.start + window.duration == pytest.approx(100 * FRAME + 0.1)
+    assert window.speech[0] == pytest.approx((0.1, 0.1 + 50 * FRAME))
+
+
+def test_the_padding_stays_inside_the_recording() -> None:
+    (window,) = windows("#" * 50)
+    assert window.start == 0.0
+    assert window.duration == pytest.approx(50 * FRAME)
+
+
+def test_a_short_pause_does_not_end_a_window_and_a_long_one_does() -> None:
+    assert len(windows("#" * 30 + "." * 10 + "#" * 30 + "." * 30)) == 1
+    assert len(windows("#" * 30 + "." * 20 + "#" * 30 + "." * 30)) == 2
+
+
+def test_speech_spans_are_relative_to_the_window() -> None:
+    (window,) = windows("." * 100 + "#" * 30 + "." * 10 + "#" * 30 + "." * 30)
+    offset = window.start
+    assert [(round(a + offset, 3), round(b + offset, 3)) for a, b in window.speech] == [
+        (100 * FRAME, 130 * FRAME),
+        (140 * FRAME, 170 * FRAME),
+    ]
+
+
+def test_a_full_window_is_cut_in_the_longest_pause_of_its_later_half() -> None:
+    pattern = "#" * 60 + "." * 12 + "#" * 80 + "." * 4 + "#" * 30 + "." * 8 + "#" * 200
+    first, second = windows(pattern)[:2]
+    pause = (186 * FRAME, 194 * FRAME)
+    assert pause[0] <= first.start + first.duration <= second.start <= pause[1]
+
+
+def test_every_sample_of_speech_is_in_some_window_though_it_never_pauses() -> None:
+    found = windows("#" * 2000 + "." * 30)
+    heard = np.concatenate([window.samples for window in found])
+    assert len(np.unique(heard)) >= 2000 * FRAME_SAMPLES
+
+
+def test_without_a_pause_the_cut_is_where_speech_is_least_likely() -> None:
+    probabilities = [0.9] * 400
+    probabilities[200] = 0.4
+    packer = WindowPacker(POLICY)
+    (first, *_) = packer.push(activity("#" * 400, probabilities))
+    assert first.start + first.duration == pytest.approx(200 * FRAME, abs=0.11)
+
+
+def test_a_window_is_ready_as_soon_as_its_pause_is_long_enough() -> None:
+    packer = WindowPacker(POLICY)
+    assert packer.push(activity("#" * 40 + "." * 10)) == []
+    assert len(packer.push(activity("." * 10))) == 1
+
+
+def test_memory_does_not_grow_with_the_recording() -> None:
+    packer = WindowPacker(POLICY)
+    for _ in range(300):
+        packer.push(activity("#" * 20 + "." * 40))
+    assert len(packer._samples) < 10 * SAMPLE_RATE
+    for _ in range(300):
+        packer.push(activity("." * 60))
+    assert len(packer._samples) < SAMPLE_RATE
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["02_two_voices.wav", "06_human_digits.wav", "08_long_call.flac", "05_telephone_noise.wav"],
+)
+def test_real_speech_is_cut_where_faster_whisper_cuts_it(name: str) -> None:
+    samples = load_sample(name)
+    expected = get_speech_timestamps(
+        samples,
+        VadOptions(min_silence_duration_ms=300, speech_pad_ms=120, max_speech_duration_s=8),
+    )
+    packer = WindowPacker(WindowPolicy(8.0, 0.3, 0.12))
+    detector = VoiceActivity()
+    found = packer.push(detector.push(samples)) + packer.push(detector.flush()) + packer.flush()
+    assert [(round(w.start * 16000), round(w.start * 16000) + len(w.samples)) for w in found] == [
+        (span["start"], span["end"]) for span in expected
+    ]

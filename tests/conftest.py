@@ -1,0 +1,20 @@
+"""What several test folders share: the starter model in this process, and a live server."""
+
+from collections.abc import Iterator
+
+import pytest
+
+from app.engine.whisper import EngineChoices, WhisperEngine, load
+from tests.live_server import LiveServer
+
+
+@pytest.fixture(scope="session")
+def starter() -> WhisperEngine:
+    return load("starter", EngineChoices(device="cpu"))
+
+
+@pytest.fixture(scope="session")
+def server() -> Iterator[LiveServer]:
+    """`python -m app` with the embedded model, as `make run` starts it."""
+    with LiveServer() as live:
+        yield live

@@ -1,0 +1,144 @@
+import asyncio
+from collections.abc import Awaitable
+
+import numpy as np
+import pytest
+
+from app.domain import Hypothesis
+from app.engine.batcher import Batcher
+from app.engine.model import DecodeOptions, Job
+from app.errors import EngineFailed, Overloaded
+from tests.fakes import FakeModel
+
+OPTIONS = DecodeOptions("transcribe", "en")
+
+
+def job(value: float, request_id: str | None = None) -> Job:
+    return Job(request_id or f"request-{value}", 1.0, np.array([value], np.float32))
+
+
+async def busy(model: FakeModel, batcher: Batcher) -> Awaitable[Hypothesis]:
+    """Put a window on the device and leave it there until the gate opens."""
+    model.gate.clear()
+    model.started.clear()
+    first = asyncio.create_task(batcher.decode(job(0.0, "first"), OPTIONS))
+    await asyncio.to_thread(model.started.wait, 10)
+    return first
+
+
+async def test_every_caller_gets_its_own_text() -> None:
+    model = FakeModel()
+    async with Batcher(model) as batcher:
+        values = [number / 100 for number in range(20)]
+        heard = await asyncio.gather(*(batcher.decode(job(each), OPTIONS) for each in values))
+    assert [each.text for each in heard] == [f"{value:.2f}" for value in values]
+
+
+async def test_what_waits_while_the_device_is_busy_is_the_next_batch() -> None:
+    model = FakeModel(max_batch_size=4)
+    async with Batcher(model) as batcher:
+        first = await busy(model, batcher)
+        others = [asyncio.create_task(batcher.decode(job(n / 10), OPTIONS)) for n in range(1, 7)]
+        await asyncio.sleep(0.01)
+        model.gate.set()
+        await asyncio.gather(first, *others)
+    assert [len(batch) for batch in model.decoded] == [1, 4, 2]
+
+
+async def test_an_idle_device_starts_at_once() -> None:
+    model = FakeModel()
+    async with Batcher(model) as batcher:
+        for value in (0.1, 0.2):
+            await asyncio.wait_for(batcher.decode(job(value), OPTIONS), 1)
+    assert [len(batch) for batch in model.decoded] == [1, 1]
+
+
+async def test_a_failing_window_fails_alone() -> None:
+    model = FakeModel(fails_on=frozenset({" 0.20"}))
+    async with Batcher(model) as batcher:
+        first = await busy(model, batcher)
+        others = [asyncio.create_task(batcher.decode(job(n / 10), OPTIONS)) for n in (1, 2, 3)]
+        await asyncio.sleep(0.01)
+        model.gate.set()
+        outcomes = await asyncio.gather(first, *others, return_exceptions=True)
+    assert isinstance(outcomes[2], EngineFailed)
+    assert [each.text for each in outcomes if isinstance(each, Hypothesis)] == [
+        "0.00",
+        "0.10",
+        "0.30",
+    ]
+
+
+async def test_a_caller_who_leaves_takes_its_waiting_window_along() -> None:
+    model = FakeModel()
+    async with Batcher(model) as batcher:
+        first = await busy(model, batcher)
+        leaves = asyncio.create_task(batcher.decode(job(0.5, "leaves"), OPTIONS))
+        stays = asyncio.create_task(batcher.decode(job(0.6, "stays"), OPTIONS))
+        await asyncio.sleep(0.01)
+        leaves.cancel()
+        await asyncio.sleep(0.01)
+        model.gate.set()
+        await asyncio.gather(first, stays)
+        with pytest.raises(asyncio.CancelledError):
+            await leaves
+    assert ["leaves"] not in model.encoded
+    assert model.decoded == [["first"], ["stays"]]
+
+
+async def test_a_caller_who_leaves_during_the_call_does_not_disturb_the_others() -> None:
+    model = FakeModel()
+    async with Batcher(model) as batcher:
+        first = asyncio.ensure_future(await busy(model, batcher))
+        first.cancel()
+        other = asyncio.create_task(batcher.decode(job(0.6), OPTIONS))
+        await asyncio.sleep(0.01)
+        model.gate.set()
+        assert (await other).text == "0.60"
+
+
+async def test_closing_finishes_the_call_on_the_device_and_fails_what_waits() -> None:
+    model = FakeModel()
+    batcher = Batcher(model)
+    async with batcher:
+        first = await busy(model, batcher)
+        waiting = asyncio.create_task(batcher.decode(job(0.7), OPTIONS))
+        await asyncio.sleep(0.01)
+        asyncio.get_running_loop().call_later(0.05, model.gate.set)
+    assert (await first).text == "0.00"
+    with pytest.raises(Overloaded):
+        await waiting
+    with pytest.raises(Overloaded):
+        await batcher.decode(job(0.8), OPTIONS)
+
+
+async def test_detection_keeps_the_encoder_output_for_decoding() -> None:
+    model = FakeModel()
+    window = job(0.3)
+    async with Batcher(model) as batcher:
+        assert await batcher.detect_language(window) == model.languages
+        assert (await batcher.decode(window, OPTIONS)).text == "0.30"
+    assert len(model.encoded) == 1
+    assert window.features is None
+
+
+async def test_a_worker_survives_a_model_that_answers_nonsense() -> None:
+    class Short(FakeModel):
+        def decode(self, jobs, options):  # type: ignore[no-untyped-def]
+            return [] if jobs[0].request_id == "bad" else super().decode(jobs, options)
+
+    async with Batcher(Short()) as batcher:
+        with pytest.raises(EngineFailed):
+            await batcher.decode(job(0.1, "bad"), OPTIONS)
+        assert (await batcher.decode(job(0.2), OPTIONS)).text == "0.20"
+
+
+async def test_two_workers_run_two_calls_at_once() -> None:
+    model = FakeModel(workers=2, max_batch_size=1)
+    async with Batcher(model) as batcher:
+        first = await busy(model, batcher)
+        model.started.clear()
+        second = asyncio.create_task(batcher.decode(job(0.2), OPTIONS))
+        assert await asyncio.to_thread(model.started.wait, 5)
+        model.gate.set()
+        await asyncio.gather(first, second)

@@ -1,0 +1,220 @@
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from app.domain import Priority
+from app.engine.model import DecodeOptions, Job
+from app.engine.queue import AGING_SECONDS, Queue, Step, Ticket
+
+OPTIONS = DecodeOptions("transcribe", "en")
+
+
+@dataclass
+class Caller:
+    queue: Queue
+    tickets: list[Ticket] = field(default_factory=list)
+    gone: set[str] = field(default_factory=set)
+
+    def add(
+        self,
+        request_id: str,
+        count: int = 1,
+        *,
+        priority: Priority = Priority.INTERACTIVE,
+        key: str = "plain",
+        at: float = 0.0,
+        detect: bool = False,
+    ) -> None:
+        for _ in range(count):
+            job = Job(request_id, 1.0, np.zeros(1, np.float32), priority)
+            ticket = Ticket(
+                job, None if detect else OPTIONS, key, at, lambda: request_id in self.gone
+            )
+            self.tickets.append(ticket)
+            self.queue.add(ticket)
+
+    def step(self, now: float = 0.0) -> tuple[str, list[str]] | None:
+        """Run the next step; an encoding step puts its tickets back, encoded."""
+        step = self.queue.next_step(now)
+        if step is None:
+            return None
+        if step.stage == "encode":
+            self.finish_encoding(step)
+        return step.stage, [ticket.job.request_id for ticket in step.tickets]
+
+    def finish_encoding(self, step: Step) -> None:
+        for ticket in step.tickets:
+            ticket.job.encoded = np.zeros(1)
+            self.queue.add(ticket)
+
+    def run(self) -> list[tuple[str, list[str]]]:
+        steps = []
+        while (step := self.step()) is not None:
+            steps.append(step)
+        return steps
+
+    def decoded(self) -> list[list[str]]:
+        return [requests for stage, requests in self.run() if stage == "decode"]
+
+
+def caller(max_batch_size: int = 4, encode_batch_size: int = 1) -> Caller:
+    return Caller(Queue(max_batch_size, encode_batch_size))
+
+
+def test_an_empty_queue_has_nothing_to_do() -> None:
+    assert caller().step() is None
+
+
+def test_a_lone_window_is_encoded_and_decoded_without_waiting() -> None:
+    one = caller()
+    one.add("a")
+    assert one.run() == [("encode", ["a"]), ("decode", ["a"])]
+
+
+def test_a_long_recording_fills_whole_batches_by_itself() -> None:
+    one = caller()
+    one.add("long", 10)
+    assert [len(batch) for batch in one.decoded()] == [4, 4, 2]
+
+
+def test_windows_of_many_requests_share_a_batch() -> None:
+    many = caller()
+    for name in "abcdef":
+        many.add(name)
+    assert many.decoded() == [["a", "b", "c", "d"], ["e", "f"]]
+
+
+def test_requests_take_turns_whatever_their_length() -> None:
+    two = caller(max_batch_size=6)
+    two.add("long", 6)
+    two.add("other", 3)
+    encoded = [requests[0] for stage, requests in two.run() if stage == "encode"]
+    assert encoded[:6] == ["long", "other", "long", "other", "long", "other"]
+
+
+def test_a_short_request_does_not_wait_for_a_long_one() -> None:
+    mixed = caller(max_batch_size=8)
+    mixed.add("long", 16)
+    assert [mixed.step(), mixed.step()] == [("encode", ["long"])] * 2
+    mixed.add("short")
+    steps = [mixed.step() for _ in range(3)]
+    # Its turn comes within a round, and then the batch does not grow for the long one's sake.
+    assert ("encode", ["short"]) in steps
+    stage, requests = mixed.step() if steps[-1] == ("encode", ["short"]) else steps[-1]  # type: ignore[misc]
+    assert stage == "decode"
+    assert "short" in requests
+    assert len(requests) < 8
+
+
+def test_a_long_request_is_not_starved_by_a_stream_of_short_ones() -> None:
+    mixed = caller(max_batch_size=2)
+    mixed.add("long", 5)
+    decoded: list[str] = []
+    for number in range(40):
+        mixed.add(f"short-{number}")
+        step = mixed.step()
+        if step and step[0] == "decode":
+            decoded += step[1]
+    assert decoded.count("long") == 5
+
+
+def test_live_goes_before_interactive_and_interactive_before_bulk() -> None:
+    mixed = caller(max_batch_size=1)
+    for priority in (Priority.BULK, Priority.INTERACTIVE, Priority.LIVE):
+        mixed.add(priority.name, priority=priority)
+    assert mixed.decoded() == [["LIVE"], ["INTERACTIVE"], ["BULK"]]
+
+
+def test_waiting_long_is_worth_a_class_of_priority() -> None:
+    mixed = caller(max_batch_size=1)
+    mixed.add("bulk", priority=Priority.BULK, at=0.0)
+    mixed.add("live", priority=Priority.LIVE, at=2 * AGING_SECONDS)
+    assert mixed.step(now=2 * AGING_SECONDS) == ("encode", ["bulk"])
+
+
+def test_a_live_window_does_not_wait_for_interactive_ones_to_be_encoded() -> None:
+    mixed = caller()
+    mixed.add("live", priority=Priority.LIVE)
+    for name in "abc":
+        mixed.add(name)
+    assert [mixed.step(), mixed.step()] == [("encode", ["live"]), ("decode", ["live"])]
+
+
+def test_windows_with_different_keys_never_share_a_batch() -> None:
+    mixed = caller()
+    for number in range(8):
+        mixed.add(f"request-{number}", key="odd" if number % 2 else "even")
+    batches = mixed.decoded()
+    assert sorted(map(len, batches)) == [4, 4]
+    for batch in batches:
+        assert len({int(name[-1]) % 2 for name in batch}) == 1
+
+
+def test_a_rare_key_is_served_when_its_turn_comes() -> None:
+    mixed = caller(max_batch_size=3)
+    mixed.add("rare", key="rare", at=0.0)
+    for number in range(6):
+        mixed.add(f"common-{number}", at=1.0)
+    assert mixed.decoded()[0] == ["rare"]
+
+
+def test_language_detection_goes_first_because_a_request_waits_for_it() -> None:
+    mixed = caller()
+    mixed.add("asks", detect=True)
+    for name in "abc":
+        mixed.add(name)
+    assert [mixed.step(), mixed.step()] == [("encode", ["asks"]), ("detect", ["asks"])]
+
+
+def test_a_device_that_gains_from_it_encodes_whole_batches() -> None:
+    gpu = caller(max_batch_size=4, encode_batch_size=4)
+    for name in "abcdef":
+        gpu.add(name)
+    assert gpu.run()[:2] == [("encode", ["a", "b", "c", "d"]), ("decode", ["a", "b", "c", "d"])]
+
+
+def test_cancelled_windows_are_not_encoded_and_not_decoded() -> None:
+    mixed = caller()
+    mixed.add("gone", 3)
+    mixed.step()
+    mixed.add("stays")
+    mixed.gone.add("gone")
+    assert mixed.run() == [("encode", ["stays"]), ("decode", ["stays"])]
+
+
+def test_a_discarded_window_leaves_nothing_behind() -> None:
+    one = caller()
+    one.add("a", 2)
+    one.step()
+    assert len(one.queue) == 2
+    for ticket in one.tickets:
+        one.queue.discard(ticket)
+    assert len(one.queue) == 0
+    assert one.step() is None
+
+
+def test_a_window_that_comes_back_encoded_is_not_encoded_again() -> None:
+    one = caller()
+    job = Job("retry", 1.0, None, encoded=np.zeros(1))
+    one.queue.add(Ticket(job, OPTIONS, "plain", 0.0, lambda: False))
+    assert one.run() == [("decode", ["retry"])]
+
+
+def test_encoded_windows_never_pile_up_beyond_two_batches() -> None:
+    mixed = caller(max_batch_size=2)
+    for number in range(20):
+        mixed.add(f"request-{number}", key=f"key-{number}")
+    held = 0
+    for _ in range(12):
+        step = mixed.step()
+        assert step is not None
+        held += len(step[1]) if step[0] == "encode" else -len(step[1])
+        assert held <= 4
+
+
+def test_draining_returns_everything_that_waits() -> None:
+    one = caller()
+    one.add("a", 3)
+    one.step()
+    assert len(one.queue.drain()) == 3
+    assert len(one.queue) == 0

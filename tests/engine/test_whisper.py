@@ -1,0 +1,184 @@
+import random
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from faster_whisper import BatchedInferencePipeline, WhisperModel
+
+from app.audio.voice_activity import VoiceActivity
+from app.audio.windows import WindowPacker, WindowPolicy
+from app.domain import Hypothesis, Window
+from app.engine import whisper
+from app.engine.model import DecodeOptions, Job
+from app.engine.whisper import EngineChoices, WhisperEngine
+from tests.recordings import FOLDER, load_sample
+
+ENGLISH = DecodeOptions("transcribe", "en")
+
+
+def windows(name: str) -> list[Window]:
+    samples = load_sample(name)
+    packer, detector = WindowPacker(WindowPolicy(8.0, 0.3)), VoiceActivity()
+    return packer.push(detector.push(samples)) + packer.push(detector.flush()) + packer.flush()
+
+
+def job(engine: WhisperEngine, window: Window) -> Job:
+    encoding = Job("r", window.duration, engine.features(window.samples))
+    encoding.encoded = engine.encode([encoding])[0]
+    return encoding
+
+
+@pytest.fixture(scope="module")
+def call(starter: WhisperEngine) -> list[Job]:
+    return [job(starter, window) for window in windows("08_long_call.flac")]
+
+
+def assert_same(heard: list[Hypothesis], expected: list[Hypothesis]) -> None:
+    """Equal to the bit; but the probabilities of words, which int8 rounding in `align` moves."""
+    for each, other in zip(heard, expected, strict=True):
+        assert replace(each, segments=()) == replace(other, segments=())
+        for segment, like in zip(each.segments, other.segments, strict=True):
+            assert replace(segment, words=()) == replace(like, words=())
+            assert [replace(word, probability=0) for word in segment.words] == [
+                replace(word, probability=0) for word in like.words
+            ]
+            np.testing.assert_allclose(
+                [word.probability for word in segment.words],
+                [word.probability for word in like.words],
+                atol=1e-3,
+            )
+
+
+def alone(engine: WhisperEngine, jobs: list[Job], options: DecodeOptions) -> list[Hypothesis]:
+    return [engine.decode([each], [options])[0] for each in jobs]
+
+
+@pytest.mark.parametrize("words", [False, True])
+def test_a_batch_hears_exactly_what_each_window_alone_does(
+    starter: WhisperEngine, call: list[Job], words: bool
+) -> None:
+    options = replace(ENGLISH, words=words)
+    expected = alone(starter, call, options)
+    order = list(range(len(call)))
+    random.Random(1).shuffle(order)
+    for at in range(0, len(order), 8):
+        group = order[at : at + 8]
+        together = starter.decode([call[i] for i in group], [options] * len(group))
+        assert_same(together, [expected[i] for i in group])
+
+
+def test_languages_and_tasks_mix_in_a_batch_without_touching_each_other(
+    starter: WhisperEngine, call: list[Job]
+) -> None:
+    (german, *_) = (job(starter, window) for window in windows("09_german.wav"))
+    rows = [
+        (call[0], replace(ENGLISH, words=True)),
+        (german, DecodeOptions("transcribe", "de", words=True)),
+        (german, DecodeOptions("translate", "de")),
+        (call[1], ENGLISH),
+    ]
+    together = starter.decode([each for each, _ in rows], [options for _, options in rows])
+    expected = [starter.decode([each], [options])[0] for each, options in rows]
+    assert_same(together, expected)
+    assert "Peter" in together[1].text
+
+
+def test_rows_of_equal_length_with_unequal_texts_align_as_if_alone(
+    starter: WhisperEngine,
+) -> None:
+    """CTranslate2 4.8 misaligns the shorter of them; the engine must keep that from happening."""
+    options = replace(ENGLISH, words=True)
+    same = [
+        replace(window, samples=np.pad(window.samples, (0, 16_000 * 4 - len(window.samples))))
+        for window in windows("08_long_call.flac")
+        if window.duration < 4.0
+    ][:6]
+    jobs = [job(starter, window) for window in same]
+    expected = alone(starter, jobs, options)
+    assert len({len(each.text) for each in expected}) > 1
+    assert_same(starter.decode(jobs, [options] * len(jobs)), expected)
+
+
+def test_it_hears_what_faster_whisper_hears(starter: WhisperEngine) -> None:
+    model = WhisperModel(str(whisper._STARTER_DIRECTORY), device="cpu", compute_type="int8")
+    clips = windows("02_two_voices.wav")
+    segments, _ = BatchedInferencePipeline(model).transcribe(
+        str(FOLDER / "02_two_voices.wav"),
+        language="en",
+        vad_filter=False,
+        clip_timestamps=[{"start": w.start, "end": w.start + w.duration} for w in clips],
+        without_timestamps=False,
+        temperature=0.0,
+        beam_size=5,
+    )
+    ours = alone(starter, [job(starter, clip) for clip in clips], ENGLISH)
+    assert [each.text for each in ours] == [segment.text.strip() for segment in segments]
+
+
+def test_word_times_follow_the_speech(starter: WhisperEngine) -> None:
+    for window in windows("06_human_digits.wav"):
+        heard = starter.decode([job(starter, window)], [replace(ENGLISH, words=True)])[0]
+        words = [word for segment in heard.segments for word in segment.words]
+        assert "".join(word.text for word in words).strip() == heard.text
+        times = [time for word in words for time in (word.start, word.end)]
+        assert times == sorted(times)
+        assert all(0.0 <= time <= window.duration + 0.02 for time in times)
+
+
+def test_the_language_is_detected(starter: WhisperEngine) -> None:
+    german = job(starter, windows("09_german.wav")[0])
+    english = job(starter, windows("01_order_call.wav")[0])
+    probabilities = starter.detect_languages([german, english])
+    assert [max(each, key=lambda code: each[code]) for each in probabilities] == ["de", "en"]
+
+
+def test_prompts_of_equal_token_count_share_a_batch_and_others_do_not(
+    starter: WhisperEngine, call: list[Job]
+) -> None:
+    def key(prompt: str, temperature: float = 0.0) -> object:
+        return starter.batch_key(call[0], replace(ENGLISH, prompt=prompt, temperature=temperature))
+
+    assert key("Hello.") == key("Hello.")
+    assert key("Hello.") != key("")
+    assert key("") != key("", 0.2)
+    prompted = replace(ENGLISH, prompt="Hello, this is Anna. " * 60)
+    assert starter.decode(call[:2], [prompted] * 2) == alone(starter, call[:2], prompted)
+
+
+def test_a_temperature_really_samples(starter: WhisperEngine, call: list[Job]) -> None:
+    hot = replace(ENGLISH, temperature=1.0)
+    assert any(
+        starter.decode([each], [hot])[0].avg_logprob != starter.decode([each], [hot])[0].avg_logprob
+        for each in call[:6]
+    )
+
+
+def test_short_windows_have_half_the_tokens_unless_they_need_more(
+    starter: WhisperEngine, call: list[Job]
+) -> None:
+    short, long = Job("r", 5.0, None), Job("r", 20.0, None)
+    assert starter._token_budget(short.duration, ENGLISH) == 112
+    assert starter._token_budget(long.duration, ENGLISH) == 224
+    assert starter._token_budget(short.duration, replace(ENGLISH, full_length=True)) == 224
+    assert starter.batch_key(short, ENGLISH) != starter.batch_key(long, ENGLISH)
+
+
+def test_an_unknown_model_is_named() -> None:
+    with pytest.raises((ValueError, RuntimeError, OSError)):
+        whisper.load("no-such-model", EngineChoices(device="cpu"))
+
+
+@pytest.mark.parametrize(
+    ("cores", "split"), [(1, (1, 1)), (2, (2, 1)), (4, (2, 2)), (8, (2, 4)), (64, (16, 4))]
+)
+def test_cores_are_split_into_workers_of_up_to_four_threads(
+    cores: int, split: tuple[int, int]
+) -> None:
+    assert whisper._cpu_split(cores) == split
+
+
+def test_a_directory_is_loaded_like_the_starter() -> None:
+    engine = whisper.load(str(whisper._STARTER_DIRECTORY), EngineChoices(device="cpu", beam_size=1))
+    assert engine.info.model == "starter"
+    assert engine.info.beam_size == 1
+    engine.warm_up()

@@ -1,0 +1,98 @@
+"""The product as its users run it: a process, a port, an environment."""
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from functools import cached_property
+from pathlib import Path
+from types import TracebackType
+
+import httpx
+import psutil
+from openai import AsyncOpenAI, OpenAI
+
+ROOT = Path(__file__).parents[1]
+
+
+class LiveServer:
+    """`with LiveServer(VERBATIM_…="…") as server:` starts one and stops it by SIGTERM."""
+
+    def __init__(self, **environment: str) -> None:
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            self.port: int = free.getsockname()[1]
+        self.url = f"http://127.0.0.1:{self.port}"
+        self._environment = {
+            **{name: value for name, value in os.environ.items() if "VERBATIM" not in name},
+            "VERBATIM_SERVER__PORT": str(self.port),
+            "VERBATIM_TELEMETRY__LOG_LEVEL": "warning",
+            **environment,
+        }
+
+    def __enter__(self) -> "LiveServer":
+        self.process = subprocess.Popen(
+            [sys.executable, "-m", "app"],
+            cwd=ROOT,
+            env=self._environment,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        deadline = time.monotonic() + 60
+        while not self._is_ready():
+            if self.process.poll() is not None or time.monotonic() > deadline:
+                self.process.kill()
+                raise RuntimeError(f"the server did not start: {self.process.communicate()[1]}")
+            time.sleep(0.05)
+        return self
+
+    def _is_ready(self) -> bool:
+        try:
+            return httpx.get(f"{self.url}/health/ready").status_code == 200
+        except httpx.TransportError:
+            return False
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.stop()
+
+    def stop(self) -> int:
+        """Its exit status, as a clean stop leaves it."""
+        self.client.close()
+        if self.process.poll() is None:
+            self.process.send_signal(signal.SIGTERM)
+        self.errors = self.process.communicate(timeout=60)[1]
+        return self.process.returncode
+
+    @cached_property
+    def client(self) -> OpenAI:
+        """The official SDK with retries off, so that every error shows."""
+        return OpenAI(base_url=f"{self.url}/v1", api_key="any key", max_retries=0)
+
+    @property
+    def async_client(self) -> AsyncOpenAI:
+        return AsyncOpenAI(base_url=f"{self.url}/v1", api_key="any key", max_retries=0)
+
+    def metric(self, sample: str) -> float:
+        """The value of one sample of /metrics, by its full name with labels; 0 if absent."""
+        for line in httpx.get(f"{self.url}/metrics").text.splitlines():
+            if line.startswith(f"{sample} "):
+                return float(line.rsplit(" ", 1)[1])
+        return 0.0
+
+    @property
+    def resident_bytes(self) -> int:
+        return int(psutil.Process(self.process.pid).memory_info().rss)
+
+    @property
+    def open_files(self) -> list[str]:
+        """Paths of regular files the process has open, deleted ones included."""
+        folder = Path(f"/proc/{self.process.pid}/fd")
+        targets = [os.readlink(entry) for entry in folder.iterdir()]
+        return [target for target in targets if target.startswith("/") and "/dev/" not in target]

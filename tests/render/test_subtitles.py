@@ -1,0 +1,29 @@
+from app.domain import Segment, Transcript
+from app.render import subtitles
+
+TRANSCRIPT = Transcript(
+    "transcribe",
+    "en",
+    4000.0,
+    (Segment(0.0, 3.3204, " One.", ()), Segment(3661.0, 3662.9996, " a --> b ", ())),
+)
+EMPTY = Transcript("transcribe", "en", 35.0, ())
+
+
+def test_text_is_the_transcript_and_a_newline() -> None:
+    assert subtitles.text(TRANSCRIPT) == "One. a --> b\n"
+    assert subtitles.text(EMPTY) == "\n"
+
+
+def test_srt_to_the_byte() -> None:
+    assert subtitles.srt(TRANSCRIPT) == (
+        "1\n00:00:00,000 --> 00:00:03,320\nOne.\n\n2\n01:01:01,000 --> 01:01:03,000\na -> b\n\n\n"
+    )
+    assert subtitles.srt(EMPTY) == ""
+
+
+def test_vtt_to_the_byte() -> None:
+    assert subtitles.vtt(TRANSCRIPT) == (
+        "WEBVTT\n\n00:00:00.000 --> 00:00:03.320\nOne.\n\n01:01:01.000 --> 01:01:03.000\na -> b\n\n"
+    )
+    assert subtitles.vtt(EMPTY) == "WEBVTT\n\n"

@@ -1,0 +1,141 @@
+"""The process itself: start, stop, memory, and the event loop under load."""
+
+import asyncio
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from tests.live_server import ROOT, LiveServer
+from tests.recordings import FOLDER, load_sample, reference, repeat_to
+from tests.words import word_errors
+
+MIB = 1024 * 1024
+
+
+@pytest.fixture(scope="module")
+def ten_minutes(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("recordings") / "ten_minutes.wav"
+    repeat_to(path, load_sample("08_long_call.flac"), 600.0)
+    return path
+
+
+def test_sigterm_lets_the_request_in_flight_finish_and_refuses_new_ones() -> None:
+    server = LiveServer()
+    with server:
+        answers: list[httpx.Response] = []
+
+        def ask() -> None:
+            with (FOLDER / "08_long_call.flac").open("rb") as file:
+                answers.append(
+                    httpx.post(
+                        f"{server.url}/v1/audio/transcriptions",
+                        files={"file": file},
+                        data={"model": "whisper-1"},
+                        timeout=60,
+                    )
+                )
+
+        asking = threading.Thread(target=ask)
+        asking.start()
+        wait_until(lambda: server.metric("stt_windows_total") > 0)
+        server.process.terminate()
+        time.sleep(0.3)
+        with pytest.raises(httpx.TransportError):
+            httpx.get(f"{server.url}/health/live")
+        assert server.process.poll() is None, "it left before it had answered"
+        asking.join(60)
+        assert server.stop() == 0
+    assert answers[0].status_code == 200
+    assert word_errors(reference("08_long_call.flac"), answers[0].json()["text"]) <= 3
+    assert "Traceback" not in server.errors
+
+
+def test_sigterm_lets_a_stream_finish(ten_minutes: Path) -> None:
+    server = LiveServer()
+    with server, ten_minutes.open("rb") as file:
+        with httpx.stream(
+            "POST",
+            f"{server.url}/v1/audio/transcriptions",
+            files={"file": file},
+            data={"model": "whisper-1", "stream": "true", "language": "en"},
+            timeout=60,
+        ) as answer:
+            lines = answer.iter_lines()
+            next(lines)
+            server.process.terminate()
+            last = [line for line in lines if line][-1]
+        assert server.stop() == 0
+    assert "transcript.text.done" in last
+
+
+def wait_until(condition: Any, seconds: float = 30.0) -> None:
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+
+
+def test_a_wrong_setting_is_named_and_nothing_starts() -> None:
+    outcome = subprocess.run(
+        [sys.executable, "-m", "app"],
+        cwd=ROOT,
+        env={"VERBATIM_SERVER__PROT": "80", "PATH": "/usr/bin"},
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert outcome.returncode == 2
+    assert "prot" in outcome.stderr
+    assert "Traceback" not in outcome.stderr
+
+
+def test_a_long_recording_adds_little_memory_and_its_first_words_come_at_once(
+    ten_minutes: Path, tmp_path: Path
+) -> None:
+    """An hour of audio; `make bench ARGS=--long-seconds=10800` measures three."""
+    hour = tmp_path / "hour.wav"
+    repeat_to(hour, load_sample("08_long_call.flac"), 3600.0)
+    with LiveServer() as server:
+        server.client.audio.transcriptions.create(file=ten_minutes, model="whisper-1")
+        before = server.resident_bytes
+        seen = []
+        with (
+            hour.open("rb") as file,
+            httpx.stream(
+                "POST",
+                f"{server.url}/v1/audio/transcriptions",
+                files={"file": file},
+                data={"model": "whisper-1", "stream": "true"},
+                timeout=60,
+            ) as answer,
+        ):
+            for number, _ in enumerate(answer.iter_lines()):
+                if number % 100 == 0:
+                    seen.append(server.resident_bytes - before)
+                if number == 600:
+                    break
+        assert max(seen) < 200 * MIB
+
+
+async def test_the_event_loop_is_never_blocked_for_long(ten_minutes: Path) -> None:
+    with LiveServer() as server:
+        async with server.async_client as client:
+            names = ["12_short_clip.wav", "11_sales_call.mp3", "13_stereo_call.m4a"] * 4
+            await asyncio.gather(
+                client.audio.transcriptions.create(file=ten_minutes, model="whisper-1"),
+                *(
+                    client.audio.transcriptions.create(file=FOLDER / name, model="whisper-1")
+                    for name in names
+                ),
+            )
+        total = server.metric("stt_event_loop_lag_seconds_count")
+        in_time = server.metric('stt_event_loop_lag_seconds_bucket{le="0.25"}')
+        assert total > 100
+        # A shared machine takes the processor away now and then; we never hold the loop.
+        assert total - in_time <= total * 0.01

@@ -1,0 +1,21 @@
+"""Counts word errors the same way in the tests and in the samples' baseline."""
+
+import re
+
+
+def normalise(text: str) -> list[str]:
+    """Lower-case words of letters and apostrophes; digits and punctuation do not count."""
+    return re.sub(r"[^a-zäöüß']", " ", text.lower()).split()
+
+
+def word_errors(reference: str, hypothesis: str) -> int:
+    """Fewest words to insert, delete or replace to turn the hypothesis into the reference."""
+    wanted, heard = normalise(reference), normalise(hypothesis)
+    row = list(range(len(heard) + 1))
+    for i, word in enumerate(wanted, start=1):
+        diagonal, row[0] = row[0], i
+        for j, other in enumerate(heard, start=1):
+            replaced = diagonal + (word != other)
+            diagonal = row[j]
+            row[j] = min(replaced, row[j] + 1, row[j - 1] + 1)
+    return row[-1]
