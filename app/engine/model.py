@@ -47,6 +47,8 @@ class Job:
     """Seconds of sound in the window; the rest of the features is padding."""
     features: Features | None
     priority: Priority = Priority.INTERACTIVE
+    position: int = 0
+    """How many windows of the request come before it."""
     encoded: Encoded | None = None
 
 

@@ -2,7 +2,8 @@
 
 Work comes in two stages, because they batch differently: *encoding* gains nothing from batches on
 a CPU, *decoding* gains a lot. A window waits to be encoded in its request's line; requests take
-turns. Encoded windows wait in `ready` until a decoding batch is worth starting.
+turns, and the first windows of a request go before the later ones of long recordings. Encoded
+windows wait in `ready` until a decoding batch is worth starting.
 """
 
 from collections import OrderedDict, deque
@@ -15,6 +16,9 @@ from app.engine.model import BatchKey, DecodeOptions, Job
 
 AGING_SECONDS = 10.0
 """Waiting this long is worth one class of priority, so that no class starves."""
+
+FIRST_WINDOWS = 4
+"""So many windows at its start make a request urgent: a clip is over then, a recording is not."""
 
 Stage = Literal["encode", "detect", "decode"]
 
@@ -41,47 +45,108 @@ class Step:
     tickets: Sequence[Ticket]
 
 
+Line = deque[Ticket]
+
+
+class _Turns:
+    """The lines of requests of one priority; who was served goes to the back."""
+
+    def __init__(self, bypass_limit: int) -> None:
+        self._bypass_limit = bypass_limit
+        self._bypassed = 0
+        self._beginning: OrderedDict[str, Line] = OrderedDict()
+        self._going_on: OrderedDict[str, Line] = OrderedDict()
+
+    def _lines(self, ticket: Ticket) -> OrderedDict[str, Line]:
+        return self._beginning if ticket.job.position < FIRST_WINDOWS else self._going_on
+
+    def add(self, ticket: Ticket) -> None:
+        self._lines(ticket).setdefault(ticket.job.request_id, deque()).append(ticket)
+
+    def discard(self, ticket: Ticket) -> None:
+        lines = self._lines(ticket)
+        line = lines.get(ticket.job.request_id, deque())
+        if ticket in line:
+            line.remove(ticket)
+            if not line:
+                del lines[ticket.job.request_id]
+
+    def tickets(self) -> list[Ticket]:
+        lines = (*self._beginning.values(), *self._going_on.values())
+        return [ticket for line in lines for ticket in line]
+
+    def clear(self) -> None:
+        self._beginning.clear()
+        self._going_on.clear()
+
+    def has_request(self, request_id: str) -> bool:
+        return request_id in self._beginning or request_id in self._going_on
+
+    def next(self) -> Ticket | None:
+        """Whose turn it is. Recordings that go on get one turn in each batch at the least."""
+        beginning, going_on = _head(self._beginning), _head(self._going_on)
+        if beginning is None or (going_on and self._bypassed >= self._bypass_limit):
+            return going_on
+        return beginning
+
+    def take(self, ticket: Ticket) -> None:
+        """Serve the ticket that `next` named and send its request to the back."""
+        lines = self._lines(ticket)
+        if lines is self._beginning and self._going_on:
+            self._bypassed += 1
+        else:
+            self._bypassed = 0
+        line = lines[ticket.job.request_id]
+        line.popleft()
+        lines.move_to_end(ticket.job.request_id)
+        if not line:
+            del lines[ticket.job.request_id]
+
+
+def _head(lines: OrderedDict[str, Line]) -> Ticket | None:
+    """The first ticket whose caller is still there; those before it are dropped."""
+    while lines:
+        request_id, line = next(iter(lines.items()))
+        while line and line[0].is_cancelled():
+            line.popleft()
+        if line:
+            return line[0]
+        del lines[request_id]
+    return None
+
+
 class Queue:
     """Fair turns among requests, priorities with aging, batches of equal keys."""
 
     def __init__(self, max_batch_size: int, encode_batch_size: int) -> None:
         self._max_batch_size = max_batch_size
         self._encode_batch_size = min(encode_batch_size, max_batch_size)
-        self._lines: dict[Priority, OrderedDict[str, deque[Ticket]]] = {
-            priority: OrderedDict() for priority in Priority
-        }
+        self._turns = {priority: _Turns(max_batch_size) for priority in Priority}
         self._ready: list[Ticket] = []
 
     def __len__(self) -> int:
         """Windows that wait, cancelled ones that nobody has come across yet included."""
-        lines = (line for turns in self._lines.values() for line in turns.values())
-        return len(self._ready) + sum(len(line) for line in lines)
+        return len(self._ready) + sum(len(turns.tickets()) for turns in self._turns.values())
 
     def add(self, ticket: Ticket) -> None:
         """Put a ticket at the end of its request's line, or among the encoded ones."""
         if ticket.job.encoded is not None:
             self._ready.append(ticket)
-            return
-        turns = self._lines[ticket.job.priority]
-        turns.setdefault(ticket.job.request_id, deque()).append(ticket)
+        else:
+            self._turns[ticket.job.priority].add(ticket)
 
     def discard(self, ticket: Ticket) -> None:
         """Forget a ticket whose caller left; one that is on the device is not here any more."""
         if ticket in self._ready:
             self._ready.remove(ticket)
-        turns = self._lines[ticket.job.priority]
-        line = turns.get(ticket.job.request_id)
-        if line is not None and ticket in line:
-            line.remove(ticket)
-            if not line:
-                del turns[ticket.job.request_id]
+        self._turns[ticket.job.priority].discard(ticket)
 
     def drain(self) -> list[Ticket]:
         """Take everything, for a server that stops."""
-        lines = [line for turns in self._lines.values() for line in turns.values()]
-        tickets = self._ready + [ticket for line in lines for ticket in line]
+        tickets = list(self._ready)
         self._ready = []
-        for turns in self._lines.values():
+        for turns in self._turns.values():
+            tickets += turns.tickets()
             turns.clear()
         return tickets
 
@@ -95,7 +160,7 @@ class Queue:
         batch = self._oldest_group(now)
         if batch and self._is_worth_decoding(batch, now):
             return self._taken("decode", batch)
-        tickets = self._next_unencoded(now)
+        tickets = self._take_unencoded(now)
         if tickets:
             return Step("encode", tickets)
         return self._taken("decode", batch) if batch else None
@@ -117,55 +182,37 @@ class Queue:
         """Decode now, or let the batch grow by encoding what waits?
 
         A full batch goes at once. A batch that is not full goes when somebody in it waits for
-        nothing else and everybody who waits to be encoded has had a turn in it: then growing on
-        would only serve requests that are in it anyway, at the cost of those that could be done.
+        nothing else, and what would come next is only more of a request that is in it anyway, or
+        of a recording that goes on: growing would delay those that could be done.
         """
         if len(batch) >= self._max_batch_size or len(self._ready) >= 2 * self._max_batch_size:
             return True
-        line = self._next_line(now)
-        if line is None:
+        coming = self._next_unencoded(now)
+        if coming is None:
             return True
-        if _urgency(batch[0], now)[0] < _urgency(line[0], now)[0]:
+        if _urgency(batch[0], now)[0] < _urgency(coming, now)[0]:
             return True
         inside = {ticket.job.request_id for ticket in batch}
-        if line[0].job.request_id not in inside:
+        if coming.job.position < FIRST_WINDOWS and coming.job.request_id not in inside:
             return False
-        return any(self._has_nothing_to_encode(ticket) for ticket in batch)
+        return any(
+            not self._turns[ticket.job.priority].has_request(ticket.job.request_id)
+            for ticket in batch
+        )
 
-    def _has_nothing_to_encode(self, ticket: Ticket) -> bool:
-        return ticket.job.request_id not in self._lines[ticket.job.priority]
-
-    def _next_unencoded(self, now: float) -> list[Ticket]:
+    def _take_unencoded(self, now: float) -> list[Ticket]:
         tickets: list[Ticket] = []
         while len(tickets) < self._encode_batch_size:
-            line = self._next_line(now)
-            if line is None:
+            ticket = self._next_unencoded(now)
+            if ticket is None:
                 break
-            tickets.append(self._turn(line))
+            self._turns[ticket.job.priority].take(ticket)
+            tickets.append(ticket)
         return tickets
 
-    def _next_line(self, now: float) -> deque[Ticket] | None:
-        """The line of the request whose turn it is, without its cancelled heads."""
-        heads = []
-        for turns in self._lines.values():
-            while turns:
-                request_id, line = next(iter(turns.items()))
-                while line and line[0].is_cancelled():
-                    line.popleft()
-                if line:
-                    heads.append(line)
-                    break
-                del turns[request_id]
-        return min(heads, key=lambda line: _urgency(line[0], now), default=None)
-
-    def _turn(self, line: deque[Ticket]) -> Ticket:
-        """Take the head of a line and send its request to the back."""
-        ticket = line.popleft()
-        turns = self._lines[ticket.job.priority]
-        turns.move_to_end(ticket.job.request_id)
-        if not line:
-            del turns[ticket.job.request_id]
-        return ticket
+    def _next_unencoded(self, now: float) -> Ticket | None:
+        heads = [head for turns in self._turns.values() if (head := turns.next())]
+        return min(heads, key=lambda head: _urgency(head, now), default=None)
 
 
 def _urgency(ticket: Ticket, now: float) -> tuple[int, float]:

@@ -80,11 +80,16 @@ class Transcriber:
             await request.close()
 
     async def heard(
-        self, window: Window, options: Options, request_id: str, language: "_Language"
+        self,
+        window: Window,
+        options: Options,
+        request_id: str,
+        position: int,
+        language: "_Language",
     ) -> Heard:
         """Decode a window; what the model left unheard at its end is decoded as one more."""
         features = await self.on_cpu(self._model.features, window.samples)
-        job = Job(request_id, window.duration, features, options.priority)
+        job = Job(request_id, window.duration, features, options.priority, position)
         decode_options = DecodeOptions(
             options.task,
             await language.of(job, self._batcher),
@@ -98,7 +103,7 @@ class Transcriber:
         hypothesis, rest = _unheard(window, hypothesis)
         heard = [(window, hypothesis)]
         if rest is not None:
-            heard += await self.heard(rest, options, request_id, language)
+            heard += await self.heard(rest, options, request_id, position, language)
         return heard
 
     async def on_cpu(self, work: Callable[..., T], *arguments: object) -> T:
@@ -181,6 +186,7 @@ class _Request:
             transcriber.look_ahead
         )
         self._tasks: set[asyncio.Task[Heard]] = set()
+        self._window_count = 0
         self._submitting = asyncio.create_task(self._submit())
 
     async def parts(self) -> AsyncIterator[Segment | Transcript]:
@@ -227,8 +233,11 @@ class _Request:
 
     def _start(self, window: Window) -> asyncio.Task[Heard]:
         task = asyncio.create_task(
-            self._transcriber.heard(window, self._options, self._request_id, self._language)
+            self._transcriber.heard(
+                window, self._options, self._request_id, self._window_count, self._language
+            )
         )
+        self._window_count += 1
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
         return task

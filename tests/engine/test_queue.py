@@ -24,9 +24,10 @@ class Caller:
         key: str = "plain",
         at: float = 0.0,
         detect: bool = False,
+        position: int = 0,
     ) -> None:
-        for _ in range(count):
-            job = Job(request_id, 1.0, np.zeros(1, np.float32), priority)
+        for number in range(position, position + count):
+            job = Job(request_id, 1.0, np.zeros(1, np.float32), priority, number)
             ticket = Ticket(
                 job, None if detect else OPTIONS, key, at, lambda: request_id in self.gone
             )
@@ -86,31 +87,37 @@ def test_windows_of_many_requests_share_a_batch() -> None:
 
 def test_requests_take_turns_whatever_their_length() -> None:
     two = caller(max_batch_size=6)
-    two.add("long", 6)
+    two.add("longer", 4)
     two.add("other", 3)
     encoded = [requests[0] for stage, requests in two.run() if stage == "encode"]
-    assert encoded[:6] == ["long", "other", "long", "other", "long", "other"]
+    assert encoded == ["longer", "other"] * 3 + ["longer"]
 
 
 def test_a_short_request_does_not_wait_for_a_long_one() -> None:
     mixed = caller(max_batch_size=8)
-    mixed.add("long", 16)
+    mixed.add("long", 16, position=100)
     assert [mixed.step(), mixed.step()] == [("encode", ["long"])] * 2
-    mixed.add("short")
-    steps = [mixed.step() for _ in range(3)]
-    # Its turn comes within a round, and then the batch does not grow for the long one's sake.
-    assert ("encode", ["short"]) in steps
-    stage, requests = mixed.step() if steps[-1] == ("encode", ["short"]) else steps[-1]  # type: ignore[misc]
-    assert stage == "decode"
-    assert "short" in requests
-    assert len(requests) < 8
+    mixed.add("short", 2)
+    # Its turn is the next, and then the batch does not grow for the long one's sake.
+    assert [mixed.step(), mixed.step()] == [("encode", ["short"])] * 2
+    assert mixed.step() == ("decode", ["long", "long", "short", "short"])
+
+
+def test_short_requests_fill_a_batch_before_they_are_decoded() -> None:
+    mixed = caller(max_batch_size=8)
+    mixed.add("long", 16, position=100)
+    for number in range(9):
+        mixed.add(f"short-{number}")
+    steps = [mixed.step() for _ in range(9)]
+    assert [step[0] for step in steps if step] == ["encode"] * 8 + ["decode"]
+    assert steps[-1] == ("decode", [f"short-{number}" for number in range(8)])
 
 
 def test_a_long_request_is_not_starved_by_a_stream_of_short_ones() -> None:
-    mixed = caller(max_batch_size=2)
-    mixed.add("long", 5)
+    mixed = caller(max_batch_size=4)
+    mixed.add("long", 5, position=100)
     decoded: list[str] = []
-    for number in range(40):
+    for number in range(60):
         mixed.add(f"short-{number}")
         step = mixed.step()
         if step and step[0] == "decode":
