@@ -81,6 +81,6 @@ def read_settings() -> Settings:
 def pin_library_threads() -> None:
     """One thread per BLAS call: our own threads are as many as the cores already.
 
-    Unpinned, OpenBLAS makes log-mel features slower and the event loop late (ENGINE.md §5.4).
+    Unpinned, OpenBLAS makes log-mel features slower and the event loop late (docs/engine.md §5.4).
     """
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")

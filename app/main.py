@@ -12,7 +12,7 @@ from app.api import audio, health, models
 from app.api.middleware import BodyLimit, RequestContext
 from app.api.replies import json_reply
 from app.config import Settings
-from app.engine import whisper
+from app.engine import loading
 from app.engine.model import SpeechModel
 from app.errors import InvalidRequest, SpeechError
 from app.render.errors import reply, routing_reply
@@ -22,7 +22,7 @@ from app.services import LoadModel, open_services
 def load_whisper(settings: Settings) -> SpeechModel:
     """The real model, as the settings say."""
     engine = settings.engine
-    choices = whisper.EngineChoices(
+    choices = loading.EngineChoices(
         device=engine.device,
         compute_type=engine.compute_type,
         device_indexes=engine.device_indexes,
@@ -31,7 +31,7 @@ def load_whisper(settings: Settings) -> SpeechModel:
         beam_size=engine.beam_size,
         max_batch_size=settings.batching.max_batch_size,
     )
-    return whisper.load(settings.model, choices)
+    return loading.load(settings.model, choices)
 
 
 def create_app(settings: Settings, load_model: LoadModel = load_whisper) -> FastAPI:

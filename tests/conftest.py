@@ -4,7 +4,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from app.engine.whisper import EngineChoices, WhisperEngine, load
+from app.engine.loading import EngineChoices, load
+from app.engine.whisper import WhisperEngine
 from tests.live_server import LiveServer
 
 

@@ -1,4 +1,4 @@
-"""OpenAI's multipart form, in every spelling clients use (CONTRACT.md §1.2), checked and typed."""
+"""OpenAI's multipart form in every spelling clients use (docs/contract.md §1.2), checked, typed."""
 
 import json
 import math

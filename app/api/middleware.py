@@ -91,7 +91,7 @@ class BodyLimit:
         await self._app(scope, receive_counted, send)
 
     def _too_large(self, count: int) -> TooLarge:
-        # OpenAI's words (CONTRACT.md §4).
+        # OpenAI's words (docs/contract.md §4).
         return TooLarge(
             f"Maximum content size limit ({self._max_bytes}) exceeded ({count} bytes read)"
         )

@@ -19,7 +19,7 @@ BLOCK_SAMPLES = 64 * 512
 """About 2 s: whole Silero frames, small enough that the first window is found at once."""
 
 MIN_SECONDS = 0.1
-"""OpenAI refuses less (CONTRACT.md §4, `audio_too_short`)."""
+"""OpenAI refuses less (docs/contract.md §4, `audio_too_short`)."""
 
 SUPPORTED = "['flac', 'm4a', 'mp3', 'mp4', 'mpeg', 'mpga', 'oga', 'ogg', 'wav', 'webm']"
 

@@ -46,7 +46,7 @@ class Registry:
         try:
             return self._cards[name]
         except KeyError:
-            # OpenAI's words (CONTRACT.md §4), so that clients that match on them go on working.
+            # OpenAI's words (docs/contract.md §4), for clients that match on them.
             raise UnknownModel(
                 f"The model `{name}` does not exist or you do not have access to it.", "model"
             ) from None

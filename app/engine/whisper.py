@@ -1,31 +1,23 @@
-"""A Whisper model on CTranslate2: load it, and run batches of windows through it.
+"""A Whisper model on CTranslate2: batches of windows through encoder, decoder and alignment.
 
-It decides how to batch on its device and knows every trap of ENGINE.md §3; what to batch is
+It decides how to batch on its device and knows every trap of docs/engine.md §3; what to batch is
 decided by the queue, what to do with a doubtful result by `pipeline/fallback.py`.
 """
 
-import ctypes
 import math
-import os
-import platform
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from itertools import groupby
-from pathlib import Path
 
 import ctranslate2
 import numpy as np
 from faster_whisper import WhisperModel
 from faster_whisper.audio import pad_or_trim
-from faster_whisper.utils import download_model
 
 from app.domain import Hypothesis, Samples, Segment, Word
 from app.engine.model import BatchKey, DecodeOptions, Encoded, EngineInfo, Features, Job
-from app.engine.profile import ModelProfile, read_profile
+from app.engine.profile import ModelProfile
 from app.engine.tokens import Alignment, Vocabulary, compression_ratio
-
-STARTER = "starter"
-_STARTER_DIRECTORY = Path(__file__).parents[2] / "models" / STARTER
 
 _MAX_LENGTH = 448
 """Positions of Whisper's text decoder."""
@@ -35,91 +27,6 @@ _SHORT_WINDOW_SECONDS = 8.0
 _SHORT_WINDOW_TOKENS = 112
 _MAX_ALIGN_ROWS = 8
 """`align` holds rows * tokens * 51,865 floats: 330 MB for 8 rows of 200 tokens."""
-
-
-@dataclass(frozen=True, slots=True)
-class EngineChoices:
-    """What the operator asked of the engine; None leaves the choice to the device."""
-
-    device: str = "auto"
-    compute_type: str = "auto"
-    device_indexes: tuple[int, ...] = (0,)
-    workers: int | None = None
-    threads_per_worker: int | None = None
-    beam_size: int = 5
-    max_batch_size: int | None = None
-
-
-def load(name: str, choices: EngineChoices) -> "WhisperEngine":
-    """Load a model: `starter`, a directory, or any name or hub id that faster-whisper knows.
-
-    Raises ValueError or RuntimeError, with the reason, if there is no such model or device.
-    """
-    device = choices.device
-    if device == "auto":
-        device = "cuda" if ctranslate2.get_cuda_device_count() else "cpu"
-    workers, threads = _cpu_split(os.cpu_count() or 1) if device == "cpu" else (1, 4)
-    workers = choices.workers or workers
-    threads = choices.threads_per_worker or threads
-    if device == "cpu":
-        _keep_memory()
-    directory = _directory(name)
-    model = WhisperModel(
-        str(directory),
-        device=device,
-        device_index=list(choices.device_indexes) if device == "cuda" else 0,
-        compute_type=_compute_type(choices.compute_type, device),
-        cpu_threads=threads,
-        num_workers=workers,
-    )
-    info = EngineInfo(
-        model=directory.name if Path(name).is_dir() else name,
-        device=device,
-        compute_type=model.model.compute_type,
-        workers=workers * (len(choices.device_indexes) if device == "cuda" else 1),
-        threads_per_worker=threads,
-        beam_size=choices.beam_size,
-        max_batch_size=choices.max_batch_size or (16 if device == "cuda" else 8),
-    )
-    created = int((directory / "model.bin").stat().st_mtime)
-    return WhisperEngine(model, info, read_profile(directory), created)
-
-
-def _directory(name: str) -> Path:
-    if name == STARTER:
-        return _STARTER_DIRECTORY
-    path = Path(name)
-    return path if path.is_dir() else Path(download_model(name))
-
-
-def _compute_type(asked: str, device: str) -> str:
-    if asked != "auto":
-        return asked
-    return "int8" if device == "cpu" else "float16"
-
-
-def _cpu_split(cores: int) -> tuple[int, int]:
-    """Workers and threads for each: throughput first, but no lone request on one core of many.
-
-    One thread per worker computes most per core (8 to 15 % more than two, ENGINE.md §5.1, and ten
-    times faster decoding of small models); up to four shorten the wait for a single window.
-    """
-    threads = min(4, max(1, cores // 2))
-    return max(1, cores // threads), threads
-
-
-def _keep_memory() -> None:
-    """Let glibc keep and reuse the encoder's large buffers (ENGINE.md §5.2).
-
-    By default every operation of a worker thread maps and unmaps its buffers: page faults made
-    encoding 1.6 to 2.3 times slower. The numbers are mallopt's M_ARENA_MAX, M_MMAP_MAX,
-    M_TRIM_THRESHOLD and M_TOP_PAD. Elsewhere than on glibc there is nothing to do.
-    """
-    if platform.libc_ver()[0] != "glibc":
-        return
-    libc = ctypes.CDLL(None)
-    for parameter, value in ((-8, 1), (-4, 0), (-1, 2**31 - 1), (-2, 1 << 26)):
-        libc.mallopt(parameter, value)
 
 
 class WhisperEngine:
@@ -298,7 +205,7 @@ class WhisperEngine:
         encoded = [jobs[row] for row in rows]
         if len(set(frames)) == 1 and len({len(ids) for ids in tokens}) > 1:
             # Rows with equal frames but unequal texts misalign the shorter ones (CTranslate2
-            # 4.8, ENGINE.md §3.5): padding enters a normalisation over tokens. One odd row
+            # 4.8, docs/engine.md §3.5): padding enters a normalisation over tokens. One odd row
             # sends all of them down the exact path, so an empty one rides along.
             frames.append(frames[0] - 2)
             tokens.append([])

@@ -23,7 +23,7 @@ class _Row:
 _BAD_REQUEST = "invalid_request_error"
 _SERVER = "server_error"
 
-# Looked up along the class hierarchy. Types and codes are those of CONTRACT.md §4.
+# Looked up along the class hierarchy. Types and codes are those of docs/contract.md §4.
 _TABLE: dict[type[BaseException], _Row] = {
     errors.AudioTooShort: _Row(400, _BAD_REQUEST, "audio_too_short"),
     errors.UndecodableAudio: _Row(400, _BAD_REQUEST, "invalid_value"),

@@ -1,4 +1,4 @@
-"""Segments and transcripts -> server-sent events (CONTRACT.md §1.5)."""
+"""Segments and transcripts -> server-sent events (docs/contract.md §1.5)."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""Transcript -> the JSON bodies of OpenAI's audio API, compact, in its order (CONTRACT.md §1.4)."""
+"""Transcript -> the JSON bodies of OpenAI's audio API, in its order (docs/contract.md §1.4)."""
 
 import json
 import math

@@ -1,4 +1,4 @@
-"""Segments -> plain text, SubRip and WebVTT, to the byte as OpenAI (CONTRACT.md §1.4)."""
+"""Segments -> plain text, SubRip and WebVTT, to the byte as OpenAI (docs/contract.md §1.4)."""
 
 from collections.abc import Iterable
 

@@ -8,9 +8,9 @@ from faster_whisper import BatchedInferencePipeline, WhisperModel
 from app.audio.voice_activity import VoiceActivity
 from app.audio.windows import WindowPacker, WindowPolicy
 from app.domain import Hypothesis, Window
-from app.engine import whisper
+from app.engine.loading import STARTER_DIRECTORY
 from app.engine.model import DecodeOptions, Job
-from app.engine.whisper import EngineChoices, WhisperEngine
+from app.engine.whisper import WhisperEngine
 from tests.recordings import FOLDER, load_sample
 
 ENGLISH = DecodeOptions("transcribe", "en")
@@ -100,7 +100,7 @@ def test_rows_of_equal_length_with_unequal_texts_align_as_if_alone(
 
 
 def test_it_hears_what_faster_whisper_hears(starter: WhisperEngine) -> None:
-    model = WhisperModel(str(whisper._STARTER_DIRECTORY), device="cpu", compute_type="int8")
+    model = WhisperModel(str(STARTER_DIRECTORY), device="cpu", compute_type="int8")
     clips = windows("02_two_voices.wav")
     segments, _ = BatchedInferencePipeline(model).transcribe(
         str(FOLDER / "02_two_voices.wav"),
@@ -161,24 +161,3 @@ def test_short_windows_have_half_the_tokens_unless_they_need_more(
     assert starter._token_budget(long.duration, ENGLISH) == 224
     assert starter._token_budget(short.duration, replace(ENGLISH, full_length=True)) == 224
     assert starter.batch_key(short, ENGLISH) != starter.batch_key(long, ENGLISH)
-
-
-def test_an_unknown_model_is_named() -> None:
-    with pytest.raises((ValueError, RuntimeError, OSError)):
-        whisper.load("no-such-model", EngineChoices(device="cpu"))
-
-
-@pytest.mark.parametrize(
-    ("cores", "split"), [(1, (1, 1)), (2, (2, 1)), (4, (2, 2)), (8, (2, 4)), (64, (16, 4))]
-)
-def test_cores_are_split_into_workers_of_up_to_four_threads(
-    cores: int, split: tuple[int, int]
-) -> None:
-    assert whisper._cpu_split(cores) == split
-
-
-def test_a_directory_is_loaded_like_the_starter() -> None:
-    engine = whisper.load(str(whisper._STARTER_DIRECTORY), EngineChoices(device="cpu", beam_size=1))
-    assert engine.info.model == "starter"
-    assert engine.info.beam_size == 1
-    engine.warm_up()
