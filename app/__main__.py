@@ -2,11 +2,12 @@
 
 import signal
 import sys
+import tempfile
 
 import structlog
 import uvicorn
 
-from app.config import pin_library_threads, read_settings
+from app.config import prepare_libraries, read_settings
 from app.telemetry import logging
 
 
@@ -18,7 +19,9 @@ def main() -> int:
         print(f"Verbatim cannot start: {error}", file=sys.stderr)
         return 2
     logging.configure(settings.telemetry.log_level, settings.telemetry.log_format)
-    pin_library_threads()  # before numpy is imported for the first time, by app.main
+    if settings.audio.spool_dir is not None:
+        tempfile.tempdir = str(settings.audio.spool_dir)  # where Starlette spools uploads
+    prepare_libraries()  # before app.main imports them
     from app.main import create_app
 
     if settings.server.host not in ("127.0.0.1", "::1", "localhost"):

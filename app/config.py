@@ -4,10 +4,9 @@ Names are `VERBATIM_` plus the path with `__` between group and field: `VERBATIM
 """
 
 import os
-from pathlib import Path
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, DirectoryPath, Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 PREFIX = "VERBATIM_"
@@ -39,7 +38,7 @@ class BatchingSettings(Group):
 
 class AudioSettings(Group):
     max_upload_bytes: int = Field(2 * 1024**3, ge=1)
-    spool_dir: Path | None = Field(None, description="where uploads lie; default: the system's")
+    spool_dir: DirectoryPath | None = Field(None, description="where uploads lie")
     threads: int | None = Field(None, ge=1, description="for decoding, VAD and features; cores")
 
 
@@ -78,9 +77,13 @@ def read_settings() -> Settings:
     return Settings()
 
 
-def pin_library_threads() -> None:
-    """One thread per BLAS call: our own threads are as many as the cores already.
+def prepare_libraries() -> None:
+    """Tell libraries, before they are imported, what only the environment can tell them.
 
-    Unpinned, OpenBLAS makes log-mel features slower and the event loop late (docs/engine.md §5.4).
+    One thread per BLAS call: our own threads are as many as the cores already, and unpinned,
+    OpenBLAS makes features slower and the event loop late (docs/engine.md §5.4). No telemetry:
+    onnxruntime reports to Microsoft by default since 1.29, huggingface_hub to its maker.
     """
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+    os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
+    os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")

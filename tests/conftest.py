@@ -4,6 +4,10 @@ from collections.abc import Iterator
 
 import pytest
 
+from app.config import prepare_libraries
+
+prepare_libraries()  # as `python -m app` does, before anything imports them
+
 from app.engine.loading import EngineChoices, load
 from app.engine.whisper import WhisperEngine
 from tests.live_server import LiveServer

@@ -6,6 +6,7 @@ import socket
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from functools import cached_property
 from pathlib import Path
 from types import TracebackType
@@ -26,7 +27,8 @@ class LiveServer:
             self.port: int = free.getsockname()[1]
         self.url = f"http://127.0.0.1:{self.port}"
         self._environment = {
-            **{name: value for name, value in os.environ.items() if "VERBATIM" not in name},
+            # Without what tests or CI set: a user's server must behave with nothing set.
+            **{name: os.environ[name] for name in ("PATH", "HOME") if name in os.environ},
             "VERBATIM_SERVER__PORT": str(self.port),
             "VERBATIM_TELEMETRY__LOG_LEVEL": "warning",
             **environment,
@@ -96,3 +98,10 @@ class LiveServer:
         folder = Path(f"/proc/{self.process.pid}/fd")
         targets = [os.readlink(entry) for entry in folder.iterdir()]
         return [target for target in targets if target.startswith("/") and "/dev/" not in target]
+
+
+def wait_until(condition: Callable[[], bool], seconds: float = 30.0) -> None:
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, "it did not come to that in time"
+        time.sleep(0.02)

@@ -6,12 +6,12 @@ import sys
 import threading
 import time
 from pathlib import Path
-from typing import Any
 
 import httpx
+import psutil
 import pytest
 
-from tests.live_server import ROOT, LiveServer
+from tests.live_server import ROOT, LiveServer, wait_until
 from tests.recordings import FOLDER, load_sample, reference, repeat_to
 from tests.words import word_errors
 
@@ -74,11 +74,12 @@ def test_sigterm_lets_a_stream_finish(ten_minutes: Path) -> None:
     assert "transcript.text.done" in last
 
 
-def wait_until(condition: Any, seconds: float = 30.0) -> None:
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
+def test_no_library_calls_home(server: LiveServer) -> None:
+    """onnxruntime keeps a database of what it will report; without telemetry there is none."""
+    server.client.audio.transcriptions.create(file=FOLDER / "12_short_clip.wav", model="whisper-1")
+    assert not [path for path in server.open_files if "onnxruntime" in path]
+    inherited = psutil.Process(server.process.pid).net_connections()
+    assert {each.laddr.ip for each in inherited} == {"127.0.0.1"}
 
 
 def test_a_wrong_setting_is_named_and_nothing_starts() -> None:

@@ -3,6 +3,7 @@
 from collections.abc import AsyncIterator
 from contextlib import aclosing
 
+import anyio
 import structlog
 from fastapi import APIRouter, Request, Response
 from fastapi.responses import StreamingResponse
@@ -94,7 +95,8 @@ async def _streamed(
                 log.exception("stream_failed")
             yield events.failure(error)
         finally:
-            await data.close()
+            with anyio.CancelScope(shield=True):
+                await data.close()
 
     return StreamingResponse(body(), media_type="text/event-stream; charset=utf-8")
 

@@ -10,6 +10,8 @@ from contextlib import aclosing
 from dataclasses import replace
 from typing import BinaryIO, TypeVar
 
+import anyio
+
 from app.audio.recording import Recording
 from app.audio.windows import WindowPolicy
 from app.domain import Hypothesis, Options, Segment, Transcript, Window
@@ -77,7 +79,9 @@ class Transcriber:
             async for part in request.parts():
                 yield part
         finally:
-            await request.close()
+            # Starlette leaves a stream by a scope that cancels every further await.
+            with anyio.CancelScope(shield=True):
+                await request.close()
 
     async def heard(
         self,

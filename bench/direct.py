@@ -1,0 +1,54 @@
+"""Baseline: one recording after another straight through faster-whisper and CTranslate2.
+
+The same work as one request, without a server: decode, find speech, features, encode, generate.
+Runs in a process of its own: `python -m bench.direct WAV REQUESTS SETUP`, JSON out.
+"""
+
+import gc
+import io
+import json
+import sys
+import time
+from pathlib import Path
+
+import ctranslate2
+import numpy as np
+from faster_whisper import WhisperModel
+from faster_whisper.audio import decode_audio
+from faster_whisper.tokenizer import Tokenizer
+from faster_whisper.vad import get_speech_timestamps
+
+from app.domain import SAMPLE_RATE
+from bench.bare_engine import features
+from bench.engine_setup import Decoding, EngineSetup, keep_freed_memory, load, vad_options
+
+
+def transcribe(wav: bytes, model: WhisperModel, decoding: Decoding, setup: EngineSetup) -> str:
+    audio = decode_audio(io.BytesIO(wav), sampling_rate=SAMPLE_RATE)
+    spans = get_speech_timestamps(audio, vad_options(setup))
+    inputs = np.stack([features(model, audio[span["start"] : span["end"]]) for span in spans])
+    encoded = model.model.encode(ctranslate2.StorageView.from_array(inputs))
+    results = model.model.generate(
+        encoded, [decoding.prompt] * len(spans), **decoding.options(setup)
+    )
+    tokenizer = Tokenizer(model.hf_tokenizer, True, task="transcribe", language="en")
+    return " ".join(tokenizer.decode(result.sequences_ids[0]) for result in results)
+
+
+def main() -> None:
+    wav, requests, setup = sys.argv[1], int(sys.argv[2]), EngineSetup.from_json(sys.argv[3])
+    if setup.device == "cpu":
+        keep_freed_memory()
+    model, content = load(setup), Path(wav).read_bytes()
+    decoding = Decoding.english(model)
+    gc.freeze()  # decode_audio collects garbage each time; what is loaded by now is none
+    seconds = []
+    for _ in range(requests + 2):  # the first two are warm-up
+        started = time.perf_counter()
+        transcribe(content, model, decoding, setup)
+        seconds.append(time.perf_counter() - started)
+    print(json.dumps(seconds[2:]))
+
+
+if __name__ == "__main__":
+    main()

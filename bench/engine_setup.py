@@ -1,0 +1,89 @@
+"""What a measured engine runs with: taken from the running server, handed to every baseline."""
+
+import ctypes
+import json
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from faster_whisper import WhisperModel
+from faster_whisper.tokenizer import Tokenizer
+from faster_whisper.transcribe import get_suppressed_tokens
+from faster_whisper.vad import VadOptions
+
+
+@dataclass(frozen=True, slots=True)
+class EngineSetup:
+    model_dir: str
+    device: str
+    compute_type: str
+    workers: int
+    threads_per_worker: int
+    beam_size: int
+    max_batch_size: int
+    window_seconds: float
+    max_gap_seconds: float
+    max_new_tokens: int
+
+    def to_json(self) -> str:
+        return json.dumps(asdict(self))
+
+    @staticmethod
+    def from_json(text: str) -> "EngineSetup":
+        return EngineSetup(**json.loads(text))
+
+
+def load(setup: EngineSetup) -> WhisperModel:
+    return WhisperModel(
+        setup.model_dir,
+        device=setup.device,
+        compute_type=setup.compute_type,
+        cpu_threads=setup.threads_per_worker,
+        num_workers=setup.workers,
+    )
+
+
+def keep_freed_memory() -> None:
+    """The server's allocator setting on a CPU: attention buffers are reused, not unmapped."""
+    libc = ctypes.CDLL(None)
+    arena_max, mmap_max, trim_threshold, top_pad = -8, -4, -1, -2
+    libc.mallopt(arena_max, 1)
+    libc.mallopt(mmap_max, 0)
+    libc.mallopt(trim_threshold, 2**31 - 1)
+    libc.mallopt(top_pad, 1 << 26)
+
+
+@dataclass(frozen=True, slots=True)
+class Decoding:
+    """How CTranslate2's generate() is called for an English request, as the server does."""
+
+    prompt: list[int]
+    suppress_tokens: list[int]
+
+    @staticmethod
+    def english(model: WhisperModel) -> "Decoding":
+        tokenizer = Tokenizer(
+            model.hf_tokenizer, model.model.is_multilingual, task="transcribe", language="en"
+        )
+        return Decoding(
+            prompt=list(tokenizer.sot_sequence),
+            suppress_tokens=list(get_suppressed_tokens(tokenizer, [-1])),
+        )
+
+    def options(self, setup: EngineSetup) -> dict[str, Any]:
+        return {
+            "beam_size": setup.beam_size,
+            # CTranslate2 counts the prompt too and decodes at most half of this.
+            "max_length": 2 * setup.max_new_tokens,
+            "suppress_tokens": self.suppress_tokens,
+            "return_scores": True,
+            "return_no_speech_prob": True,
+        }
+
+
+def vad_options(setup: EngineSetup) -> VadOptions:
+    """faster-whisper's nearest to the server's own cutting."""
+    return VadOptions(
+        min_silence_duration_ms=round(1000 * setup.max_gap_seconds),
+        speech_pad_ms=120,
+        max_speech_duration_s=setup.window_seconds,
+    )

@@ -1,0 +1,149 @@
+"""Everything a run measures, as plain values; their fields are the keys of the JSON file."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from bench.engine_setup import EngineSetup
+
+
+@dataclass(frozen=True, slots=True)
+class Latency:
+    p50_seconds: float
+    p95_seconds: float
+    requests: int
+
+    @staticmethod
+    def of(seconds: Sequence[float]) -> "Latency":
+        p50, p95 = np.percentile(seconds, (50, 95)).tolist()
+        return Latency(p50, p95, len(seconds))
+
+
+@dataclass(frozen=True, slots=True)
+class Traffic:
+    """What the clients of one concurrency level saw."""
+
+    concurrency: int
+    requests_per_second: float
+    audio_seconds_per_second: float
+    windows_per_second: float
+    """Windows as our server cuts them, whichever server is measured."""
+    latency: Latency
+    client_cpu_share: float
+    """Of one core, spent by the load generator itself."""
+
+
+@dataclass(frozen=True, slots=True)
+class ServerLevel:
+    """One level of load, with what the server says of itself meanwhile."""
+
+    traffic: Traffic
+    decoded_windows_per_second: float
+    """By the server's own count: with whatever it decodes twice, and coarse, a batch at a time."""
+    mean_encode_batch: float
+    mean_decode_batch: float
+    device_busy_share: float
+    """Of the workers' time; 1 means that no worker ever waited."""
+    loop_lag_seconds: float | None
+    """Upper bound of the worst lag of the event loop; None: beyond the last bucket."""
+    cpu_ms_per_window: float
+
+
+@dataclass(frozen=True, slots=True)
+class EngineSlice:
+    """The bare engine with full batches, a few seconds long."""
+
+    windows_per_second: float
+    audio_seconds_per_second: float
+    cpu_ms_per_window: float
+
+
+@dataclass(frozen=True, slots=True)
+class SweepPoint:
+    """The bare engine, one worker, at one batch size."""
+
+    batch_size: int
+    encode_ms_per_window: float
+    generate_ms_per_window: float
+
+
+@dataclass(frozen=True, slots=True)
+class IdleOverhead:
+    """The same one-window recording, one at a time: over HTTP, and straight in a process."""
+
+    server: Latency
+    direct: Latency
+
+    @property
+    def ratio(self) -> float:
+        return self.server.p50_seconds / self.direct.p50_seconds
+
+
+@dataclass(frozen=True, slots=True)
+class MixedLoad:
+    """A five-second clip, on the idle server and beside a long recording."""
+
+    long_seconds: float
+    interval_seconds: float
+    """From clip to clip."""
+    idle: Latency
+    loaded: Latency
+
+    @property
+    def p50_ratio(self) -> float:
+        return self.loaded.p50_seconds / self.idle.p50_seconds
+
+    @property
+    def p95_ratio(self) -> float:
+        return self.loaded.p95_seconds / self.idle.p50_seconds
+
+
+@dataclass(slots=True)
+class Figures:
+    """A whole run. Slices of the bare engine lie before each level and after the last."""
+
+    setup: EngineSetup
+    idle: IdleOverhead | None = None
+    levels: list[ServerLevel] = field(default_factory=list)
+    slices: list[EngineSlice] = field(default_factory=list)
+    mixed: MixedLoad | None = None
+    naive: list[Traffic] = field(default_factory=list)
+    sweep: list[SweepPoint] = field(default_factory=list)
+
+    @property
+    def best(self) -> ServerLevel:
+        return max(self.levels, key=lambda level: level.traffic.windows_per_second)
+
+    @property
+    def slices_around_best(self) -> list[EngineSlice]:
+        at = self.levels.index(self.best)
+        return self.slices[at : at + 2]
+
+    @property
+    def engine_windows_per_second(self) -> float:
+        return float(np.mean([part.windows_per_second for part in self.slices_around_best]))
+
+    @property
+    def engine_spread(self) -> float:
+        """Between the fastest and the slowest slice of the run, over their mean."""
+        rates = [part.windows_per_second for part in self.slices]
+        return float((max(rates) - min(rates)) / np.mean(rates))
+
+    @property
+    def throughput_ratio(self) -> float:
+        return self.best.traffic.windows_per_second / self.engine_windows_per_second
+
+    @property
+    def cpu_ratio(self) -> float:
+        """CPU time of a window in the server over that in the bare engine; less noisy than wall."""
+        engine = np.mean([part.cpu_ms_per_window for part in self.slices_around_best])
+        return float(self.best.cpu_ms_per_window / engine)
+
+    @property
+    def naive_ratios(self) -> list[float]:
+        """Requests per second, level by level."""
+        return [
+            level.traffic.requests_per_second / naive.requests_per_second
+            for level, naive in zip(self.levels, self.naive, strict=True)
+        ]

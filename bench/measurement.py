@@ -1,0 +1,186 @@
+"""A whole run: the server under load, and its baselines in between, each in its own process."""
+
+import asyncio
+import json
+import os
+import subprocess
+import sys
+import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from tqdm import tqdm
+
+from app.engine.profile import read_profile
+from bench import load
+from bench.engine_setup import EngineSetup
+from bench.figures import (
+    EngineSlice,
+    Figures,
+    IdleOverhead,
+    Latency,
+    MixedLoad,
+    ServerLevel,
+    SweepPoint,
+    Traffic,
+)
+from bench.recordings import Clip, five_seconds, long_recording, short_clips, single_window
+from bench.server import Period, Server, Snapshot, running
+
+IDLE_ROUNDS = 3
+IDLE_SECONDS = 5.0  # per round and side
+MAX_IDLE_REQUESTS = 20  # per round and side
+SWEEP_SECONDS = 1.0  # per batch size, for encoding and for generating
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What to measure, and for how long."""
+
+    model_dir: Path
+    random: bool
+    settings: Mapping[str, str]
+    """The server's environment variables."""
+    concurrency: tuple[int, ...]
+    level_seconds: float
+    slice_seconds: float
+    mixed_clips: int
+    long_seconds: float
+
+
+class Measurement:
+    """The state of a run; `figures` fill up in the order of the methods."""
+
+    def __init__(self, plan: Plan, progress: "tqdm[Any]") -> None:
+        self._plan = plan
+        self._progress = progress
+        progress.reset(IDLE_ROUNDS + 3 * len(plan.concurrency) + 2 + plan.random)
+
+    def run(self) -> Figures:
+        with running(["app"], self._plan.settings) as server:
+            setup = self._setup(server.snapshot())
+            clips = short_clips(setup)
+            figures = Figures(setup)
+            figures.idle = self._idle(server, single_window(clips), setup)
+            self._levels(server, clips, figures)
+            figures.mixed = self._mixed(server, setup)
+        figures.naive = self._naive(clips, setup)
+        if self._plan.random:
+            points = baseline("bare_engine", "sweep", SWEEP_SECONDS, setup)
+            figures.sweep = [SweepPoint(**point) for point in points]
+            self._done("batch sweep")
+        return figures
+
+    def _setup(self, snapshot: Snapshot) -> EngineSetup:
+        info = snapshot.labels("stt_engine_info")
+        profile = read_profile(self._plan.model_dir)
+        return EngineSetup(
+            model_dir=str(self._plan.model_dir),
+            device=info["device"],
+            compute_type=info["compute_type"],
+            workers=int(info["workers"]),
+            threads_per_worker=int(info["threads_per_worker"]),
+            beam_size=int(info["beam_size"]),
+            max_batch_size=int(info["max_batch_size"]),
+            window_seconds=profile.window_seconds,
+            max_gap_seconds=profile.max_gap_seconds,
+            max_new_tokens=profile.max_new_tokens,
+        )
+
+    def _idle(self, server: Server, clip: Clip, setup: EngineSetup) -> IdleOverhead:
+        upload = load.Request.of(clip)
+        first = asyncio.run(load.one_at_a_time(server.base_url, upload, 1))[0]
+        count = max(1, min(MAX_IDLE_REQUESTS, round(IDLE_SECONDS / first)))
+        over_http: list[float] = []
+        direct: list[float] = []
+        with tempfile.NamedTemporaryFile(suffix=".wav") as file:
+            Path(file.name).write_bytes(clip.wav)
+            for _ in range(IDLE_ROUNDS):
+                over_http += asyncio.run(load.one_at_a_time(server.base_url, upload, count))
+                direct += baseline("direct", file.name, count, setup)
+                self._done("idle overhead")
+        return IdleOverhead(server=Latency.of(over_http), direct=Latency.of(direct))
+
+    def _levels(self, server: Server, clips: list[Clip], figures: Figures) -> None:
+        """The bare engine runs before and after each level, so that noise meets both."""
+        figures.slices.append(self._slice(figures.setup))
+        for concurrency in self._plan.concurrency:
+            traffic, before, after = asyncio.run(
+                load.closed_loop(
+                    server.base_url,
+                    clips,
+                    concurrency,
+                    self._plan.level_seconds,
+                    server.snapshot,
+                )
+            )
+            period = Period(before, after)
+            figures.levels.append(server_level(traffic, period, figures.setup.workers))
+            self._done(f"{concurrency} clients")
+            figures.slices.append(self._slice(figures.setup))
+
+    def _slice(self, setup: EngineSetup) -> EngineSlice:
+        figures = baseline("bare_engine", "slice", self._plan.slice_seconds, setup)
+        self._done("bare engine")
+        return EngineSlice(**figures)
+
+    def _mixed(self, server: Server, setup: EngineSetup) -> MixedLoad:
+        clip = load.Request.of(five_seconds(setup))
+        long = load.Request.of(long_recording(self._plan.long_seconds, setup))
+        count = self._plan.mixed_clips
+        idle = Latency.of(asyncio.run(load.one_at_a_time(server.base_url, clip, count)))
+        # On slow devices less often, or the clips alone would be more than the device can do.
+        interval_seconds = max(1.0, 3 * idle.p50_seconds)
+        loaded = asyncio.run(load.beside(server.base_url, long, clip, count, interval_seconds))
+        self._done("mixed load")
+        return MixedLoad(long.audio_seconds, interval_seconds, idle=idle, loaded=Latency.of(loaded))
+
+    def _naive(self, clips: list[Clip], setup: EngineSetup) -> list[Traffic]:
+        levels = []
+        with running(["bench.naive_server", setup.to_json()], {}) as server:
+            for concurrency in self._plan.concurrency:
+                traffic, _, _ = asyncio.run(
+                    load.closed_loop(
+                        server.base_url,
+                        clips,
+                        concurrency,
+                        self._plan.level_seconds / 2,
+                        lambda: None,
+                    )
+                )
+                levels.append(traffic)
+                self._done(f"naive server, {concurrency} clients")
+        return levels
+
+    def _done(self, step: str) -> None:
+        self._progress.set_postfix_str(step)
+        self._progress.update()
+
+
+def server_level(traffic: Traffic, period: Period, workers: int) -> ServerLevel:
+    busy_seconds = period.total("stt_device_busy_seconds_total")
+    return ServerLevel(
+        traffic=traffic,
+        decoded_windows_per_second=period.total("stt_windows_total") / period.seconds,
+        mean_encode_batch=period.mean("stt_batch_windows", stage="encode"),
+        mean_decode_batch=period.mean("stt_batch_windows", stage="decode"),
+        device_busy_share=busy_seconds / period.seconds / workers,
+        loop_lag_seconds=period.worst("stt_event_loop_lag_seconds"),
+        cpu_ms_per_window=1000 * period.cpu_seconds / period.seconds / traffic.windows_per_second,
+    )
+
+
+def baseline(module: str, *arguments: object) -> Any:
+    """Run such a module of ours in a process of its own; the JSON that it prints."""
+    words = [a.to_json() if isinstance(a, EngineSetup) else str(a) for a in arguments]
+    # As in the server: several threads for one small matrix product are slower than one.
+    environment = {**os.environ, "OPENBLAS_NUM_THREADS": "1"}
+    finished = subprocess.run(
+        [sys.executable, "-m", f"bench.{module}", *words],
+        env=environment,
+        stdout=subprocess.PIPE,
+        check=True,
+    )
+    return json.loads(finished.stdout)
