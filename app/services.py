@@ -1,6 +1,7 @@
 """What lives as long as the process: opened top to bottom, closed in reverse."""
 
 import asyncio
+import gc
 import os
 from collections.abc import AsyncIterator, Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -44,6 +45,8 @@ async def open_services(settings: Settings, load_model: LoadModel) -> AsyncItera
         batcher = await stack.enter_async_context(Batcher(model))
         lag = asyncio.create_task(watch_lag(), name="event-loop-lag")
         stack.callback(lag.cancel)
+        gc.collect()
+        gc.freeze()  # what start-up made stays; collections need not look at it again
         yield Services(
             settings,
             Registry(model, created),

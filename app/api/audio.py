@@ -20,6 +20,9 @@ from app.services import Services
 
 log = structlog.get_logger(__name__)
 
+_NOBODY = Response(status_code=499)
+"""For a caller who has left; nginx logs this number."""
+
 router = APIRouter(prefix="/v1/audio", tags=["audio"])
 
 
@@ -38,8 +41,11 @@ async def translations(request: Request, services: TheServices, request_id: Requ
 
 
 async def _answer(request: Request, services: Services, request_id: str, task: Task) -> Response:
-    data = await request.form()
-    response: Response | None = None
+    try:
+        data = await request.form()
+    except ClientDisconnect:
+        return _NOBODY
+    response: Response = _NOBODY
     try:
         form = parse(data, task)
         services.registry.card(form.model)
@@ -48,12 +54,12 @@ async def _answer(request: Request, services: Services, request_id: str, task: T
         else:
             work = services.transcriber.transcribe(form.file.file, form.options, request_id)
             response = rendered(await while_connected(request, work), form)
-        return response
     except ClientDisconnect:
-        return Response(status_code=499)  # nobody is there to read it; nginx logs this number
+        pass
     finally:
         if not isinstance(response, StreamingResponse):
             await data.close()
+    return response
 
 
 def rendered(transcript: Transcript, form: AudioForm) -> Response:

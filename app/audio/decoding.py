@@ -29,6 +29,13 @@ _DEMUXERS = (
     "aac,ac3,aiff,amr,asf,au,avi,caf,eac3,flac,flv,matroska,webm,mov,mp3,mpeg,mpegts,ogg,w64,wav"
 )
 
+_OPTIONS = {
+    "format_whitelist": _DEMUXERS,
+    "protocol_whitelist": "pipe",
+    # FFmpeg looks for DTS inside the PCM of a wav for 2.5 ms, longer than decoding a clip takes.
+    "max_probe_packets": "4",
+}
+
 
 def decode(file: BinaryIO) -> Iterator[Samples]:
     """The recording in blocks of shape (<= BLOCK_SAMPLES,), float32, mono, 16 kHz.
@@ -63,7 +70,7 @@ def _opened(file: BinaryIO) -> InputContainer:
             file,
             mode="r",
             metadata_errors="ignore",
-            options={"format_whitelist": _DEMUXERS, "protocol_whitelist": "pipe"},
+            options=_OPTIONS,
         )
     except (av.error.FFmpegError, ValueError) as error:
         raise UndecodableAudio(

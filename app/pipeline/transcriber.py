@@ -164,6 +164,8 @@ class _Language:
             self._named = asyncio.get_running_loop().create_future()
             language = self._best(await batcher.detect_language(job))
             self._named.set_result(language)
+        elif not self._named.done():
+            await batcher.detect_language(job)  # encoding need not wait for the name
         return await asyncio.shield(self._named)
 
     def _best(self, probabilities: Mapping[str, float]) -> str:
