@@ -33,7 +33,7 @@ class EngineSettings(Group):
 
 
 class BatchingSettings(Group):
-    max_batch_size: int | None = Field(None, ge=1, le=256, description="auto: 8 on a CPU, else 16")
+    max_batch_size: int | None = Field(None, ge=1, le=256, description="auto: 4 on a CPU, else 16")
 
 
 class AudioSettings(Group):

@@ -123,6 +123,8 @@ class Hypothesis:
     no_speech_prob: float
     is_cut_off: bool = False
     """The model was still writing when its token budget ended."""
+    is_full_length: bool = True
+    """The budget was all that the model can write."""
     prompt_token_count: int = 0
 
     @property

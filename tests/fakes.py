@@ -76,6 +76,7 @@ def hypothesis(
     compression_ratio: float = 1.0,
     no_speech_prob: float = 0.0,
     is_cut_off: bool = False,
+    is_full_length: bool = True,
 ) -> Hypothesis:
     options = options or DecodeOptions("transcribe", "en")
     return Hypothesis(
@@ -86,4 +87,5 @@ def hypothesis(
         compression_ratio,
         no_speech_prob,
         is_cut_off,
+        is_full_length,
     )

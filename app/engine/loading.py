@@ -17,6 +17,10 @@ from app.engine.whisper import WhisperEngine
 STARTER = "starter"
 STARTER_DIRECTORY = Path(__file__).parents[2] / "models" / STARTER
 
+_MAX_BATCH_SIZES = {"cpu": 4, "cuda": 16}
+"""A CPU decodes eights 10 % faster per window than fours (base, beam 5: 345 and 382 ms), but whoever
+comes meanwhile waits twice as long for the worker."""
+
 
 @dataclass(frozen=True, slots=True)
 class EngineChoices:
@@ -60,7 +64,7 @@ def load(name: str, choices: EngineChoices) -> "WhisperEngine":
         workers=workers * (len(choices.device_indexes) if device == "cuda" else 1),
         threads_per_worker=threads,
         beam_size=choices.beam_size,
-        max_batch_size=choices.max_batch_size or (16 if device == "cuda" else 8),
+        max_batch_size=choices.max_batch_size or _MAX_BATCH_SIZES[device],
     )
     created = int((directory / "model.bin").stat().st_mtime)
     return WhisperEngine(model, info, read_profile(directory), created)

@@ -31,7 +31,8 @@ class Ticket:
     options: DecodeOptions | None
     key: BatchKey
     waiting_since: float
-    """Seconds, on the clock that `next_step` is asked with."""
+    """Since when it waits for its turn and not for others of its own request; seconds, on the
+    clock that `next_step` is asked with."""
     is_cancelled: Callable[[], bool]
     answer: Any = None
     """Whatever the owner wants to find again when the ticket is done; untouched here."""
@@ -89,7 +90,7 @@ class _Turns:
             return going_on
         return beginning
 
-    def take(self, ticket: Ticket) -> None:
+    def take(self, ticket: Ticket, now: float) -> None:
         """Serve the ticket that `next` named and send its request to the back."""
         lines = self._lines(ticket)
         if lines is self._beginning and self._going_on:
@@ -99,7 +100,9 @@ class _Turns:
         line = lines[ticket.job.request_id]
         line.popleft()
         lines.move_to_end(ticket.job.request_id)
-        if not line:
+        if line:
+            line[0].waiting_since = max(line[0].waiting_since, now)
+        else:
             del lines[ticket.job.request_id]
 
 
@@ -190,7 +193,7 @@ class Queue:
         coming = self._next_unencoded(now)
         if coming is None:
             return True
-        if _urgency(batch[0], now)[0] < _urgency(coming, now)[0]:
+        if batch[0].job.priority < coming.job.priority:
             return True
         inside = {ticket.job.request_id for ticket in batch}
         if coming.job.position < FIRST_WINDOWS and coming.job.request_id not in inside:
@@ -206,7 +209,7 @@ class Queue:
             ticket = self._next_unencoded(now)
             if ticket is None:
                 break
-            self._turns[ticket.job.priority].take(ticket)
+            self._turns[ticket.job.priority].take(ticket, now)
             tickets.append(ticket)
         return tickets
 

@@ -167,6 +167,7 @@ class WhisperEngine:
             ratio,
             result.no_speech_prob,
             is_cut_off=len(tokens) >= budget,
+            is_full_length=budget == self.profile.max_new_tokens,
             prompt_token_count=prompt_token_count,
         )
 

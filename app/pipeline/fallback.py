@@ -53,7 +53,8 @@ async def _by_temperature(
 
 async def _at_length(batcher: Batcher, job: Job, options: DecodeOptions) -> Hypothesis:
     hypothesis = await batcher.decode(job, options)
-    if hypothesis.is_cut_off and hypothesis.compression_ratio <= MAX_COMPRESSION_RATIO:
+    may_go_on = hypothesis.is_cut_off and not hypothesis.is_full_length
+    if may_go_on and hypothesis.compression_ratio <= MAX_COMPRESSION_RATIO:
         metrics.FALLBACKS.labels("length").inc()
         hypothesis = await batcher.decode(job, replace(options, full_length=True))
     return hypothesis

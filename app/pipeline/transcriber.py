@@ -107,6 +107,7 @@ class Transcriber:
         hypothesis, rest = _unheard(window, hypothesis)
         heard = [(window, hypothesis)]
         if rest is not None:
+            metrics.FALLBACKS.labels("unheard_speech").inc()
             heard += await self.heard(rest, options, request_id, position, language)
         return heard
 
@@ -151,21 +152,20 @@ class _Language:
     def __init__(self, options: Options, known: Sequence[str]) -> None:
         self._options = options
         self._candidates = options.languages or known
-        self._named: asyncio.Future[str] | None = None
+        self._named: asyncio.Future[str] = asyncio.get_running_loop().create_future()
 
     async def of(self, job: Job, batcher: Batcher) -> str:
         """Given by the caller; or heard in this window, if there are candidates; or heard in the
-        first window that asks, which then speaks for the whole recording."""
+        first window, which then speaks for the whole recording."""
         if self._options.language:
             return self._options.language
         if self._options.languages:
             return self._best(await batcher.detect_language(job))
-        if self._named is None:
-            self._named = asyncio.get_running_loop().create_future()
-            language = self._best(await batcher.detect_language(job))
-            self._named.set_result(language)
-        elif not self._named.done():
-            await batcher.detect_language(job)  # encoding need not wait for the name
+        if not self._named.done():
+            # The later windows ask too: so they are encoded while they wait for the first.
+            heard = self._best(await batcher.detect_language(job))
+            if job.position == 0:
+                self._named.set_result(heard)
         return await asyncio.shield(self._named)
 
     def _best(self, probabilities: Mapping[str, float]) -> str:

@@ -139,6 +139,30 @@ def test_waiting_long_is_worth_a_class_of_priority() -> None:
     assert mixed.step(now=2 * AGING_SECONDS) == ("encode", ["bulk"])
 
 
+def test_waiting_for_windows_of_its_own_request_does_not_age_a_window() -> None:
+    mixed = caller(max_batch_size=2)
+    mixed.add("long", 10, position=100, at=0.0)
+    now = 3 * AGING_SECONDS
+    assert mixed.step(now) == ("encode", ["long"])
+    mixed.add("clip", at=now)
+    assert mixed.step(now) == ("encode", ["clip"])
+
+
+def test_batches_stay_full_when_everybody_waits_for_long() -> None:
+    crowd = caller()
+    for number in range(12):
+        crowd.add(f"request-{number}", at=0.0)
+    steps = []
+    for second in range(20, 40):
+        if (step := crowd.step(float(second))) is None:
+            break
+        steps.append(step)
+        if step[0] == "encode":  # somebody new for everybody who is served
+            crowd.add(f"late-{second}", at=float(second))
+    batches = [len(requests) for stage, requests in steps if stage == "decode"]
+    assert set(batches) == {4}
+
+
 def test_a_live_window_does_not_wait_for_interactive_ones_to_be_encoded() -> None:
     mixed = caller()
     mixed.add("live", priority=Priority.LIVE)

@@ -63,9 +63,16 @@ async def test_silence_has_no_text_and_needs_no_second_look() -> None:
 
 
 async def test_a_window_that_fills_its_budget_is_decoded_at_full_length() -> None:
-    model = FakeModel(answers={0.0: hypothesis(" cut", is_cut_off=True)})
+    short = hypothesis(" cut", is_cut_off=True, is_full_length=False)
+    model = FakeModel(answers={0.0: short})
     await decode(model)
     assert [each.full_length for each in model.decode_options] == [False, True]
+
+
+async def test_a_window_that_had_full_length_is_not_decoded_again() -> None:
+    model = FakeModel(answers={0.0: hypothesis(" cut", is_cut_off=True)})
+    await decode(model)
+    assert len(model.decoded) == 1
 
 
 class Prompted(FakeModel):

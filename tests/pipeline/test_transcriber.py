@@ -1,6 +1,7 @@
 import asyncio
 import io
-from collections.abc import AsyncIterator
+import time
+from collections.abc import AsyncIterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import aclosing, asynccontextmanager
 
@@ -9,6 +10,7 @@ import pytest
 
 from app.domain import SAMPLE_RATE, Hypothesis, Options, Segment, Transcript, Window
 from app.engine.batcher import Batcher
+from app.engine.model import Job
 from app.errors import EngineFailed, InvalidRequest, UndecodableAudio
 from app.pipeline.transcriber import Transcriber, _unheard
 from tests.fakes import FakeModel, hypothesis
@@ -110,6 +112,25 @@ async def test_the_first_window_names_the_language_of_all() -> None:
         transcript = await works.transcribe(io.BytesIO(CALL), Options(), "r")
     assert transcript.language == "de"
     assert {options.language for options in model.decode_options} == {"de"}
+
+
+async def test_the_first_window_names_it_even_if_it_is_the_slowest_to_prepare() -> None:
+    class SlowStart(Counting):
+        def features(self, samples: np.ndarray) -> np.ndarray:
+            features = super().features(samples)
+            if features[0] == np.float32(0.01):
+                time.sleep(0.3)
+            return features
+
+        def detect_languages(self, jobs: Sequence[Job]) -> list[Mapping[str, float]]:
+            return [{"fr": 1.0} if job.position == 0 else {"de": 1.0} for job in jobs]
+
+    model = SlowStart()
+    model.profile = short_windows().profile
+    async with transcriber(model) as works:
+        transcript = await works.transcribe(io.BytesIO(CALL), Options(), "r")
+    assert transcript.language == "fr"
+    assert {options.language for options in model.decode_options} == {"fr"}
 
 
 async def test_candidates_restrict_what_can_be_detected() -> None:
