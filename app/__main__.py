@@ -22,6 +22,10 @@ def main() -> int:
     if settings.audio.spool_dir is not None:
         tempfile.tempdir = str(settings.audio.spool_dir)  # where Starlette spools uploads
     prepare_libraries()  # before app.main imports them
+    from app.engine.loading import chosen_device, keep_memory
+
+    if chosen_device(settings.engine.device) == "cpu":
+        keep_memory()  # while this is the only thread
     from app.main import create_app
 
     if settings.server.host not in ("127.0.0.1", "::1", "localhost"):

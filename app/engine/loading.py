@@ -18,8 +18,8 @@ STARTER = "starter"
 STARTER_DIRECTORY = Path(__file__).parents[2] / "models" / STARTER
 
 _MAX_BATCH_SIZES = {"cpu": 4, "cuda": 16}
-"""A CPU decodes eights 10 % faster per window than fours (base, beam 5: 345 and 382 ms), but whoever
-comes meanwhile waits twice as long for the worker."""
+"""On a CPU eights decode 10 % faster per window than fours (base, beam 5: 345 and 382 ms), but who
+comes meanwhile waits twice as long."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,14 +40,10 @@ def load(name: str, choices: EngineChoices) -> "WhisperEngine":
 
     Raises ValueError or RuntimeError, with the reason, if there is no such model or device.
     """
-    device = choices.device
-    if device == "auto":
-        device = "cuda" if ctranslate2.get_cuda_device_count() else "cpu"
+    device = chosen_device(choices.device)
     workers, threads = _cpu_split(os.cpu_count() or 1) if device == "cpu" else (1, 4)
     workers = choices.workers or workers
     threads = choices.threads_per_worker or threads
-    if device == "cpu":
-        _keep_memory()
     directory = _directory(name)
     model = WhisperModel(
         str(directory),
@@ -68,6 +64,13 @@ def load(name: str, choices: EngineChoices) -> "WhisperEngine":
     )
     created = int((directory / "model.bin").stat().st_mtime)
     return WhisperEngine(model, info, read_profile(directory), created)
+
+
+def chosen_device(asked: str) -> str:
+    """`auto` takes a GPU if there is one."""
+    if asked != "auto":
+        return asked
+    return "cuda" if ctranslate2.get_cuda_device_count() else "cpu"
 
 
 def _directory(name: str) -> Path:
@@ -93,12 +96,13 @@ def _cpu_split(cores: int) -> tuple[int, int]:
     return max(1, cores // threads), threads
 
 
-def _keep_memory() -> None:
-    """Let glibc keep and reuse the encoder's large buffers (docs/engine.md §5.2).
+def keep_memory() -> None:
+    """Let glibc keep and reuse the encoder's large buffers on a CPU (docs/engine.md §5.2).
 
     By default every operation of a worker thread maps and unmaps its buffers: page faults made
     encoding 1.6 to 2.3 times slower. The numbers are mallopt's M_ARENA_MAX, M_MMAP_MAX,
-    M_TRIM_THRESHOLD and M_TOP_PAD. Elsewhere than on glibc there is nothing to do.
+    M_TRIM_THRESHOLD and M_TOP_PAD. Call it before the process has a second thread: an arena that
+    exists already goes on being used. Elsewhere than on glibc there is nothing to do.
     """
     if platform.libc_ver()[0] != "glibc":
         return
