@@ -83,6 +83,9 @@ class _Turns:
     def has_request(self, request_id: str) -> bool:
         return request_id in self._beginning or request_id in self._going_on
 
+    def goes_on(self, request_id: str) -> bool:
+        return request_id in self._going_on
+
     def next(self) -> Ticket | None:
         """Whose turn it is. Recordings that go on get one turn in each batch at the least."""
         beginning, going_on = _head(self._beginning), _head(self._going_on)
@@ -185,8 +188,8 @@ class Queue:
         """Decode now, or let the batch grow by encoding what waits?
 
         A full batch goes at once. A batch that is not full goes when somebody in it waits for
-        nothing else, and what would come next is only more of a request that is in it anyway, or
-        of a recording that goes on: growing would delay those that could be done.
+        nothing else or for its first words, and what would come next is only more of a request
+        that is in it anyway, or of a recording that goes on: growing would delay those.
         """
         if len(batch) >= self._max_batch_size or len(self._ready) >= 2 * self._max_batch_size:
             return True
@@ -198,10 +201,14 @@ class Queue:
         inside = {ticket.job.request_id for ticket in batch}
         if coming.job.position < FIRST_WINDOWS and coming.job.request_id not in inside:
             return False
-        return any(
-            not self._turns[ticket.job.priority].has_request(ticket.job.request_id)
-            for ticket in batch
-        )
+        return any(self._waits_only_for_this(ticket) for ticket in batch)
+
+    def _waits_only_for_this(self, ticket: Ticket) -> bool:
+        """The end of a request, or the first words of a recording that goes on."""
+        turns, request_id = self._turns[ticket.job.priority], ticket.job.request_id
+        if ticket.job.position == 0:
+            return turns.goes_on(request_id) or not turns.has_request(request_id)
+        return not turns.has_request(request_id)
 
     def _take_unencoded(self, now: float) -> list[Ticket]:
         tickets: list[Ticket] = []

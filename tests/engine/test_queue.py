@@ -74,8 +74,14 @@ def test_a_lone_window_is_encoded_and_decoded_without_waiting() -> None:
 
 def test_a_long_recording_fills_whole_batches_by_itself() -> None:
     one = caller()
-    one.add("long", 10)
+    one.add("long", 10, position=20)
     assert [len(batch) for batch in one.decoded()] == [4, 4, 2]
+
+
+def test_the_first_words_of_a_recording_do_not_wait_for_a_full_batch() -> None:
+    one = caller()
+    one.add("long", 9)
+    assert [len(batch) for batch in one.decoded()] == [1, 4, 4]
 
 
 def test_windows_of_many_requests_share_a_batch() -> None:
