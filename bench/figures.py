@@ -99,6 +99,17 @@ class MixedLoad:
         return self.loaded.p95_seconds / self.idle.p50_seconds
 
 
+@dataclass(frozen=True, slots=True)
+class LongRecording:
+    """A long recording, streamed to its end on the idle server."""
+
+    seconds: float
+    first_words_seconds: float
+    """From the end of the upload to the first event."""
+    added_bytes: int
+    """Resident memory of the server at its highest, over what it had before."""
+
+
 @dataclass(slots=True)
 class Figures:
     """A whole run. Slices of the bare engine lie before each level and after the last."""
@@ -108,6 +119,7 @@ class Figures:
     levels: list[ServerLevel] = field(default_factory=list)
     slices: list[EngineSlice] = field(default_factory=list)
     mixed: MixedLoad | None = None
+    long: LongRecording | None = None
     naive: list[Traffic] = field(default_factory=list)
     sweep: list[SweepPoint] = field(default_factory=list)
 

@@ -3,20 +3,21 @@
 import asyncio
 import itertools
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
 import httpx
 import numpy as np
 
-from bench.figures import Latency, Traffic
+from bench.figures import Latency, LongRecording, Traffic
 from bench.recordings import Clip
 
 T = TypeVar("T")
 
 TIMEOUT_SECONDS = 1800.0  # a CPU may need minutes for a long recording with a large model
 MIN_WARM_UP_REQUESTS = 4
+UPLOAD_PIECE_BYTES = 1 << 18
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,8 +30,8 @@ class Request:
     windows: int
 
     @staticmethod
-    def of(clip: Clip) -> "Request":
-        form = {"model": "whisper-1", "language": "en", "response_format": "json"}
+    def of(clip: Clip, **fields: str) -> "Request":
+        form = {"model": "whisper-1", "language": "en", "response_format": "json", **fields}
         files = {"file": ("clip.wav", clip.wav)}
         upload = httpx.Request("POST", "http://host", data=form, files=files)
         content_type = upload.headers["content-type"]
@@ -156,3 +157,31 @@ async def beside(
         busy.cancel()
         await asyncio.gather(busy, return_exceptions=True)
     return [answer.latency_seconds for answer in answers]
+
+
+async def stream_long(
+    base_url: str, upload: Request, resident_bytes: Callable[[], int]
+) -> LongRecording:
+    """Stream a recording to its end: when its first words come, and what memory it takes."""
+    uploaded = 0.0
+
+    async def pieces() -> AsyncIterator[bytes]:
+        nonlocal uploaded
+        for at in range(0, len(upload.body), UPLOAD_PIECE_BYTES):
+            yield upload.body[at : at + UPLOAD_PIECE_BYTES]
+            uploaded = time.perf_counter()
+
+    first_words_seconds = 0.0
+    before = most = resident_bytes()
+    headers = {"content-type": upload.content_type, "content-length": str(len(upload.body))}
+    async with (
+        clients(base_url) as client,
+        client.stream(
+            "POST", "/v1/audio/transcriptions", content=pieces(), headers=headers
+        ) as answer,
+    ):
+        async for line in answer.aiter_lines():
+            if line:
+                first_words_seconds = first_words_seconds or time.perf_counter() - uploaded
+                most = max(most, resident_bytes())
+    return LongRecording(upload.audio_seconds, first_words_seconds, most - before)

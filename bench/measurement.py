@@ -56,7 +56,7 @@ class Measurement:
     def __init__(self, plan: Plan, progress: "tqdm[Any]") -> None:
         self._plan = plan
         self._progress = progress
-        progress.reset(IDLE_ROUNDS + 3 * len(plan.concurrency) + 2 + plan.random)
+        progress.reset(IDLE_ROUNDS + 3 * len(plan.concurrency) + 3 + plan.random)
 
     def run(self) -> Figures:
         with running(["app"], self._plan.settings) as server:
@@ -65,7 +65,14 @@ class Measurement:
             figures = Figures(setup)
             figures.idle = self._idle(server, single_window(clips), setup)
             self._levels(server, clips, figures)
-            figures.mixed = self._mixed(server, setup)
+            long = long_recording(self._plan.long_seconds, setup)
+            figures.mixed = self._mixed(server, long, setup)
+            figures.long = asyncio.run(
+                load.stream_long(
+                    server.base_url, load.Request.of(long, stream="true"), server.resident_bytes
+                )
+            )
+            self._done("long recording")
         figures.naive = self._naive(clips, setup)
         if self._plan.random:
             points = baseline("bare_engine", "sweep", SWEEP_SECONDS, setup)
@@ -126,9 +133,9 @@ class Measurement:
         self._done("bare engine")
         return EngineSlice(**figures)
 
-    def _mixed(self, server: Server, setup: EngineSetup) -> MixedLoad:
+    def _mixed(self, server: Server, recording: Clip, setup: EngineSetup) -> MixedLoad:
         clip = load.Request.of(five_seconds(setup))
-        long = load.Request.of(long_recording(self._plan.long_seconds, setup))
+        long = load.Request.of(recording)
         count = self._plan.mixed_clips
         idle = Latency.of(asyncio.run(load.one_at_a_time(server.base_url, clip, count)))
         # On slow devices less often, or the clips alone would be more than the device can do.

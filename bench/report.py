@@ -103,6 +103,14 @@ def ratios(figures: Figures) -> list[str]:
             f"beside a long file  {mixed.p50_ratio:.2f} (p50), {mixed.p95_ratio:.2f} (p95) of a "
             f"clip's idle {1000 * mixed.idle.p50_seconds:.0f} ms (target <= {MIXED_TARGET:g})"
         )
+    if figures.long and figures.idle:
+        long, window_seconds = figures.long, figures.idle.direct.p50_seconds
+        lines.append(
+            f"a {long.seconds / 60:.0f} min recording   first words "
+            f"{1000 * long.first_words_seconds:.0f} ms after the upload, "
+            f"{long.first_words_seconds / window_seconds:.2f} of a direct call (target <= 3); "
+            f"{long.added_bytes / 1e6:.0f} MB more memory (target <= 200)"
+        )
     return lines
 
 
@@ -115,6 +123,9 @@ def write_json(figures: Figures, path: Path) -> None:
         "naive": figures.naive_ratios,
         "idle": figures.idle and figures.idle.ratio,
         "mixed_p50": figures.mixed and figures.mixed.p50_ratio,
+        "first_words": figures.long
+        and figures.idle
+        and figures.long.first_words_seconds / figures.idle.direct.p50_seconds,
         "mixed_p95": figures.mixed and figures.mixed.p95_ratio,
     }
     path.parent.mkdir(parents=True, exist_ok=True)

@@ -76,6 +76,9 @@ class Server:
         self.base_url = base_url
         self._process = process
 
+    def resident_bytes(self) -> int:
+        return int(self._process.memory_info().rss)
+
     def snapshot(self) -> Snapshot:
         text = httpx.get(f"{self.base_url}/metrics").raise_for_status().text
         families = text_string_to_metric_families(text)

@@ -80,7 +80,10 @@ class WhisperEngine:
         # Decoding batches are put together from several encoding calls, so the rows come to the
         # host; on a GPU that is 4 MB a row, a fraction of a millisecond.
         view = ctranslate2.StorageView.from_array(features)
-        encoded = np.asarray(self._model.encode(view, to_cpu=True))
+        output = self._model.encode(view, to_cpu=True)
+        if output.dtype == ctranslate2.DataType.bfloat16:
+            output = output.to(ctranslate2.DataType.float32)  # numpy has no bfloat16
+        encoded = np.asarray(output)
         # A row of a batch is copied, or it would keep the whole batch in memory.
         return [np.array(row) for row in encoded] if len(jobs) > 1 else [encoded[0]]
 
