@@ -19,7 +19,8 @@ from faster_whisper import WhisperModel
 from faster_whisper.audio import pad_or_trim
 
 from app.domain import SAMPLE_RATE, Samples
-from bench.engine_setup import Decoding, EngineSetup, keep_freed_memory, load
+from app.engine.loading import keep_memory
+from bench.engine_setup import Decoding, EngineSetup, load
 from bench.figures import EngineSlice, SweepPoint
 from bench.recordings import short_clips
 
@@ -30,7 +31,7 @@ Batch = Sequence[tuple[np.ndarray, float]]
 class BareEngine:
     def __init__(self, setup: EngineSetup) -> None:
         if setup.device == "cpu":
-            keep_freed_memory()
+            keep_memory()
         self.setup = setup
         self._model = load(setup)
         self._decoding = Decoding.english(self._model)

@@ -19,8 +19,9 @@ from faster_whisper.tokenizer import Tokenizer
 from faster_whisper.vad import get_speech_timestamps
 
 from app.domain import SAMPLE_RATE
+from app.engine.loading import keep_memory
 from bench.bare_engine import features
-from bench.engine_setup import Decoding, EngineSetup, keep_freed_memory, load, vad_options
+from bench.engine_setup import Decoding, EngineSetup, load, vad_options
 
 
 def transcribe(wav: bytes, model: WhisperModel, decoding: Decoding, setup: EngineSetup) -> str:
@@ -38,7 +39,7 @@ def transcribe(wav: bytes, model: WhisperModel, decoding: Decoding, setup: Engin
 def main() -> None:
     wav, requests, setup = sys.argv[1], int(sys.argv[2]), EngineSetup.from_json(sys.argv[3])
     if setup.device == "cpu":
-        keep_freed_memory()
+        keep_memory()
     model, content = load(setup), Path(wav).read_bytes()
     decoding = Decoding.english(model)
     gc.freeze()  # decode_audio collects garbage each time; what is loaded by now is none

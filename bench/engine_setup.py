@@ -1,6 +1,5 @@
 """What a measured engine runs with: taken from the running server, handed to every baseline."""
 
-import ctypes
 import json
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -40,16 +39,6 @@ def load(setup: EngineSetup) -> WhisperModel:
         cpu_threads=setup.threads_per_worker,
         num_workers=setup.workers,
     )
-
-
-def keep_freed_memory() -> None:
-    """The server's allocator setting on a CPU: attention buffers are reused, not unmapped."""
-    libc = ctypes.CDLL(None)
-    arena_max, mmap_max, trim_threshold, top_pad = -8, -4, -1, -2
-    libc.mallopt(arena_max, 1)
-    libc.mallopt(mmap_max, 0)
-    libc.mallopt(trim_threshold, 2**31 - 1)
-    libc.mallopt(top_pad, 1 << 26)
 
 
 @dataclass(frozen=True, slots=True)
