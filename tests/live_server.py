@@ -1,7 +1,6 @@
 """The product as its users run it: a process, a port, an environment."""
 
 import os
-import signal
 import socket
 import subprocess
 import sys
@@ -25,6 +24,7 @@ class LiveServer:
         with socket.socket() as free:
             free.bind(("127.0.0.1", 0))
             self.port: int = free.getsockname()[1]
+        self._terminated = False
         self.url = f"http://127.0.0.1:{self.port}"
         self._environment = {
             # Without what tests or CI set: a user's server must behave with nothing set.
@@ -64,11 +64,16 @@ class LiveServer:
     ) -> None:
         self.stop()
 
+    def terminate(self) -> None:
+        """SIGTERM, once: a second one asks uvicorn to drop what is in flight."""
+        if not self._terminated:
+            self._terminated = True
+            self.process.terminate()
+
     def stop(self) -> int:
         """Its exit status, as a clean stop leaves it."""
         self.client.close()
-        if self.process.poll() is None:
-            self.process.send_signal(signal.SIGTERM)
+        self.terminate()
         self.errors = self.process.communicate(timeout=60)[1]
         return self.process.returncode
 

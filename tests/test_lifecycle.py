@@ -44,7 +44,7 @@ def test_sigterm_lets_the_request_in_flight_finish_and_refuses_new_ones() -> Non
         asking = threading.Thread(target=ask)
         asking.start()
         wait_until(lambda: server.metric("stt_windows_total") > 0)
-        server.process.terminate()
+        server.terminate()
         time.sleep(0.3)
         with pytest.raises(httpx.TransportError):
             httpx.get(f"{server.url}/health/live")
@@ -68,7 +68,7 @@ def test_sigterm_lets_a_stream_finish(ten_minutes: Path) -> None:
         ) as answer:
             lines = answer.iter_lines()
             next(lines)
-            server.process.terminate()
+            server.terminate()
             last = [line for line in lines if line][-1]
         assert server.stop() == 0
     assert "transcript.text.done" in last
