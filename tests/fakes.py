@@ -28,7 +28,7 @@ class FakeModel:
     created: int = 1
 
     def __post_init__(self) -> None:
-        self.profile = ModelProfile(languages=("en", "de", "fr"))
+        self.profile = ModelProfile(languages=("de", "en", "fr"))
         self.gate = threading.Event()
         self.gate.set()
         self.started = threading.Event()

@@ -4,7 +4,7 @@ There is one path: a full answer collects what a streamed one sends.
 """
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
 from concurrent.futures import Executor
 from contextlib import aclosing
 from dataclasses import replace
@@ -20,6 +20,7 @@ from app.engine.model import DecodeOptions, Job, SpeechModel
 from app.errors import InvalidRequest
 from app.languages import language_name
 from app.pipeline import fallback
+from app.pipeline.language import SpokenLanguage
 from app.pipeline.placing import place
 from app.telemetry import metrics
 
@@ -89,7 +90,7 @@ class Transcriber:
         options: Options,
         request_id: str,
         position: int,
-        language: "_Language",
+        language: SpokenLanguage,
     ) -> Heard:
         """Decode a window; what the model left unheard at its end is decoded as one more."""
         features = await self.on_cpu(self._model.features, window.samples)
@@ -146,36 +147,6 @@ def _unheard(window: Window, hypothesis: Hypothesis) -> tuple[Hypothesis, Window
     return hypothesis, window.after(end)
 
 
-class _Language:
-    """Decides the language of each window of one request."""
-
-    def __init__(self, options: Options, known: Sequence[str]) -> None:
-        self._options = options
-        self._candidates = options.languages or known
-        self._named: asyncio.Future[str] = asyncio.get_running_loop().create_future()
-
-    async def of(self, job: Job, batcher: Batcher) -> str:
-        """Given by the caller; or heard in this window, if there are candidates; or heard in the
-        first window, which then speaks for the whole recording."""
-        if self._options.language:
-            return self._options.language
-        if self._options.languages:
-            return self._best(await batcher.detect_language(job))
-        if not self._named.done():
-            # The later windows ask too: so they are encoded while they wait for the first.
-            heard = self._best(await batcher.detect_language(job))
-            if job.position == 0:
-                self._named.set_result(heard)
-        return await asyncio.shield(self._named)
-
-    def _best(self, probabilities: Mapping[str, float]) -> str:
-        return max(self._candidates, key=lambda code: probabilities.get(code, 0.0))
-
-    @property
-    def without_speech(self) -> str:
-        return self._options.language or self._candidates[0]
-
-
 class _Request:
     """The windows of one recording that are on their way, in order."""
 
@@ -187,7 +158,7 @@ class _Request:
         self._request_id = request_id
         self._recording = Recording(file, transcriber.policy)
         self._blocks = self._recording.windows()
-        self._language = _Language(options, transcriber.languages)
+        self._language = SpokenLanguage(options, transcriber.languages)
         self._under_way: asyncio.Queue[asyncio.Task[Heard] | Exception | None] = asyncio.Queue(
             transcriber.look_ahead
         )
@@ -212,7 +183,7 @@ class _Request:
         metrics.AUDIO_SECONDS.inc(duration)
         yield Transcript(
             self._options.task,
-            _main_language(segments) or self._language.without_speech,
+            self._language.of_all(segments),
             duration,
             tuple(segments),
             prompt_token_count,
@@ -256,11 +227,3 @@ class _Request:
         except asyncio.CancelledError:
             await asyncio.wait([pulled])
             raise
-
-
-def _main_language(segments: Sequence[Segment]) -> str | None:
-    """The language most of the speech is in."""
-    seconds: dict[str, float] = {}
-    for segment in segments:
-        seconds[segment.language] = seconds.get(segment.language, 0.0) + segment.end - segment.start
-    return max(seconds, key=lambda code: seconds[code], default=None)

@@ -103,6 +103,7 @@ async def test_silence_has_an_empty_transcript_and_never_reaches_the_device() ->
     async with transcriber(model) as works:
         transcript = await works.transcribe(io.BytesIO(wav(silence(35.0))), Options(), "r")
     assert (transcript.text, transcript.segments, transcript.duration) == ("", (), 35.0)
+    assert transcript.language == "en"
     assert model.encoded == []
 
 
