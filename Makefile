@@ -1,7 +1,7 @@
 # Everything starts from a fresh clone with Python 3.11+; each target sets up what it needs.
 PYTHON ?= python3
-HOST ?= 127.0.0.1
-PORT ?= 8000
+HOST ?= $(or $(VERBATIM_SERVER__HOST),127.0.0.1)
+PORT ?= $(or $(VERBATIM_SERVER__PORT),8000)
 VENV := .venv
 RUN := $(VENV)/.runtime
 DEV := $(VENV)/.development

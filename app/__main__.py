@@ -41,6 +41,7 @@ def main() -> int:
             port=settings.server.port,
             log_config=None,
             access_log=False,
+            server_header=False,
             timeout_graceful_shutdown=settings.server.drain_seconds,
         )
     )

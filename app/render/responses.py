@@ -10,7 +10,7 @@ from app.languages import language_name
 Granularity = Literal["segment", "word"]
 
 AUDIO_TOKENS_PER_SECOND = 10
-"""What OpenAI bills gpt-4o-transcribe for: 100 ms of audio is one token."""
+"""OpenAI's guides count one token for 100 ms of a user's audio."""
 
 _STRIPPED = '.,;:!?¿¡"“”«»()[]。，！？：、…'
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import httpx
 import pytest
-from openai import AsyncOpenAI, BadRequestError, NotFoundError
+from openai import AsyncOpenAI, BadRequestError, NotFoundError, OpenAI
 
 from tests.live_server import LiveServer, wait_until
 from tests.recordings import (
@@ -187,6 +187,24 @@ def test_where_nobody_speaks_the_answer_is_empty_and_200(
     assert [event.type for event in transcribe(server, wav(samples), stream=True)] == [
         "transcript.text.done"
     ]
+
+
+@pytest.mark.parametrize("model", ["whisper-1", "gpt-4o-transcribe"])
+def test_every_answer_passes_the_sdks_strict_validation(server: LiveServer, model: str) -> None:
+    with OpenAI(
+        base_url=f"{server.url}/v1", api_key="any key", _strict_response_validation=True
+    ) as strict:
+        create = strict.audio.transcriptions.create
+        assert create(file=FOLDER / CLIP, model=model).text == BASELINE[CLIP]["text"]
+        assert create(
+            file=FOLDER / CLIP,
+            model=model,
+            response_format="verbose_json",
+            timestamp_granularities=["word", "segment"],
+        ).words
+        events = list(create(file=FOLDER / CLIP, model=model, stream=True))
+        assert events[-1].type == "transcript.text.done"
+        assert len(list(strict.models.list())) == 5
 
 
 def test_json_to_the_byte(server: LiveServer) -> None:

@@ -51,6 +51,15 @@ def test_a_batch_hears_exactly_what_each_window_alone_does(
         assert together == [expected[i] for i in group]
 
 
+def test_windows_encoded_together_are_what_they_are_alone(
+    starter: WhisperEngine, call: list[Job]
+) -> None:
+    jobs = [Job("r", each.duration, each.features) for each in call[:3]]
+    for row, each in zip(starter.encode(jobs), call, strict=False):
+        np.testing.assert_array_equal(row, each.encoded)
+        assert row.base is None, "a row must not keep its whole batch in memory"
+
+
 def test_languages_and_tasks_mix_in_a_batch_without_touching_each_other(
     starter: WhisperEngine, call: list[Job]
 ) -> None:
