@@ -20,9 +20,6 @@ from app.services import Services
 
 log = structlog.get_logger(__name__)
 
-_NOBODY = Response(status_code=499)
-"""For a caller who has left; nginx logs this number."""
-
 router = APIRouter(prefix="/v1/audio", tags=["audio"])
 
 
@@ -44,8 +41,8 @@ async def _answer(request: Request, services: Services, request_id: str, task: T
     try:
         data = await request.form()
     except ClientDisconnect:
-        return _NOBODY
-    response: Response = _NOBODY
+        return _to_nobody()
+    response: Response | None = None
     try:
         form = parse(data, task)
         services.registry.card(form.model)
@@ -54,12 +51,17 @@ async def _answer(request: Request, services: Services, request_id: str, task: T
         else:
             work = services.transcriber.transcribe(form.file.file, form.options, request_id)
             response = rendered(await while_connected(request, work), form)
+        return response
     except ClientDisconnect:
-        pass
+        return _to_nobody()
     finally:
         if not isinstance(response, StreamingResponse):
             await data.close()
-    return response
+
+
+def _to_nobody() -> Response:
+    """The caller has left; nginx logs this number."""
+    return Response(status_code=499)
 
 
 def rendered(transcript: Transcript, form: AudioForm) -> Response:
