@@ -6,6 +6,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from functools import cached_property
 from pathlib import Path
 from types import TracebackType
@@ -100,8 +101,10 @@ class LiveServer:
     @property
     def open_files(self) -> list[str]:
         """Paths of regular files the process has open, deleted ones included."""
-        folder = Path(f"/proc/{self.process.pid}/fd")
-        targets = [os.readlink(entry) for entry in folder.iterdir()]
+        targets = []
+        for entry in Path(f"/proc/{self.process.pid}/fd").iterdir():
+            with suppress(FileNotFoundError):  # closed since it was listed
+                targets.append(os.readlink(entry))
         return [target for target in targets if target.startswith("/") and "/dev/" not in target]
 
 
