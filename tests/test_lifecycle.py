@@ -135,8 +135,8 @@ async def test_the_event_loop_is_never_blocked_for_long(ten_minutes: Path) -> No
                     for name in names
                 ),
             )
+        in_time = server.metric('stt_event_loop_lag_seconds_bucket{le="0.1"}')
         total = server.metric("stt_event_loop_lag_seconds_count")
-        in_time = server.metric('stt_event_loop_lag_seconds_bucket{le="0.25"}')
         assert total > 100
         # A shared machine takes the processor away now and then; we never hold the loop.
         assert total - in_time <= total * 0.01
