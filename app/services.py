@@ -36,7 +36,7 @@ class Services:
 async def open_services(settings: Settings, load_model: LoadModel) -> AsyncIterator[Services]:
     """Load and warm up the model, then start serving it; leaving stops it in good order."""
     async with AsyncExitStack() as stack:
-        model, created = await asyncio.to_thread(_load, settings, load_model)
+        model = await asyncio.to_thread(_load, settings, load_model)
         metrics.ENGINE_INFO.labels(**asdict(model.info)).set(1)
         cpu = ThreadPoolExecutor(
             settings.audio.threads or os.cpu_count() or 1, thread_name_prefix="audio"
@@ -49,15 +49,15 @@ async def open_services(settings: Settings, load_model: LoadModel) -> AsyncItera
         gc.freeze()  # what start-up made stays; collections need not look at it again
         yield Services(
             settings,
-            Registry(model, created),
+            Registry(model),
             Transcriber(model, batcher, cpu, settings.engine.fallback),
         )
 
 
-def _load(settings: Settings, load_model: LoadModel) -> tuple[SpeechModel, int]:
+def _load(settings: Settings, load_model: LoadModel) -> SpeechModel:
     log.info("loading_model", model=settings.model)
     model = load_model(settings)
     model.warm_up()
     log.info("model_ready", **asdict(model.info))
     log.info("model_card", hears=", ".join(model.profile.languages), note=model.profile.description)
-    return model, model.created
+    return model

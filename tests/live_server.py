@@ -5,8 +5,8 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from functools import cached_property
 from pathlib import Path
 from types import TracebackType
@@ -86,6 +86,21 @@ class LiveServer:
     @property
     def async_client(self) -> AsyncOpenAI:
         return AsyncOpenAI(base_url=f"{self.url}/v1", api_key="any key", max_retries=0)
+
+    @contextmanager
+    def stream(self, path: Path, **fields: str) -> Iterator[httpx.Response]:
+        """A streamed transcription of a file; leaving the context hangs up."""
+        with (
+            path.open("rb") as file,
+            httpx.stream(
+                "POST",
+                f"{self.url}/v1/audio/transcriptions",
+                files={"file": file},
+                data={"model": "whisper-1", "stream": "true", **fields},
+                timeout=60,
+            ) as answer,
+        ):
+            yield answer
 
     def metric(self, sample: str) -> float:
         """The value of one sample of /metrics, by its full name with labels; 0 if absent."""

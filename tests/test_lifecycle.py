@@ -58,14 +58,8 @@ def test_sigterm_lets_the_request_in_flight_finish_and_refuses_new_ones() -> Non
 
 def test_sigterm_lets_a_stream_finish(ten_minutes: Path) -> None:
     server = LiveServer()
-    with server, ten_minutes.open("rb") as file:
-        with httpx.stream(
-            "POST",
-            f"{server.url}/v1/audio/transcriptions",
-            files={"file": file},
-            data={"model": "whisper-1", "stream": "true", "language": "en"},
-            timeout=60,
-        ) as answer:
+    with server:
+        with server.stream(ten_minutes, language="en") as answer:
             lines = answer.iter_lines()
             next(lines)
             server.terminate()
@@ -96,9 +90,7 @@ def test_a_wrong_setting_is_named_and_nothing_starts() -> None:
     assert "Traceback" not in outcome.stderr
 
 
-def test_a_long_recording_adds_little_memory_and_its_first_words_come_at_once(
-    ten_minutes: Path, tmp_path: Path
-) -> None:
+def test_a_long_recording_adds_little_memory(ten_minutes: Path, tmp_path: Path) -> None:
     """An hour of audio; `make bench ARGS=--long-seconds=10800` measures three."""
     hour = tmp_path / "hour.wav"
     repeat_to(hour, load_sample("08_long_call.flac"), 3600.0)
@@ -106,16 +98,7 @@ def test_a_long_recording_adds_little_memory_and_its_first_words_come_at_once(
         server.client.audio.transcriptions.create(file=ten_minutes, model="whisper-1")
         before = server.resident_bytes
         seen = []
-        with (
-            hour.open("rb") as file,
-            httpx.stream(
-                "POST",
-                f"{server.url}/v1/audio/transcriptions",
-                files={"file": file},
-                data={"model": "whisper-1", "stream": "true"},
-                timeout=60,
-            ) as answer,
-        ):
+        with server.stream(hour) as answer:
             for number, _ in enumerate(answer.iter_lines()):
                 if number % 100 == 0:
                     seen.append(server.resident_bytes - before)

@@ -1,6 +1,5 @@
 """The models a process serves, by id and by the names that clients written for OpenAI use."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 
 from app.engine.model import SpeechModel
@@ -27,16 +26,12 @@ class ModelCard:
 class Registry:
     """One model under its own name and under OpenAI's names."""
 
-    def __init__(self, model: SpeechModel, created: int) -> None:
-        self._model = model
-        self._cards = self._make_cards(created)
-
-    def _make_cards(self, created: int) -> Mapping[str, ModelCard]:
-        own, description = self._model.info.model, self._model.profile.description
-        cards = {own: ModelCard(own, created, description)}
+    def __init__(self, model: SpeechModel) -> None:
+        own, description = model.info.model, model.profile.description
+        self._cards = {own: ModelCard(own, model.created, description)}
         for name in OPENAI_NAMES:
-            cards[name] = ModelCard(name, created, f"Served by '{own}'. {description}")
-        return cards
+            note = f"Served by '{own}'. {description}"
+            self._cards[name] = ModelCard(name, model.created, note)
 
     def cards(self) -> list[ModelCard]:
         return list(self._cards.values())

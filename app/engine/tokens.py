@@ -82,10 +82,9 @@ class Vocabulary:
             written = self.text(text)
             if not written.strip() or start > duration + 0.5:
                 return
-            marks = [[token] for token in (start_token, end_token) if token is not None]
-            ids = (*marks[0][: start_token is not None], *text, *marks[-1]) if marks else text
+            ids = tuple(token for token in (start_token, *text, end_token) if token is not None)
             start = min(start, duration)
-            segments.append(Segment(start, min(max(start, end), duration), written, tuple(ids)))
+            segments.append(Segment(start, min(max(start, end), duration), written, ids))
 
         for token in tokens:
             if token < self.end_of_text:

@@ -400,16 +400,7 @@ def test_a_caller_who_hangs_up_stops_its_work(server: LiveServer, long_call: Pat
 
 
 def test_a_caller_who_leaves_a_stream_stops_its_work(server: LiveServer, long_call: Path) -> None:
-    with (
-        long_call.open("rb") as file,
-        httpx.stream(
-            "POST",
-            f"{server.url}/v1/audio/transcriptions",
-            files={"file": file},
-            data={"model": "whisper-1", "stream": "true"},
-            timeout=30.0,
-        ) as answer,
-    ):
+    with server.stream(long_call) as answer:
         assert "transcript.text.delta" in next(answer.iter_lines())
     assert_idle(server)
 

@@ -51,8 +51,17 @@ def test_nothing_said_is_no_segment(vocabulary: Vocabulary) -> None:
     assert cut(vocabulary, "", 1.0) == []
 
 
-def test_segments_keep_the_timestamps_they_lie_between(vocabulary: Vocabulary) -> None:
-    tokens = ids(vocabulary, "<|0.20|> Hello.<|1.20|><|1.50|> Goodbye.<|2.40|>")
+@pytest.mark.parametrize(
+    "marked",
+    [
+        "<|0.20|> Hello.<|1.20|><|1.50|> Goodbye.<|2.40|>",
+        "<|0.20|> Hello.<|1.20|><|1.50|> Goodbye.",
+        " Hello.<|1.20|><|1.50|> Goodbye.",
+        " Hello.",
+    ],
+)
+def test_segments_keep_the_timestamps_they_lie_between(vocabulary: Vocabulary, marked: str) -> None:
+    tokens = ids(vocabulary, marked)
     segments = vocabulary.segments(tokens, 3.0)
     assert [token for segment in segments for token in segment.tokens] == tokens
 
