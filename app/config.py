@@ -6,7 +6,7 @@ Names are `VERBATIM_` plus the path with `__` between group and field: `VERBATIM
 import os
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, DirectoryPath, Field
+from pydantic import BaseModel, ConfigDict, DirectoryPath, Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 PREFIX = "VERBATIM_"
@@ -20,6 +20,17 @@ class ServerSettings(Group):
     host: str = "127.0.0.1"
     port: int = Field(8000, ge=0, le=65535)
     drain_seconds: int = Field(300, ge=0, description="how long requests may finish after SIGTERM")
+    keep_alive_seconds: float = Field(
+        30.0, ge=0.0, description="a silent answer sends a comment or white space; 0: never"
+    )
+
+
+class ModelsSettings(Group):
+    served: tuple[str, ...] = Field((), description="more models, loaded when first asked for")
+    aliases: dict[str, str] = Field({}, description="name -> id of a served model")
+    pinned: tuple[str, ...] = Field((), description="ids loaded at start and never unloaded")
+    max_resident: int | None = Field(None, ge=1, description="models in memory at once")
+    idle_seconds: float | None = Field(None, gt=0, description="unload after so long unused")
 
 
 class EngineSettings(Group):
@@ -36,8 +47,16 @@ class BatchingSettings(Group):
     max_batch_size: int | None = Field(None, ge=1, le=256, description="auto: 4 on a CPU, else 16")
 
 
+class AccessSettings(Group):
+    admin_key: SecretStr | None = Field(None, description="key of the administration routes")
+
+
+class LimitsSettings(Group):
+    requests_per_minute: int | None = Field(None, ge=1, description="of one key or address")
+
+
 class AudioSettings(Group):
-    max_upload_bytes: int = Field(2 * 1024**3, ge=1)
+    max_upload_bytes: int = Field(25 * 1024**2, ge=1, description="OpenAI's limit")
     spool_dir: DirectoryPath | None = Field(None, description="where uploads lie")
     threads: int | None = Field(None, ge=1, description="for decoding, VAD and features; cores")
 
@@ -56,9 +75,12 @@ class Settings(BaseSettings):
 
     model: str = "starter"
     """`starter`, a CTranslate2 directory, or any name or hub id that faster-whisper loads."""
+    models: ModelsSettings = ModelsSettings()
     server: ServerSettings = ServerSettings()
     engine: EngineSettings = EngineSettings()
     batching: BatchingSettings = BatchingSettings()
+    access: AccessSettings = AccessSettings()
+    limits: LimitsSettings = LimitsSettings()
     audio: AudioSettings = AudioSettings()
     telemetry: TelemetrySettings = TelemetrySettings()
 

@@ -39,6 +39,8 @@ class Window:
     samples: Samples
     speech: tuple[Span, ...]
     """Where the voice activity detector heard speech, in seconds from the window's start."""
+    channel: int = 0
+    """Which channel of the recording it is from; 0 if they are mixed."""
 
     @property
     def duration(self) -> float:
@@ -51,7 +53,19 @@ class Window:
         speech = tuple(
             (max(start - offset, 0.0), end - offset) for start, end in self.speech if end > offset
         )
-        return Window(self.start + offset, self.samples[skipped:], speech)
+        return Window(self.start + offset, self.samples[skipped:], speech, self.channel)
+
+
+@dataclass(frozen=True, slots=True)
+class Chunking:
+    """How a caller wants speech told from silence: OpenAI's `server_vad`, with its defaults."""
+
+    threshold: float = 0.5
+    """Speech begins at this probability."""
+    prefix_padding_seconds: float = 0.3
+    """Sound kept before speech."""
+    silence_seconds: float = 0.2
+    """A silence this long ends a window."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +80,14 @@ class Options:
     prompt: str = ""
     temperature: float = 0.0
     """0 decodes by beam search and falls back to sampling; above 0 samples at just that value."""
+    keywords: tuple[str, ...] = ()
+    """Words and phrases that may well occur: they bias the decoding of every window."""
     words: bool = False
+    token_scores: bool = False
+    chunking: Chunking | None = None
+    """None: windows as they suit the model."""
+    split_channels: bool = False
+    """Transcribe the two channels of a stereo recording apart; other recordings are mixed."""
     priority: Priority = Priority.INTERACTIVE
 
 
@@ -80,6 +101,15 @@ class Word:
 
     def placed_at(self, offset: float) -> "Word":
         return replace(self, start=self.start + offset, end=self.end + offset)
+
+
+@dataclass(frozen=True, slots=True)
+class TokenScore:
+    """How sure the model was of one token of text."""
+
+    token: bytes
+    """UTF-8, though one token may hold only a part of a character."""
+    logprob: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,6 +129,9 @@ class Segment:
     no_speech_prob: float = 0.0
     window_start: float = 0.0
     """Where the window that heard it starts: Whisper's `seek`, in seconds."""
+    channel: int = 0
+    token_scores: tuple[TokenScore, ...] = ()
+    """One for each token of the text; empty unless asked for. Together their bytes are `text`."""
 
     def placed_at(self, offset: float) -> "Segment":
         """The segment of a window that starts `offset` seconds into the recording."""

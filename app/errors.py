@@ -13,6 +13,10 @@ class InvalidRequest(SpeechError):
     """A field has a value that cannot be served."""
 
 
+class UnsupportedValue(InvalidRequest):
+    """A value that is right elsewhere, but not with this model or beside that field."""
+
+
 class MissingParameter(InvalidRequest):
     """A required field is absent."""
 
@@ -33,12 +37,36 @@ class UnknownModel(SpeechError):
     """No such model is served here."""
 
 
-class Overloaded(SpeechError):
-    """The server cannot take the request now; a retry may succeed."""
+class ModelBusy(SpeechError):
+    """The model cannot be unloaded while it transcribes."""
+
+
+class NotAuthenticated(SpeechError):
+    """Nobody said who is calling, or nobody we know."""
+
+
+class NotAllowed(SpeechError):
+    """The caller may not do this."""
+
+
+class Refused(SpeechError):
+    """Not now: a retry after `retry_after_seconds` may succeed."""
 
     def __init__(self, message: str, retry_after_seconds: int = 1) -> None:
         super().__init__(message)
         self.retry_after_seconds = retry_after_seconds
+
+
+class RateLimited(Refused):
+    """This caller has asked too often."""
+
+
+class Overloaded(Refused):
+    """The server cannot take the request now."""
+
+
+class ModelUnavailable(Overloaded):
+    """The model is served here, but could not be loaded."""
 
 
 class EngineFailed(SpeechError):

@@ -31,6 +31,12 @@ class Services:
     registry: Registry
     transcriber: Transcriber
 
+    @asynccontextmanager
+    async def transcribing(self, model: str) -> AsyncIterator[Transcriber]:
+        """Holds the model in memory as long as the context is open. Raises UnknownModel."""
+        self.registry.card(model)
+        yield self.transcriber
+
 
 @asynccontextmanager
 async def open_services(settings: Settings, load_model: LoadModel) -> AsyncIterator[Services]:

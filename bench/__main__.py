@@ -60,6 +60,7 @@ def numbers(text: str) -> tuple[int, ...]:
 def plan_of(arguments: argparse.Namespace) -> Plan:
     settings = {
         "VERBATIM_TELEMETRY__LOG_LEVEL": "warning",
+        "VERBATIM_AUDIO__MAX_UPLOAD_BYTES": str(2 * 1024**3),
         # The baselines decode each window once, so the server must too.
         "VERBATIM_ENGINE__FALLBACK": "false",
         "VERBATIM_ENGINE__DEVICE": arguments.device,

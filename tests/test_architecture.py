@@ -15,7 +15,7 @@ LAYERS = [
     {"services"},
     {"pipeline"},
     {"audio", "engine", "render"},
-    {"errors", "config", "domain", "languages", "telemetry"},
+    {"errors", "config", "domain", "families", "languages", "telemetry"},
 ]
 RANK = {name: rank for rank, names in enumerate(LAYERS) for name in names}
 MODULES = sorted((ROOT / "app").rglob("*.py"))

@@ -1,26 +1,31 @@
-"""POST /v1/audio/transcriptions and /v1/audio/translations: one form, one path; `task` differs."""
+"""POST /v1/audio/transcriptions and its kin: one form, one path; `task` differs."""
 
-from collections.abc import AsyncIterator
-from contextlib import aclosing
+import asyncio
+from contextlib import AsyncExitStack
 
-import anyio
-import structlog
 from fastapi import APIRouter, Request, Response
-from fastapi.responses import StreamingResponse
 from starlette.datastructures import FormData
 from starlette.requests import ClientDisconnect
 
 from app.api.deps import RequestId, TheServices, while_connected
 from app.api.form import AudioForm, parse
-from app.api.replies import json_response, text_response
-from app.domain import Segment, Task, Transcript
-from app.errors import SpeechError
-from app.render import events, responses, subtitles
+from app.api.replies import json_response
+from app.api.speakers import check_references
+from app.api.streaming import streamed
+from app.api.whole import body_of, response_of
+from app.domain import Task
+from app.errors import SpeechError, UnsupportedValue
+from app.pipeline.transcriber import Transcriber
+from app.render.errors import reply
 from app.services import Services
 
-log = structlog.get_logger(__name__)
-
 router = APIRouter(prefix="/v1/audio", tags=["audio"])
+
+MAX_FILES_AT_ONCE = 16
+"""Of one batch request; more would only wait in memory: all share one queue."""
+
+MAX_TEXT_BYTES = 16 * 1024**2
+"""Of one part that is not a file: ten seconds of a speaker as a data URL take a few megabytes."""
 
 
 @router.post("/transcriptions")
@@ -37,26 +42,44 @@ async def translations(request: Request, services: TheServices, request_id: Requ
     return await _answer(request, services, request_id, "translate")
 
 
+@router.post("/transcriptions_batch")
+async def transcriptions_batch(
+    request: Request, services: TheServices, request_id: RequestId
+) -> Response:
+    """Several recordings with one set of options: a list of answers in their order."""
+    async with AsyncExitStack() as held:
+        try:
+            form = parse(await _received(request, held), "transcribe")
+            if form.stream:
+                raise UnsupportedValue("stream is not supported for several files.", "stream")
+            await asyncio.to_thread(check_references, form.speaker_references)
+            transcriber = await held.enter_async_context(services.transcribing(form.model))
+            transcriber.check(form.options)
+            work = _each(transcriber, form, request_id)
+            return json_response({"object": "list", "data": await while_connected(request, work)})
+        except ClientDisconnect:
+            return _to_nobody()
+
+
 async def _answer(request: Request, services: Services, request_id: str, task: Task) -> Response:
-    try:
-        data = await request.form()
-    except ClientDisconnect:
-        return _to_nobody()
-    response: Response | None = None
-    try:
-        form = parse(data, task)
-        services.registry.card(form.model)
-        if form.stream:
-            response = await _streamed(request, services, request_id, form, data)
-        else:
-            work = services.transcriber.transcribe(form.file.file, form.options, request_id)
-            response = rendered(await while_connected(request, work), form)
-        return response
-    except ClientDisconnect:
-        return _to_nobody()
-    finally:
-        if not isinstance(response, StreamingResponse):
-            await data.close()
+    async with AsyncExitStack() as held:
+        try:
+            form = parse(await _received(request, held), task)
+            await asyncio.to_thread(check_references, form.speaker_references)
+            transcriber = await held.enter_async_context(services.transcribing(form.model))
+            if form.stream:
+                return await streamed(request, transcriber, form, request_id, held)
+            work = transcriber.transcribe(form.file, form.options, request_id)
+            return response_of(await while_connected(request, work), form)
+        except ClientDisconnect:
+            return _to_nobody()
+
+
+async def _received(request: Request, held: AsyncExitStack) -> FormData:
+    """The whole body, on disk where it is large. Its files are closed when `held` is."""
+    data = await request.form(max_part_size=MAX_TEXT_BYTES)
+    held.push_async_callback(data.close)
+    return data
 
 
 def _to_nobody() -> Response:
@@ -64,52 +87,21 @@ def _to_nobody() -> Response:
     return Response(status_code=499)
 
 
-def rendered(transcript: Transcript, form: AudioForm) -> Response:
-    """The whole answer in the format that was asked for."""
-    match form.response_format:
-        case "json":
-            counts_tokens = form.model.startswith("gpt-")
-            return json_response(responses.json_body(transcript, counts_tokens))
-        case "verbose_json":
-            return json_response(responses.verbose_body(transcript, form.granularities))
-        case "text":
-            return text_response(subtitles.text(transcript))
-        case "srt":
-            return text_response(subtitles.srt(transcript))
-        case "vtt":
-            return text_response(subtitles.vtt(transcript))
+async def _each(transcriber: Transcriber, form: AudioForm, request_id: str) -> list[object]:
+    """One body for each file; what is wrong with one recording is said in its own place."""
+    slots = asyncio.Semaphore(MAX_FILES_AT_ONCE)
 
+    async def one(index: int) -> object:
+        async with slots:
+            try:
+                transcript = await transcriber.transcribe(
+                    form.files[index].file, form.options, f"{request_id}-{index}"
+                )
+            except SpeechError as error:
+                return reply(error).body
+            body = body_of(transcript, form)
+            return {"text": body} if isinstance(body, str) else body
 
-async def _streamed(
-    request: Request, services: Services, request_id: str, form: AudioForm, data: FormData
-) -> StreamingResponse:
-    """Server-sent events. The first part is awaited here: until then, errors have a status."""
-    parts = services.transcriber.stream(form.file.file, form.options, request_id)
-    try:
-        first = await while_connected(request, anext(parts))
-    except BaseException:
-        await parts.aclose()
-        raise
-
-    async def body() -> AsyncIterator[bytes]:
-        deltas = events.Deltas()
-        try:
-            async with aclosing(parts):
-                yield _event(first, deltas)
-                async for part in parts:
-                    yield _event(part, deltas)
-        except Exception as error:
-            if not isinstance(error, SpeechError):
-                log.exception("stream_failed")
-            yield events.failure(error)
-        finally:
-            with anyio.CancelScope(shield=True):
-                await data.close()
-
-    return StreamingResponse(body(), media_type="text/event-stream; charset=utf-8")
-
-
-def _event(part: Segment | Transcript, deltas: events.Deltas) -> bytes:
-    if isinstance(part, Transcript):
-        return events.text_done(part)
-    return events.text_delta(deltas.take(part.text))
+    async with asyncio.TaskGroup() as group:
+        tasks = [group.create_task(one(index)) for index in range(len(form.files))]
+    return [task.result() for task in tasks]

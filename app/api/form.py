@@ -1,117 +1,184 @@
-"""OpenAI's multipart form in every spelling clients use (docs/contract.md §1.2), checked, typed."""
+"""The form of a transcription or translation: OpenAI's fields, checked and typed."""
 
-import json
 import math
-import re
-from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Literal, TypeVar, cast, get_args
+from typing import BinaryIO, Literal, cast, get_args
 
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from starlette.datastructures import FormData, UploadFile
 
-from app.domain import Options, Task
-from app.errors import InvalidRequest, MissingParameter
+from app.api.fields import Fields
+from app.domain import Chunking, Options, Task
+from app.errors import InvalidRequest, UnsupportedValue
+from app.families import Family, ResponseFormat, family_of
 from app.languages import language_code
 from app.render.responses import Granularity
 
-ResponseFormat = Literal["json", "text", "srt", "verbose_json", "vtt"]
+MAX_SPEAKERS = 4
+"""Of `known_speaker_names` and `known_speaker_references` (docs/contract.md §1.1)."""
 
-T = TypeVar("T")
+_TRANSLATION_FORMATS: tuple[ResponseFormat, ...] = ("json", "text", "srt", "verbose_json", "vtt")
 
 
 @dataclass(frozen=True, slots=True)
 class AudioForm:
-    """One transcription or translation as it was asked for."""
+    """One set of recordings and what was asked of them."""
 
-    file: UploadFile
+    files: tuple[UploadFile, ...]
+    """At least one; all but the batch route take the first."""
     model: str
     options: Options
     response_format: ResponseFormat
     granularities: frozenset[Granularity]
     stream: bool
+    speaker_names: tuple[str, ...]
+    """Of the channels of a stereo recording, in order."""
+    speaker_references: tuple[str, ...]
+    """Data URLs; the same number as names, or none."""
+
+    @property
+    def family(self) -> Family:
+        return family_of(self.model)
+
+    @property
+    def file(self) -> BinaryIO:
+        return self.files[0].file
 
 
 def parse(data: FormData, task: Task) -> AudioForm:
-    """Raises InvalidRequest or MissingParameter, naming the field."""
-    fields = _Fields(data)
-    response_format: ResponseFormat = fields.one("response_format", _response_format, "json")
+    """Raises InvalidRequest or one of its kind, naming the field."""
+    fields = Fields(data)
     granularities = frozenset(fields.many("timestamp_granularities", _granularity))
-    if granularities and response_format != "verbose_json":
-        raise InvalidRequest(
-            "timestamp_granularities needs response_format 'verbose_json'.",
-            "timestamp_granularities",
-        )
+    include = fields.many("include", _include)
+    response_format: ResponseFormat = fields.one("response_format", _response_format, "json")
     options = Options(
         task=task,
         language=fields.one("language", _language, None),
         languages=tuple(fields.many("languages", _language)),
         prompt=fields.one("prompt", str, ""),
+        keywords=tuple(fields.many("keywords", str)),
         temperature=fields.one("temperature", _temperature, 0.0),
         words="word" in granularities,
+        token_scores="logprobs" in include,
+        chunking=_chunking(fields),
+        split_channels=response_format == "diarized_json",
     )
-    return AudioForm(
-        file=fields.file("file"),
+    form = AudioForm(
+        files=fields.files("file"),
         model=fields.required("model"),
         options=options,
         response_format=response_format,
         granularities=granularities or frozenset({"segment"}),
         stream=fields.one("stream", _boolean, False),
+        speaker_names=tuple(fields.many("known_speaker_names", str)),
+        speaker_references=tuple(fields.many("known_speaker_references", str)),
+    )
+    _check_format(form)
+    _check_combinations(form, has_granularities=bool(granularities), chunked=_is_chunked(fields))
+    _check_speakers(form)
+    return form
+
+
+def _check_format(form: AudioForm) -> None:
+    allowed = form.family.formats
+    if form.options.task == "translate":
+        allowed = tuple(each for each in allowed if each in _TRANSLATION_FORMATS)
+    if form.response_format in allowed:
+        return
+    names = [f"'{each}'" for each in allowed]
+    # OpenAI's words (docs/contract.md §1.6).
+    raise UnsupportedValue(
+        f"response_format '{form.response_format}' is not compatible with model '{form.model}'. "
+        f"Use {', '.join(names[:-1])} or {names[-1]} instead.",
+        "response_format",
     )
 
 
-class _Fields:
-    """Reads parts by name. Empty parts count as absent; unknown names are nobody's business."""
-
-    def __init__(self, data: FormData) -> None:
-        self._data = data
-
-    def file(self, name: str) -> UploadFile:
-        for value in self._data.getlist(name):
-            if isinstance(value, UploadFile):
-                return value
-        if any(self._data.getlist(name)):
-            raise InvalidRequest(f"'{name}' must be a file upload, not text.", name)
-        raise _missing(name)
-
-    def required(self, name: str) -> str:
-        text = self._texts(name)
-        if not text:
-            raise _missing(name)
-        return text[-1]
-
-    def one(self, name: str, read: Callable[[str], T], default: T) -> T:
-        texts = self._texts(name)
-        return self._read(name, read, texts[-1]) if texts else default
-
-    def many(self, name: str, read: Callable[[str], T]) -> list[T]:
-        """`x[]`, bare `x`, `x[0]`, `x[1]`, or one part that holds a JSON array."""
-        spelling = re.compile(rf"{re.escape(name)}(\[\d*\])?")
-        names = [key for key in dict.fromkeys(self._data) if spelling.fullmatch(key)]
-        texts = [text for key in names for text in self._texts(key)]
-        if len(texts) == 1 and texts[0].lstrip().startswith("["):
-            texts = _json_array(name, texts[0])
-        return [self._read(name, read, text) for text in texts]
-
-    def _texts(self, name: str) -> list[str]:
-        return [text for text in self._data.getlist(name) if isinstance(text, str) and text]
-
-    def _read(self, name: str, read: Callable[[str], T], text: str) -> T:
-        try:
-            return read(text)
-        except ValueError as error:
-            raise InvalidRequest(f"Invalid value for '{name}': {error}", name) from None
+def _check_combinations(form: AudioForm, *, has_granularities: bool, chunked: bool) -> None:
+    """What the hosted API refuses (docs/contract.md §1.6), refused before any work is done."""
+    if form.family.only_diarizes:
+        if not chunked:
+            raise InvalidRequest(
+                "chunking_strategy is required for diarization models", "chunking_strategy"
+            )
+        for field, given in (
+            ("prompt", form.options.prompt),
+            ("include", form.options.token_scores),
+            ("timestamp_granularities", has_granularities),
+        ):
+            if given:
+                raise UnsupportedValue(
+                    f"{field} is not compatible with model '{form.model}'.", field
+                )
+    if has_granularities and form.response_format != "verbose_json":
+        raise UnsupportedValue(
+            "timestamp_granularities needs response_format 'verbose_json'.",
+            "timestamp_granularities",
+        )
+    if form.options.token_scores and form.response_format != "json":
+        raise UnsupportedValue(
+            "include 'logprobs' is only compatible with response_format 'json'.", "include"
+        )
 
 
-def _missing(name: str) -> MissingParameter:
-    return MissingParameter(f"Missing required parameter: '{name}'.", name)
+def _check_speakers(form: AudioForm) -> None:
+    names, references = form.speaker_names, form.speaker_references
+    for field, given in (
+        ("known_speaker_names", names),
+        ("known_speaker_references", references),
+    ):
+        if given and not (form.family.only_diarizes or form.options.split_channels):
+            raise UnsupportedValue(f"{field} needs response_format 'diarized_json'.", field)
+        if len(given) > MAX_SPEAKERS:
+            raise InvalidRequest(
+                f"{field} has {len(given)} entries; at most {MAX_SPEAKERS} are supported.", field
+            )
+    if len(set(names)) < len(names):
+        raise InvalidRequest("known_speaker_names holds a name twice.", "known_speaker_names")
+    if references and len(references) != len(names):
+        raise InvalidRequest(
+            f"known_speaker_references has {len(references)} entries and known_speaker_names has "
+            f"{len(names)}; each reference needs its name.",
+            "known_speaker_references",
+        )
 
 
-def _json_array(name: str, text: str) -> list[str]:
+def _is_chunked(fields: Fields) -> bool:
+    return fields.structured("chunking_strategy") is not None
+
+
+def _chunking(fields: Fields) -> Chunking | None:
+    """`auto` means what we do anyway: windows that suit the model, cut at pauses."""
+    value = fields.structured("chunking_strategy")
+    if value is None or value == "auto":
+        return None
+    if not isinstance(value, dict):
+        raise InvalidRequest(
+            "Invalid value for 'chunking_strategy': neither 'auto' nor an object.",
+            "chunking_strategy",
+        )
     try:
-        values = json.loads(text)
-    except (ValueError, RecursionError):
-        raise InvalidRequest(f"Invalid value for '{name}': not a JSON array.", name) from None
-    return [value if isinstance(value, str) else json.dumps(value) for value in values]
+        return _ServerVad.model_validate(value).chunking()
+    except ValidationError as error:
+        first = error.errors()[0]
+        field = ".".join(["chunking_strategy", *(str(part) for part in first["loc"])])
+        raise InvalidRequest(f"Invalid value for '{field}': {first['msg']}.", field) from None
+
+
+class _ServerVad(BaseModel):
+    """OpenAI's VadConfig, a closed object; numbers come as text or as JSON numbers."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    type: Literal["server_vad"]
+    threshold: float = Field(0.5, ge=0.0, le=1.0)
+    prefix_padding_ms: int = Field(300, ge=0, le=10_000)
+    silence_duration_ms: int = Field(200, ge=0, le=30_000)
+
+    def chunking(self) -> Chunking:
+        return Chunking(
+            self.threshold, self.prefix_padding_ms / 1000, self.silence_duration_ms / 1000
+        )
 
 
 def _response_format(text: str) -> ResponseFormat:
@@ -120,6 +187,10 @@ def _response_format(text: str) -> ResponseFormat:
 
 def _granularity(text: str) -> Granularity:
     return cast(Granularity, _one_of(get_args(Granularity), text))
+
+
+def _include(text: str) -> str:
+    return _one_of(("logprobs",), text)
 
 
 def _one_of(allowed: tuple[str, ...], text: str) -> str:

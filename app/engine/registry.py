@@ -4,13 +4,7 @@ from dataclasses import dataclass
 
 from app.engine.model import SpeechModel
 from app.errors import UnknownModel
-
-OPENAI_NAMES = (
-    "whisper-1",
-    "gpt-4o-transcribe",
-    "gpt-4o-mini-transcribe",
-    "gpt-transcribe",
-)
+from app.families import OPENAI_NAMES
 
 
 @dataclass(frozen=True, slots=True)

@@ -29,9 +29,14 @@ _TABLE: dict[type[BaseException], _Row] = {
     errors.UndecodableAudio: _Row(400, _BAD_REQUEST, "invalid_value"),
     errors.MissingParameter: _Row(400, _BAD_REQUEST, "missing_required_parameter"),
     errors.TooLarge: _Row(413, _SERVER, None),
+    errors.UnsupportedValue: _Row(400, _BAD_REQUEST, "unsupported_value"),
     errors.InvalidRequest: _Row(400, _BAD_REQUEST, "invalid_value"),
+    errors.NotAuthenticated: _Row(401, _BAD_REQUEST, "invalid_api_key"),
+    errors.NotAllowed: _Row(403, _BAD_REQUEST, None),
+    errors.ModelBusy: _Row(409, _BAD_REQUEST, "model_busy"),
+    errors.RateLimited: _Row(429, "requests", "rate_limit_exceeded"),
     errors.UnknownModel: _Row(404, _BAD_REQUEST, "model_not_found"),
-    errors.Overloaded: _Row(503, _SERVER, None),
+    errors.Refused: _Row(503, _SERVER, None),
     errors.EngineFailed: _Row(500, _SERVER, None),
 }
 
@@ -49,7 +54,7 @@ def reply(error: BaseException) -> Reply:
     if isinstance(error, errors.SpeechError):
         message, param = str(error), error.param
     headers = {}
-    if isinstance(error, errors.Overloaded):
+    if isinstance(error, errors.Refused):
         headers["retry-after"] = str(error.retry_after_seconds)
     return Reply(row.status, envelope(message, row.type, param, row.code), headers)
 

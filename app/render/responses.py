@@ -2,9 +2,11 @@
 
 import json
 import math
+from collections.abc import Sequence
 from typing import Any, Literal
 
 from app.domain import Segment, Transcript, Word
+from app.families import Family
 from app.languages import language_name
 
 Granularity = Literal["segment", "word"]
@@ -20,11 +22,45 @@ def compact(body: object) -> str:
     return json.dumps(body, ensure_ascii=False, separators=(",", ":"))
 
 
-def json_body(transcript: Transcript, counts_tokens: bool) -> dict[str, Any]:
+def json_body(transcript: Transcript, family: Family) -> dict[str, Any]:
     body: dict[str, Any] = {"text": transcript.text}
     if transcript.task == "transcribe":
-        body["usage"] = token_usage(transcript) if counts_tokens else _duration_usage(transcript)
+        body["usage"] = _usage(transcript, family)
     return body
+
+
+def diarized_body(
+    transcript: Transcript, family: Family, names: Sequence[str] = ()
+) -> dict[str, Any]:
+    """One speaker per channel: `A`, `B`, or the names given for them in order."""
+    segments = [diarized_segment(*each, names) for each in enumerate(transcript.segments, 1)]
+    return {
+        "task": transcript.task,
+        "duration": _seconds(transcript.duration),
+        "text": "\n".join(f"{each['speaker']}: {each['text']}" for each in segments),
+        "segments": segments,
+        "usage": _usage(transcript, family),
+    }
+
+
+def diarized_segment(number: int, segment: Segment, names: Sequence[str]) -> dict[str, Any]:
+    """Numbered from 1, as in OpenAI's example; the very same object is an event of a stream."""
+    return {
+        "type": "transcript.text.segment",
+        "id": f"seg_{number:03}",
+        "start": _seconds(segment.start),
+        "end": _seconds(segment.end),
+        "text": segment.text.strip(),
+        "speaker": _speaker(segment.channel, names),
+    }
+
+
+def _speaker(channel: int, names: Sequence[str]) -> str:
+    return names[channel] if channel < len(names) else chr(ord("A") + channel)
+
+
+def _usage(transcript: Transcript, family: Family) -> dict[str, Any]:
+    return token_usage(transcript) if family.counts_tokens else _duration_usage(transcript)
 
 
 def verbose_body(transcript: Transcript, granularities: frozenset[Granularity]) -> dict[str, Any]:

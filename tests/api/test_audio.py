@@ -196,15 +196,16 @@ def test_every_answer_passes_the_sdks_strict_validation(server: LiveServer, mode
     ) as strict:
         create = strict.audio.transcriptions.create
         assert create(file=FOLDER / CLIP, model=model).text == BASELINE[CLIP]["text"]
-        assert create(
-            file=FOLDER / CLIP,
-            model=model,
-            response_format="verbose_json",
-            timestamp_granularities=["word", "segment"],
-        ).words
+        if model == "whisper-1":
+            assert create(
+                file=FOLDER / CLIP,
+                model=model,
+                response_format="verbose_json",
+                timestamp_granularities=["word", "segment"],
+            ).words
         events = list(create(file=FOLDER / CLIP, model=model, stream=True))
         assert events[-1].type == "transcript.text.done"
-        assert len(list(strict.models.list())) == 5
+        assert "starter" in [each.id for each in strict.models.list()]
 
 
 def test_json_to_the_byte(server: LiveServer) -> None:
@@ -382,9 +383,9 @@ def test_nothing_is_left_on_disk_and_no_file_stays_open(server: LiveServer, tmp_
 
 @pytest.fixture(scope="module")
 def long_call(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Twenty minutes, which the device needs the better part of a minute for."""
+    """Thirteen minutes, as long as 25 MiB last; the device needs half a minute for them."""
     path = tmp_path_factory.mktemp("long") / "call.wav"
-    repeat_to(path, load_sample("08_long_call.flac"), 1200.0)
+    repeat_to(path, load_sample("08_long_call.flac"), 780.0)
     return path
 
 

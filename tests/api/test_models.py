@@ -2,9 +2,10 @@ import httpx
 import pytest
 from openai import NotFoundError
 
+from app.families import OPENAI_NAMES
 from tests.live_server import LiveServer
 
-NAMES = {"starter", "whisper-1", "gpt-4o-transcribe", "gpt-4o-mini-transcribe", "gpt-transcribe"}
+NAMES = {"starter", *OPENAI_NAMES}
 
 
 def test_the_model_and_its_openai_names_are_listed(server: LiveServer) -> None:

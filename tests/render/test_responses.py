@@ -3,6 +3,7 @@ import json
 import pytest
 
 from app.domain import Segment, Transcript, Word
+from app.families import family_of
 from app.render.responses import compact, json_body, verbose_body
 
 TRANSCRIPT = Transcript(
@@ -34,13 +35,13 @@ TRANSCRIPT = Transcript(
 
 
 def test_json_is_compact_and_keeps_letters_readable() -> None:
-    assert compact(json_body(TRANSCRIPT, counts_tokens=False)) == (
+    assert compact(json_body(TRANSCRIPT, family_of("whisper-1"))) == (
         '{"text":"Grüße, A b. C.","usage":{"type":"duration","seconds":9}}'
     )
 
 
 def test_the_gpt_family_counts_tokens() -> None:
-    assert json_body(TRANSCRIPT, counts_tokens=True)["usage"] == {
+    assert json_body(TRANSCRIPT, family_of("gpt-4o-transcribe"))["usage"] == {
         "type": "tokens",
         "input_tokens": 88,
         "input_token_details": {"text_tokens": 3, "audio_tokens": 85},
@@ -89,7 +90,7 @@ def test_one_granularity_alone_leaves_the_other_out(
 
 def test_a_translation_is_in_english_and_carries_no_usage() -> None:
     german = Transcript("translate", "de", 2.0, TRANSCRIPT.segments)
-    assert json_body(german, counts_tokens=False) == {"text": "Grüße, A b. C."}
+    assert json_body(german, family_of("whisper-1")) == {"text": "Grüße, A b. C."}
     body = verbose_body(german, frozenset({"segment"}))
     assert (body["task"], body["language"]) == ("translate", "english")
     assert "usage" not in body

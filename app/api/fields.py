@@ -1,0 +1,96 @@
+"""The parts of a multipart form in every spelling clients use (docs/contract.md §1.2).
+
+Knows how values are written, not which fields there are.
+"""
+
+import json
+import re
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+from starlette.datastructures import FormData, UploadFile
+
+from app.errors import InvalidRequest, MissingParameter
+
+T = TypeVar("T")
+
+
+class Fields:
+    """Parts by name. Empty parts count as absent; unknown names are nobody's business.
+
+    Every method raises InvalidRequest, or MissingParameter, naming the field; `read` turns a
+    part's text into its value and raises ValueError for a wrong one.
+    """
+
+    def __init__(self, data: FormData) -> None:
+        self._data = data
+
+    def files(self, name: str) -> tuple[UploadFile, ...]:
+        values = [value for key in self._spellings(name) for value in self._data.getlist(key)]
+        uploads = tuple(value for value in values if isinstance(value, UploadFile))
+        if uploads:
+            return uploads
+        if any(values):
+            raise InvalidRequest(f"'{name}' must be a file upload, not text.", name)
+        raise _missing(name)
+
+    def required(self, name: str) -> str:
+        text = self._texts(name)
+        if not text:
+            raise _missing(name)
+        return text[-1]
+
+    def one(self, name: str, read: Callable[[str], T], default: T) -> T:
+        texts = self._texts(name)
+        return self._read(name, read, texts[-1]) if texts else default
+
+    def many(self, name: str, read: Callable[[str], T]) -> list[T]:
+        """`x[]`, bare `x`, `x[0]`, `x[1]`, or one part that holds a JSON array."""
+        texts = [text for key in self._spellings(name) for text in self._texts(key)]
+        if len(texts) == 1 and texts[0].lstrip().startswith("["):
+            texts = _json_array(name, texts[0])
+        return [self._read(name, read, text) for text in texts]
+
+    def structured(self, name: str) -> str | dict[str, Any] | None:
+        """Text; or an object, as one part of JSON or as one part for each leaf, `x[leaf]`."""
+        texts = self._texts(name)
+        if texts:
+            text = texts[-1]
+            return _json_object(name, text) if text.lstrip().startswith("{") else text
+        leaf = re.compile(rf"{re.escape(name)}\[([^\[\]]+)\]")
+        found = [(match[1], key) for key in self._data if (match := leaf.fullmatch(key))]
+        leaves = {each: self._texts(key)[-1] for each, key in found if self._texts(key)}
+        return leaves or None
+
+    def _spellings(self, name: str) -> list[str]:
+        spelling = re.compile(rf"{re.escape(name)}(\[\d*\])?")
+        return [key for key in dict.fromkeys(self._data) if spelling.fullmatch(key)]
+
+    def _texts(self, name: str) -> list[str]:
+        return [text for text in self._data.getlist(name) if isinstance(text, str) and text]
+
+    def _read(self, name: str, read: Callable[[str], T], text: str) -> T:
+        try:
+            return read(text)
+        except ValueError as error:
+            raise InvalidRequest(f"Invalid value for '{name}': {error}", name) from None
+
+
+def _missing(name: str) -> MissingParameter:
+    return MissingParameter(f"Missing required parameter: '{name}'.", name)
+
+
+def _json_object(name: str, text: str) -> dict[str, Any]:
+    try:
+        value = json.loads(text)
+    except (ValueError, RecursionError):
+        raise InvalidRequest(f"Invalid value for '{name}': not a JSON object.", name) from None
+    return dict(value)
+
+
+def _json_array(name: str, text: str) -> list[str]:
+    try:
+        values = json.loads(text)
+    except (ValueError, RecursionError):
+        raise InvalidRequest(f"Invalid value for '{name}': not a JSON array.", name) from None
+    return [value if isinstance(value, str) else json.dumps(value) for value in values]
