@@ -1,6 +1,6 @@
 """A transcription as server-sent events."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, aclosing
 
 import structlog
@@ -35,11 +35,11 @@ async def streamed(
     first = await while_connected(request, anext(parts))
 
     async def body() -> AsyncIterator[bytes]:
-        deltas = events.Deltas()
+        event = _rendering(form)
         try:
-            yield _event(first, deltas)
+            yield event(first)
             async for part in parts:
-                yield _event(part, deltas)
+                yield event(part)
         except Exception as error:
             if not isinstance(error, SpeechError):
                 log.exception("stream_failed")
@@ -60,7 +60,15 @@ class _Holding(StreamingResponse):
             await super().__call__(scope, receive, send)
 
 
-def _event(part: Segment | Transcript, deltas: events.Deltas) -> bytes:
-    if isinstance(part, Transcript):
-        return events.text_done(part)
-    return events.text_delta(deltas.take(part.text))
+def _rendering(form: AudioForm) -> Callable[[Segment | Transcript], bytes]:
+    if form.response_format == "diarized_json":
+        diarized = events.Diarized(form.speaker_names)
+        return lambda part: (
+            diarized.done(part) if isinstance(part, Transcript) else diarized.segment(part)
+        )
+    deltas = events.Deltas()
+    return lambda part: (
+        events.text_done(part)
+        if isinstance(part, Transcript)
+        else events.text_delta(deltas.take(part.text))
+    )
