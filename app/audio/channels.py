@@ -24,7 +24,8 @@ def without_copy(block: Channels) -> Channels:
     if len(block) < 2:
         return block
     left, right = block
-    both, difference = left + right, left - right
-    if np.dot(difference, difference) > MAX_COPY_RATIO * np.dot(both, both):
+    both = left + right
+    # Variances, for a constant offset on both sides is not a sound.
+    if np.var(left - right) > MAX_COPY_RATIO * np.var(both):
         return block
-    return np.stack([both / 2, np.zeros_like(right)])
+    return np.stack([both / 2, np.zeros_like(both)])
