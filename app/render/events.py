@@ -18,7 +18,7 @@ def text_delta(delta: str) -> bytes:
 
 
 class Deltas:
-    """Cuts segment texts into deltas that, put together, are exactly `Transcript.text`."""
+    """Segments as text; the deltas, put together, are exactly `Transcript.text`."""
 
     def __init__(self) -> None:
         self._held = ""
@@ -33,6 +33,12 @@ class Deltas:
         self._held = text[len(delta) :]
         self._began = self._began or bool(delta)
         return delta
+
+    def segment(self, segment: Segment) -> bytes:
+        return text_delta(self.take(segment.text))
+
+    def done(self, transcript: Transcript) -> bytes:
+        return text_done(transcript)
 
 
 class Diarized:
