@@ -92,6 +92,8 @@ def _local_directory(source: str) -> Path | None:
         path = Path(download_model(source, local_files_only=True))
     except FileNotFoundError:
         return None
+    except ValueError as error:  # faster-whisper's or the hub's, who know nothing of directories
+        raise ValueError(f"'{source}' is no directory and no model of faster-whisper") from error
     return path if (path / WEIGHTS).is_file() else None  # else a download broke off
 
 

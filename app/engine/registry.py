@@ -22,9 +22,10 @@ from app.telemetry import metrics
 log = structlog.get_logger(__name__)
 
 RETRY_SECONDS = 5
-"""For a model that could not be loaded: longer than the official clients wait by themselves."""
+"""When to ask again for a model that cannot be had now; the official clients obey."""
 
 Status = Literal["loaded", "loading", "unloaded"]
+Reason = Literal["idle", "limit", "admin"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,16 +81,11 @@ class Registry:
     def card(self, name: str) -> ModelCard:
         """Raises UnknownModel."""
         model = self._catalogue.find(name)
-        profile = model.profile
-        return ModelCard(
-            id=name,
-            created=profile.created or 0,
-            owner=model.owner,
-            description=profile.description
-            if name == model.id
-            else f"Served by '{model.id}'. {profile.description}",
-            status=self._status(model),
-        )
+        description = model.profile.description
+        if name != model.id:
+            description = f"Served by '{model.id}'. {description}"
+        created = model.profile.created or 0
+        return ModelCard(name, created, model.owner, description, self._status(model))
 
     @asynccontextmanager
     async def lease(self, name: str) -> AsyncIterator[Resident]:
@@ -127,7 +123,8 @@ class Registry:
             return
         if not place.is_idle:
             use = f"requests that use it: {place.lease_count}"
-            raise ModelBusy(f"The model `{model.id}` cannot be unloaded now; {use}.", "model")
+            reason = "it is being loaded" if place.resident is None else use
+            raise ModelBusy(f"The model `{model.id}` cannot be unloaded now; {reason}.", "model")
         self._leave(place, "admin")
         await asyncio.wait([place.life])
 
@@ -159,7 +156,7 @@ class Registry:
         idle = [place for place in places if place.is_idle and not place.served.is_pinned]
         if not idle:
             raise Overloaded(
-                f"The model `{wanted.id}` is not loaded, and the models in memory are all in use.",
+                f"The model `{wanted.id}` is not loaded, and all in memory are in use or pinned.",
                 RETRY_SECONDS,
             )
         self._leave(min(idle, key=lambda place: place.last_used), "limit")
@@ -194,7 +191,7 @@ class Registry:
         """Not yet asked to leave, by itself or by the end of the process."""
         return self._places.get(place.served.id) is place
 
-    def _leave(self, place: Place, reason: str) -> None:
+    def _leave(self, place: Place, reason: Reason) -> None:
         """Have an idle model unloaded."""
         place.keep()
         del self._places[place.served.id]

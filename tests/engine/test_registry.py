@@ -108,6 +108,8 @@ async def test_who_asks_for_a_model_while_it_loads_shares_the_load() -> None:
         asking = [asyncio.create_task(models.load(name)) for name in names]
         await until(lambda: shelf.loads == ["a"])
         assert statuses(models) == {"a": "loading", "whisper-1": "loading"}
+        with pytest.raises(ModelBusy, match="it is being loaded"):
+            await models.unload("a")
         shelf.gate.set()
         await asyncio.gather(*asking)
     assert shelf.loads == ["a"]
