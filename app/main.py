@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
+from functools import partial
 from typing import Any
 
 from fastapi import FastAPI, Request, Response
@@ -13,14 +14,14 @@ from app.api.middleware import BodyLimit, RequestContext
 from app.api.replies import json_reply
 from app.config import Settings
 from app.engine import loading
-from app.engine.model import SpeechModel
+from app.engine.resident import LoadModel
 from app.errors import InvalidRequest, SpeechError
 from app.render.errors import reply, routing_reply
-from app.services import LoadModel, open_services
+from app.services import open_services
 
 
-def load_whisper(settings: Settings) -> SpeechModel:
-    """The real model, as the settings say."""
+def whisper_loader(settings: Settings) -> LoadModel:
+    """Loads real models, as the settings say."""
     engine = settings.engine
     choices = loading.EngineChoices(
         device=engine.device,
@@ -31,15 +32,15 @@ def load_whisper(settings: Settings) -> SpeechModel:
         beam_size=engine.beam_size,
         max_batch_size=settings.batching.max_batch_size,
     )
-    return loading.load(settings.model, choices)
+    return partial(loading.load, choices=choices)
 
 
-def create_app(settings: Settings, load_model: LoadModel = load_whisper) -> FastAPI:
-    """An ASGI application; its model is loaded when its lifespan starts."""
+def create_app(settings: Settings, load_model: LoadModel | None = None) -> FastAPI:
+    """An ASGI application; its pinned models are loaded when its lifespan starts."""
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[Mapping[str, Any]]:
-        async with open_services(settings, load_model) as services:
+        async with open_services(settings, load_model or whisper_loader(settings)) as services:
             yield {"services": services}
 
     app = FastAPI(title="Verbatim", lifespan=lifespan)
