@@ -153,6 +153,16 @@ def test_the_limit_of_uploads_is_the_default_of_the_setting() -> None:
     assert f"{AudioSettings().max_upload_bytes} bytes" in text
 
 
+@pytest.mark.parametrize("path", ["transcriptions", "translations", "transcriptions_batch"])
+def test_lists_are_sent_as_repeated_parts(path: str) -> None:
+    """Without an `encoding` Swagger UI would put commas between their items."""
+    body = DOCUMENT["paths"][f"/v1/audio/{path}"]["post"]["requestBody"]["content"]
+    form_data = body["multipart/form-data"]
+    properties = resolved(form_data["schema"])["properties"]
+    assert set(form_data["encoding"]) == {name for name in properties if name.endswith("[]")}
+    assert all(each["explode"] for each in form_data["encoding"].values())
+
+
 def documented_errors() -> set[tuple[int, str, str | None]]:
     """Status, type and code of every example of an error."""
     found = set()
