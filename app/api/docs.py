@@ -7,7 +7,7 @@ import base64
 import hashlib
 from pathlib import Path
 
-import yaml  # type: ignore[import-untyped]
+import yaml
 from fastapi import APIRouter, Response
 from fastapi.responses import HTMLResponse
 from fastapi.staticfiles import StaticFiles

@@ -50,9 +50,9 @@ def test_a_sample_prints_the_words(
         command = [sys.executable, "-c", source]
     run = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=60, check=False)
     assert run.returncode == 0, run.stderr
-    printed = " ".join(normalise(run.stdout))
+    printed = f" {' '.join(normalise(run.stdout))} "
     for words in PRINTED[operation]:
-        assert " ".join(normalise(words)) in printed
+        assert f" {' '.join(normalise(words))} " in printed
 
 
 def test_every_operation_has_a_sample_for_curl_and_those_of_the_sdk_one_in_python() -> None:
