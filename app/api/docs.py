@@ -6,6 +6,7 @@ The document is `openapi.yaml` beside this module, read once.
 import base64
 import hashlib
 from pathlib import Path
+from typing import Any
 
 import yaml
 from fastapi import APIRouter, Response
@@ -19,7 +20,9 @@ router = APIRouter(include_in_schema=False)
 assets = StaticFiles(packages=[("fastapi_swagger", "resources")])
 """The files of Swagger UI, which that package brings along."""
 
-DOCUMENT = yaml.safe_load(Path(__file__).with_name("openapi.yaml").read_text(encoding="utf-8"))
+DOCUMENT: dict[str, Any] = yaml.safe_load(
+    Path(__file__).with_name("openapi.yaml").read_text(encoding="utf-8")
+)
 
 # Without `validatorUrl: null`, Swagger UI would ask swagger.io to validate the document.
 _START = """
