@@ -1,6 +1,7 @@
 """What the running server answers, judged by the document that it publishes."""
 
 import json
+from collections.abc import Iterator
 from typing import Any
 
 import httpx
@@ -144,6 +145,47 @@ def test_a_model_is_as_documented(server: LiveServer, name: str, status: int) ->
     answer = httpx.get(f"{server.url}/v1/models/{name}")
     assert answer.status_code == status
     check(answer, "/v1/models/{model_id}", "get")
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "status"),
+    [
+        ("delete", "/v1/models/{model_id}", 403),
+        ("post", "/v1/models/{model_id}/load", 403),
+        ("post", "/v1/models/{model_id}/unload", 403),
+    ],
+)
+def test_what_nobody_may_do_is_refused_as_documented(
+    server: LiveServer, method: str, path: str, status: int
+) -> None:
+    answer = httpx.request(method, server.url + path.format(model_id="starter"))
+    assert answer.status_code == status
+    check(answer, path, method)
+
+
+@pytest.mark.parametrize(
+    ("key", "action", "name", "status"),
+    [
+        (None, "load", "starter", 401),
+        ("wrong", "load", "starter", 401),
+        ("admin-key", "load", "starter", 200),
+        ("admin-key", "load", "org/model", 404),
+        ("admin-key", "unload", "starter", 400),
+    ],
+)
+def test_administration_is_as_documented(
+    administered: LiveServer, key: str | None, action: str, name: str, status: int
+) -> None:
+    headers = {"authorization": f"Bearer {key}"} if key else {}
+    answer = httpx.post(f"{administered.url}/v1/models/{name}/{action}", headers=headers)
+    assert answer.status_code == status
+    check(answer, f"/v1/models/{{model_id}}/{action}")
+
+
+@pytest.fixture(scope="module")
+def administered() -> Iterator[LiveServer]:
+    with LiveServer(VERBATIM_ACCESS__ADMIN_KEY="admin-key") as live:
+        yield live
 
 
 def test_sending_every_default_changes_nothing(server: LiveServer) -> None:
