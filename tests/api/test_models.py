@@ -7,7 +7,7 @@ import httpx
 import pytest
 from openai import APIStatusError, AuthenticationError, NotFoundError, PermissionDeniedError
 
-from app.api.deps import _masked
+from app.api.administration import _masked
 from app.engine.loading import STARTER_DIRECTORY
 from app.families import OPENAI_NAMES
 from bench.random_model import DIMENSIONS, build
