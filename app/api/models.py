@@ -7,7 +7,8 @@ from typing import Any
 
 from fastapi import APIRouter, Response
 
-from app.api.deps import AsAdministrator, TheServices
+from app.api.administration import AsAdministrator
+from app.api.deps import TheServices
 from app.api.replies import json_response
 from app.engine.registry import ModelCard
 from app.errors import NotAllowed

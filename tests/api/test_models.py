@@ -7,12 +7,12 @@ import httpx
 import pytest
 from openai import APIStatusError, AuthenticationError, NotFoundError, PermissionDeniedError
 
-from app.api.deps import _masked
+from app.api.administration import _masked
 from app.engine.loading import STARTER_DIRECTORY
 from app.families import OPENAI_NAMES
 from bench.random_model import DIMENSIONS, build
 from tests.live_server import LiveServer, wait_until
-from tests.recordings import FOLDER, reference
+from tests.recordings import FOLDER, load_sample, reference, repeat_to
 from tests.words import word_errors
 
 CLIP = FOLDER / "12_short_clip.wav"
@@ -247,12 +247,14 @@ def test_of_a_short_key_nothing_is_shown(key: str, shown: str) -> None:
 
 
 def test_with_room_for_two_models_an_idle_one_leaves_by_itself_or_for_another(
-    directories: Path,
+    directories: Path, tmp_path: Path
 ) -> None:
+    long_recording = tmp_path / "five_minutes.wav"
+    repeat_to(long_recording, load_sample("08_long_call.flac"), 300.0)
     with LiveServer(
         VERBATIM_MODELS__SERVED=served(directories, "twin", "random"),
         VERBATIM_MODELS__MAX_RESIDENT="2",
-        VERBATIM_MODELS__IDLE_SECONDS="1",
+        VERBATIM_MODELS__IDLE_SECONDS="2",
     ) as live:
         assert word_errors(reference(CLIP.name), hears(live, "twin")) == 0
         hears(live, "random")
@@ -263,8 +265,9 @@ def test_with_room_for_two_models_an_idle_one_leaves_by_itself_or_for_another(
         wait_until(lambda: live.metric("stt_resident_models") == 1)
         assert live.metric('stt_model_loads_total{model="starter",outcome="loaded"}') == 1
         assert word_errors(reference(CLIP.name), hears(live, "twin")) == 0
-        with live.stream(FOLDER / "08_long_call.flac", model="twin") as answer:
-            next(answer.iter_lines())
+        with live.stream(long_recording, model="twin") as answer:
+            lines = answer.iter_lines()
+            next(lines)
             with pytest.raises(APIStatusError) as caught:
                 hears(live, "random")
         assert caught.value.status_code == 503
