@@ -8,8 +8,11 @@ from fastapi import FastAPI, Request, Response
 from prometheus_fastapi_instrumentator import Instrumentator
 from starlette.exceptions import HTTPException
 
+from app.access.rate_limits import RequestLimiter
 from app.api import audio, health, models
-from app.api.middleware import BodyLimit, RequestContext
+from app.api.bodies import BodyLimit, LingeringClose
+from app.api.middleware import RequestContext
+from app.api.rate_limits import RateLimits
 from app.api.replies import json_reply
 from app.config import Settings
 from app.engine import loading
@@ -42,14 +45,19 @@ def create_app(settings: Settings, load_model: LoadModel = load_whisper) -> Fast
         async with open_services(settings, load_model) as services:
             yield {"services": services}
 
-    app = FastAPI(title="Verbatim", lifespan=lifespan)
+    # A redirect to the path without its last slash would have the upload sent twice.
+    app = FastAPI(title="Verbatim", lifespan=lifespan, redirect_slashes=False)
     for router in (audio.router, models.router, health.router):
         app.include_router(router)
     Instrumentator(excluded_handlers=["/metrics", "/health/.*"]).instrument(app).expose(
         app, include_in_schema=False
     )
+    # From the inside out.
     app.add_middleware(BodyLimit, max_bytes=settings.audio.max_upload_bytes)
+    if settings.limits.requests_per_minute is not None:
+        app.add_middleware(RateLimits, limiter=RequestLimiter(settings.limits.requests_per_minute))
     app.add_middleware(RequestContext)
+    app.add_middleware(LingeringClose)
     app.add_exception_handler(SpeechError, _on_speech_error)
     app.add_exception_handler(HTTPException, _on_http_error)
     return app

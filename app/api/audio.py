@@ -7,14 +7,14 @@ from fastapi import APIRouter, Request, Response
 from starlette.datastructures import FormData
 from starlette.requests import ClientDisconnect
 
-from app.api.deps import RequestId, TheServices, while_connected
+from app.api.deps import RequestId, TheServices
 from app.api.form import AudioForm, parse
-from app.api.replies import json_response
+from app.api.keep_alive import json_when_done
 from app.api.speakers import check_references
 from app.api.streaming import streamed
-from app.api.whole import body_of, response_of
+from app.api.whole import body_of, whole
 from app.domain import Task
-from app.errors import SpeechError, UnsupportedValue
+from app.errors import InvalidRequest, SpeechError, UnsupportedValue
 from app.pipeline.transcriber import Transcriber
 from app.render.errors import reply
 from app.services import Services
@@ -56,7 +56,7 @@ async def transcriptions_batch(
             transcriber = await held.enter_async_context(services.transcribing(form.model))
             transcriber.check(form.options)
             work = _each(transcriber, form, request_id)
-            return json_response({"object": "list", "data": await while_connected(request, work)})
+            return await json_when_done(request, work, _list_of, held)
         except ClientDisconnect:
             return _to_nobody()
 
@@ -70,14 +70,17 @@ async def _answer(request: Request, services: Services, request_id: str, task: T
             if form.stream:
                 return await streamed(request, transcriber, form, request_id, held)
             work = transcriber.transcribe(form.file, form.options, request_id)
-            return response_of(await while_connected(request, work), form)
+            return await whole(request, work, form, held)
         except ClientDisconnect:
             return _to_nobody()
 
 
 async def _received(request: Request, held: AsyncExitStack) -> FormData:
     """The whole body, on disk where it is large. Its files are closed when `held` is."""
-    data = await request.form(max_part_size=MAX_TEXT_BYTES)
+    try:
+        data = await request.form(max_part_size=MAX_TEXT_BYTES)
+    except UnicodeError:
+        raise InvalidRequest("The form's texts are not in the charset that it names.") from None
     held.push_async_callback(data.close)
     return data
 
@@ -85,6 +88,10 @@ async def _received(request: Request, held: AsyncExitStack) -> FormData:
 def _to_nobody() -> Response:
     """The caller has left; nginx logs this number."""
     return Response(status_code=499)
+
+
+def _list_of(data: list[object]) -> object:
+    return {"object": "list", "data": data}
 
 
 async def _each(transcriber: Transcriber, form: AudioForm, request_id: str) -> list[object]:

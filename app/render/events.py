@@ -6,6 +6,9 @@ from app.domain import Transcript
 from app.render.errors import reply
 from app.render.responses import compact, token_usage
 
+KEEP_ALIVE = b": keep-alive\n\n"
+"""A comment: every reader of events skips it."""
+
 
 def event(body: dict[str, Any]) -> bytes:
     """One event: `data:` lines only, as the official clients expect."""
