@@ -4,9 +4,8 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-import httpx
 import uvicorn
-from openai import OpenAI
+from openai import DefaultHttpxClient, OpenAI
 from starlette.types import ASGIApp
 
 from app.config import Settings
@@ -36,10 +35,10 @@ def served(app: ASGIApp) -> Iterator[str]:
         thread.join(30)
 
 
-def counting_client(url: str, max_retries: int = 2) -> tuple[OpenAI, list[httpx.Request]]:
+def counting_client(url: str, max_retries: int = 2) -> tuple[OpenAI, list[object]]:
     """The official SDK, and every request that it sends, retries included."""
-    sent: list[httpx.Request] = []
-    http = httpx.Client(event_hooks={"request": [sent.append]})
+    sent: list[object] = []
+    http = DefaultHttpxClient(event_hooks={"request": [sent.append]})
     client = OpenAI(
         base_url=f"{url}/v1", api_key="any key", http_client=http, max_retries=max_retries
     )

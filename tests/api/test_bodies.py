@@ -24,7 +24,7 @@ ROUTE = "/v1/audio/transcriptions"
 LIMIT = 25 * 1024**2
 WORDS = re.compile(rf"Maximum content size limit \({LIMIT}\) exceeded \(\d+ bytes read\)")
 FORM = {"content-type": "multipart/form-data; boundary=b"}
-HEAD = b'--b\r\nContent-Disposition: form-data; name="file"; filename="a.wav"\r\n\r\n'  # then its bytes
+HEAD = b'--b\r\nContent-Disposition: form-data; name="file"; filename="a.wav"\r\n\r\n'
 
 
 @pytest.fixture
