@@ -249,7 +249,8 @@ def test_a_caller_who_leaves_while_it_waits_ends_the_work(tmp_path: Path, stream
                 data={"model": "whisper-1", "stream": stream},
             ) as answer,
         ):
-            assert next(answer.iter_raw()) in (b"\n", b": keep-alive\n\n")
+            pieces = answer.iter_raw()
+            assert next(pieces) in (b"\n", b": keep-alive\n\n")
             assert len(spooled_files()) > len(before)
             assert model.started.wait(5)
         wait_until(lambda: spooled_files() == before, seconds=2.0)
