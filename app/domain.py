@@ -4,6 +4,7 @@ All times are seconds. Times inside a `Hypothesis` count from the start of its w
 leaves that frame exactly once, by `placed_at`, and is absolute from then on.
 """
 
+import math
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from enum import IntEnum
@@ -41,6 +42,8 @@ class Window:
     """Where the voice activity detector heard speech, in seconds from the window's start."""
     channel: int = 0
     """Which channel of the recording it is from; 0 if they are mixed."""
+    others_start: float = math.inf
+    """No later window of another channel starts before this, in seconds of the recording."""
 
     @property
     def duration(self) -> float:
@@ -53,7 +56,8 @@ class Window:
         speech = tuple(
             (max(start - offset, 0.0), end - offset) for start, end in self.speech if end > offset
         )
-        return Window(self.start + offset, self.samples[skipped:], speech, self.channel)
+        start = self.start + offset
+        return replace(self, start=start, samples=self.samples[skipped:], speech=speech)
 
 
 @dataclass(frozen=True, slots=True)

@@ -40,11 +40,11 @@ async def streamed(
     first = await while_connected(request, anext(parts))
 
     async def body() -> AsyncIterator[bytes]:
-        deltas = events.Deltas()
+        rendering = _rendering(form)
         try:
-            yield _event(first, deltas)
+            yield _event(first, rendering)
             async for part in parts:
-                yield _event(part, deltas)
+                yield _event(part, rendering)
         except Exception as error:
             if not isinstance(error, SpeechError):
                 log.exception("stream_failed")
@@ -53,9 +53,15 @@ async def streamed(
     return HoldingResponse(body(), "text/event-stream; charset=utf-8", held.pop_all())
 
 
-def _event(part: Segment | Transcript | None, deltas: events.Deltas) -> bytes:
+def _event(part: Segment | Transcript | None, rendering: events.Deltas | events.Diarized) -> bytes:
     if part is None:
         return events.KEEP_ALIVE
     if isinstance(part, Transcript):
-        return events.text_done(part)
-    return events.text_delta(deltas.take(part.text))
+        return rendering.done(part)
+    return rendering.segment(part)
+
+
+def _rendering(form: AudioForm) -> events.Deltas | events.Diarized:
+    if form.response_format == "diarized_json":
+        return events.Diarized(form.speaker_names)
+    return events.Deltas()

@@ -78,12 +78,11 @@ class SpeechModel(Protocol):
     @property
     def profile(self) -> ModelProfile: ...
 
-    @property
-    def created(self) -> int:
-        """When the weights were made, in Unix seconds."""
-
     def warm_up(self) -> None:
         """Run everything once, so that no request pays for the first time."""
+
+    def unload(self) -> None:
+        """Drop the weights, whoever still holds the object; it is not used again."""
 
     @property
     def encode_batch_size(self) -> int:

@@ -34,14 +34,11 @@ _MAX_ALIGN_ROWS = 8
 class WhisperEngine:
     """`SpeechModel` on CTranslate2. Every method may be called from any thread."""
 
-    def __init__(
-        self, model: WhisperModel, info: EngineInfo, profile: ModelProfile, created: int
-    ) -> None:
+    def __init__(self, model: WhisperModel, info: EngineInfo, profile: ModelProfile) -> None:
         self._model = model.model
         self._extract = model.feature_extractor
         self._vocabulary = Vocabulary(model.hf_tokenizer, model.model.is_multilingual)
         self.info = info
-        self.created = created
         self.is_multilingual: bool = model.model.is_multilingual
         # A CPU gains nothing from aligning rows together (2.4 ms alone, 3.3 in eights), and alone
         # even the words' probabilities are exact: int8 rounding moves them in a batch.
@@ -60,6 +57,9 @@ class WhisperEngine:
         self.detect_languages([job])
         options = DecodeOptions("transcribe", self.profile.languages[0], words=True)
         self.decode([job], [options])
+
+    def unload(self) -> None:
+        self._model.unload_model()  # and clears CTranslate2's cache of GPU memory
 
     def features(self, samples: Samples) -> Features:
         """Log-mel of one window, shape (mels, 3000); zeros after its end, as faster-whisper."""

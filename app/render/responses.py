@@ -37,7 +37,7 @@ def diarized_body(
     return {
         "task": transcript.task,
         "duration": _seconds(transcript.duration),
-        "text": "\n".join(f"{each['speaker']}: {each['text']}" for each in segments),
+        "text": "\n".join(map(spoken_line, segments)),
         "segments": segments,
         "usage": _usage(transcript, family),
     }
@@ -53,6 +53,11 @@ def diarized_segment(number: int, segment: Segment, names: Sequence[str]) -> dic
         "text": segment.text.strip(),
         "speaker": _speaker(segment.channel, names),
     }
+
+
+def spoken_line(diarized: dict[str, Any]) -> str:
+    """A segment as it stands in the text: who, and what."""
+    return f"{diarized['speaker']}: {diarized['text']}"
 
 
 def _speaker(channel: int, names: Sequence[str]) -> str:

@@ -292,7 +292,7 @@ def test_half_a_character_in_a_models_name_is_given_back_as_json_has_it(
         ("GET", ROUTE, 405, f"Not allowed to GET on {ROUTE}"),
         ("OPTIONS", ROUTE, 405, f"Not allowed to OPTIONS on {ROUTE}"),
         ("PUT", "/v1/models", 405, "Not allowed to PUT on /v1/models"),
-        ("DELETE", "/v1/models/starter", 405, "Not allowed to DELETE on /v1/models/starter"),
+        ("PATCH", "/v1/models/starter", 405, "Not allowed to PATCH on /v1/models/starter"),
     ],
 )
 def test_what_no_route_takes_is_named(

@@ -11,6 +11,8 @@ from app.render.errors import reply, routing_reply
         (errors.MissingParameter("m", "p"), 400, "missing_required_parameter"),
         (errors.AudioTooShort("m", "p"), 400, "audio_too_short"),
         (errors.TooLarge("m"), 413, None),
+        (errors.NotAuthenticated("m"), 401, None),
+        (errors.WrongKey("m"), 401, "invalid_api_key"),
         (errors.UnknownModel("m", "model"), 404, "model_not_found"),
         (errors.Overloaded("m"), 503, None),
         (errors.EngineFailed("m"), 500, None),

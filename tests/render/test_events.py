@@ -43,3 +43,33 @@ def test_a_failure_is_openais_error_object() -> None:
     assert body == {
         "error": {"message": "It broke.", "type": "server_error", "param": None, "code": None}
     }
+
+
+def test_a_speakers_segment_is_a_delta_with_its_id_and_then_the_segment() -> None:
+    spoken = (Segment(0, 1, " Hi.", (1,)), Segment(1, 2, " Hello.", (1,), channel=1))
+    diarized = events.Diarized(["Agent"])
+    sent = b"".join(diarized.segment(each) for each in spoken)
+    sent += diarized.done(Transcript("transcribe", "en", 2.0, spoken))
+    bodies = [json.loads(line.removeprefix("data: ")) for line in sent.decode().split("\n\n")[:-1]]
+    assert bodies[:4] == [
+        {"type": "transcript.text.delta", "delta": "Agent: Hi.", "segment_id": "seg_001"},
+        {
+            "type": "transcript.text.segment",
+            "id": "seg_001",
+            "start": 0,
+            "end": 1,
+            "text": "Hi.",
+            "speaker": "Agent",
+        },
+        {"type": "transcript.text.delta", "delta": "\nB: Hello.", "segment_id": "seg_002"},
+        {
+            "type": "transcript.text.segment",
+            "id": "seg_002",
+            "start": 1,
+            "end": 2,
+            "text": "Hello.",
+            "speaker": "B",
+        },
+    ]
+    assert bodies[4]["text"] == "Agent: Hi.\nB: Hello."
+    assert bodies[4]["usage"]["type"] == "tokens"

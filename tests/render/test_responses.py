@@ -4,7 +4,7 @@ import pytest
 
 from app.domain import Segment, Transcript, Word
 from app.families import family_of
-from app.render.responses import compact, json_body, verbose_body
+from app.render.responses import compact, diarized_body, json_body, verbose_body
 
 TRANSCRIPT = Transcript(
     task="transcribe",
@@ -99,3 +99,33 @@ def test_a_translation_is_in_english_and_carries_no_usage() -> None:
 def test_a_word_that_is_only_punctuation_is_kept() -> None:
     dash = Transcript("transcribe", "en", 1.0, (Segment(0, 1, " ?", (), (Word(0, 1, " ?", 1.0),)),))
     assert verbose_body(dash, frozenset({"word"}))["words"][0]["word"] == "?"
+
+
+def test_diarized_json_has_a_line_and_a_segment_for_everything_that_is_said() -> None:
+    spoken = (
+        Segment(0.5, 1.25, " Hi.", (1,)),
+        Segment(1.0, 2.0, " Hello.", (1,), channel=1),
+        Segment(2.0, 3.0, " So.", (1,), channel=1),
+    )
+    call = Transcript("transcribe", "en", 3.5, spoken)
+    body = diarized_body(call, family_of("gpt-4o-transcribe-diarize"), ["Ann", "Bob", "C", "D"])
+    assert list(body) == ["task", "duration", "text", "segments", "usage"]
+    assert body["text"] == "Ann: Hi.\nBob: Hello.\nBob: So."
+    assert json.dumps(body["segments"][0]) == json.dumps(
+        {
+            "type": "transcript.text.segment",
+            "id": "seg_001",
+            "start": 0.5,
+            "end": 1.25,
+            "text": "Hi.",
+            "speaker": "Ann",
+        }
+    )
+    unnamed = diarized_body(call, family_of("whisper-1"))
+    assert [each["speaker"] for each in unnamed["segments"]] == ["A", "B", "B"]
+    assert [each["id"] for each in unnamed["segments"]] == ["seg_001", "seg_002", "seg_003"]
+
+
+def test_diarized_silence_is_an_empty_text() -> None:
+    body = diarized_body(Transcript("transcribe", "en", 2.0, ()), family_of("whisper-1"))
+    assert (body["text"], body["segments"]) == ("", [])
