@@ -9,8 +9,11 @@ from fastapi import FastAPI, Request, Response
 from prometheus_fastapi_instrumentator import Instrumentator
 from starlette.exceptions import HTTPException
 
+from app.access.rate_limits import RequestLimiter
 from app.api import audio, docs, health, models
-from app.api.middleware import BodyLimit, RequestContext
+from app.api.bodies import BodyLimit, LingeringClose
+from app.api.middleware import RequestContext
+from app.api.rate_limits import RateLimits
 from app.api.replies import json_reply
 from app.config import Settings
 from app.engine import loading
@@ -44,13 +47,18 @@ def create_app(settings: Settings, load_model: LoadModel | None = None) -> FastA
             yield {"services": services}
 
     # Our routes parse their forms themselves, so the document is written by hand (app/api/docs.py).
-    app = FastAPI(openapi_url=None, lifespan=lifespan)
+    # A redirect to the path without its last slash would have the upload sent twice.
+    app = FastAPI(openapi_url=None, lifespan=lifespan, redirect_slashes=False)
     for router in (audio.router, models.router, health.router, docs.router):
         app.include_router(router)
     app.mount("/docs/assets", docs.assets)
     Instrumentator(excluded_handlers=["/metrics", "/health/.*"]).instrument(app).expose(app)
+    # From the inside out.
     app.add_middleware(BodyLimit, max_bytes=settings.audio.max_upload_bytes)
+    if settings.limits.requests_per_minute is not None:
+        app.add_middleware(RateLimits, limiter=RequestLimiter(settings.limits.requests_per_minute))
     app.add_middleware(RequestContext)
+    app.add_middleware(LingeringClose)
     app.add_exception_handler(SpeechError, _on_speech_error)
     app.add_exception_handler(HTTPException, _on_http_error)
     return app

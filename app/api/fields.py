@@ -75,6 +75,7 @@ class Fields:
 
     def _read(self, name: str, read: Callable[[str], T], text: str) -> T:
         try:
+            text.encode()  # nothing further down can use a lone surrogate
             return read(text)
         except ValueError as error:
             raise InvalidRequest(f"Invalid value for '{name}': {error}", name) from None

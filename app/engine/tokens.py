@@ -19,6 +19,9 @@ SECONDS_PER_TIMESTAMP = 0.02
 MAX_PROMPT_TOKENS = 223
 """Whisper keeps half of its 448 positions for text, one of the other half for <|startofprev|>."""
 
+_MAX_PROMPT_CHARACTERS = 16_384
+"""Far more than `MAX_PROMPT_TOKENS` tokens; a prompt of megabytes would hold up the device."""
+
 # The punctuation that openai/whisper joins to the following and to the preceding word.
 _PREPENDED = "\"'“¿([{-"
 _APPENDED = "\"'.。,，!！?？:：”)]}、"
@@ -57,7 +60,7 @@ class Vocabulary:
 
     def context(self, prompt: str) -> list[int]:
         """<|startofprev|> and the last `MAX_PROMPT_TOKENS` tokens of a prompt; [] without one."""
-        text = prompt.strip()
+        text = prompt.strip()[-_MAX_PROMPT_CHARACTERS:]
         if not text:
             return []
         plain = self._for("en", "transcribe")

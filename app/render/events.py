@@ -7,6 +7,9 @@ from app.domain import Segment, Transcript
 from app.render.errors import reply
 from app.render.responses import compact, diarized_segment, spoken_line, token_usage
 
+KEEP_ALIVE = b": keep-alive\n\n"
+"""A comment: every reader of events skips it."""
+
 
 def event(body: dict[str, Any]) -> bytes:
     """One event: `data:` lines only, as the official clients expect."""

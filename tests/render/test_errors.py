@@ -44,7 +44,30 @@ def test_an_unknown_error_says_nothing_of_itself() -> None:
 
 
 def test_an_overloaded_server_says_when_to_come_back() -> None:
-    assert reply(errors.Overloaded("m", retry_after_seconds=7)).headers == {"retry-after": "7"}
+    assert reply(errors.Overloaded("m", retry_after_seconds=7)).headers == {
+        "x-should-retry": "true",
+        "retry-after": "7",
+    }
+
+
+@pytest.mark.parametrize(
+    ("error", "should_retry"),
+    [
+        (errors.InvalidRequest("m"), "false"),
+        (errors.NotAuthenticated("m"), "false"),
+        (errors.UnknownModel("m"), "false"),
+        (errors.TooLarge("m"), "false"),
+        (errors.EngineFailed("m"), "false"),
+        (errors.ModelBusy("m"), "true"),
+        (errors.RateLimited("m"), "true"),
+        (errors.ModelUnavailable("m"), "true"),
+        (RuntimeError("m"), None),
+    ],
+)
+def test_clients_are_told_whether_a_retry_can_mend_it(
+    error: Exception, should_retry: str | None
+) -> None:
+    assert reply(error).headers.get("x-should-retry") == should_retry
 
 
 def test_an_unknown_route_is_named() -> None:
