@@ -66,9 +66,9 @@ def _rendering(form: AudioForm) -> Callable[[Segment | Transcript], bytes]:
         return lambda part: (
             diarized.done(part) if isinstance(part, Transcript) else diarized.segment(part)
         )
-    deltas = events.Deltas()
+    deltas, with_scores = events.Deltas(), form.options.token_scores
     return lambda part: (
-        events.text_done(part)
+        events.text_done(part, form.family, with_scores=with_scores)
         if isinstance(part, Transcript)
-        else events.text_delta(deltas.take(part.text))
+        else events.text_delta(deltas.take(part), with_scores=with_scores)
     )

@@ -1,11 +1,14 @@
 """Segments and transcripts -> server-sent events (docs/contract.md §1.5)."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
-from app.domain import Segment, Transcript
+from app.domain import Segment, TokenScore, Transcript
+from app.families import Family
 from app.render.errors import reply
-from app.render.responses import compact, diarized_segment, spoken_line, token_usage
+from app.render.responses import compact, diarized_segment, spoken_line, text_body, token_usage
+from app.render.scores import after, logprobs, of_text
 
 
 def event(body: dict[str, Any]) -> bytes:
@@ -13,26 +16,39 @@ def event(body: dict[str, Any]) -> bytes:
     return f"data: {compact(body)}\n\n".encode()
 
 
-def text_delta(delta: str) -> bytes:
-    return event({"type": "transcript.text.delta", "delta": delta})
+@dataclass(frozen=True, slots=True)
+class Delta:
+    """A piece of the text and the scores of exactly its tokens."""
+
+    text: str
+    scores: Sequence[TokenScore]
 
 
 class Deltas:
-    """Cuts segment texts into deltas that, put together, are exactly `Transcript.text`."""
+    """Cuts segments into deltas that, put together, are exactly `Transcript.text`."""
 
     def __init__(self) -> None:
-        self._held = ""
+        self._held = Delta("", ())
         self._began = False
 
-    def take(self, text: str) -> str:
+    def take(self, segment: Segment) -> Delta:
         """What may be sent now; white space waits until more text shows that it is not the end."""
-        text = self._held + text
+        text = self._held.text + segment.text
+        scores = [*self._held.scores, *segment.token_scores]
         if not self._began:
+            scores = after(scores, text[: len(text) - len(text.lstrip())])
             text = text.lstrip()
         delta = text.rstrip()
-        self._held = text[len(delta) :]
+        self._held = Delta(text[len(delta) :], after(scores, delta))
         self._began = self._began or bool(delta)
-        return delta
+        return Delta(delta, of_text(scores, delta))
+
+
+def text_delta(delta: Delta, *, with_scores: bool) -> bytes:
+    body: dict[str, Any] = {"type": "transcript.text.delta", "delta": delta.text}
+    if with_scores:
+        body["logprobs"] = logprobs(delta.scores)
+    return event(body)
 
 
 class Diarized:
@@ -53,17 +69,17 @@ class Diarized:
         ) + event(body)
 
     def done(self, transcript: Transcript) -> bytes:
-        return _done("\n".join(self._lines), transcript)
+        return _done({"text": "\n".join(self._lines)}, transcript)
 
 
-def text_done(transcript: Transcript) -> bytes:
+def text_done(transcript: Transcript, family: Family, *, with_scores: bool) -> bytes:
     """The full text, equal to all deltas together."""
-    return _done(transcript.text, transcript)
+    return _done(text_body(transcript, family, with_scores=with_scores), transcript)
 
 
-def _done(text: str, transcript: Transcript) -> bytes:
+def _done(body: dict[str, Any], transcript: Transcript) -> bytes:
     # Only token usage is legal here.
-    return event({"type": "transcript.text.done", "text": text, "usage": token_usage(transcript)})
+    return event({"type": "transcript.text.done", **body, "usage": token_usage(transcript)})
 
 
 def failure(error: BaseException) -> bytes:
