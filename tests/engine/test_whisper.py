@@ -37,11 +37,20 @@ def alone(engine: WhisperEngine, jobs: list[Job], options: DecodeOptions) -> lis
     return [engine.decode([each], [options])[0] for each in jobs]
 
 
-@pytest.mark.parametrize("words", [False, True])
+@pytest.mark.parametrize(
+    "options",
+    [
+        ENGLISH,
+        replace(ENGLISH, words=True),
+        replace(ENGLISH, token_scores=True),
+        replace(ENGLISH, words=True, token_scores=True),
+        replace(ENGLISH, keywords=("Anna", "account manager"), prompt="A sales call."),
+    ],
+    ids=["text", "words", "scores", "words and scores", "keywords"],
+)
 def test_a_batch_hears_exactly_what_each_window_alone_does(
-    starter: WhisperEngine, call: list[Job], words: bool
+    starter: WhisperEngine, call: list[Job], options: DecodeOptions
 ) -> None:
-    options = replace(ENGLISH, words=words)
     expected = alone(starter, call, options)
     order = list(range(len(call)))
     random.Random(1).shuffle(order)
@@ -89,7 +98,7 @@ def test_rows_of_equal_length_with_unequal_texts_align_as_if_alone(
     ]
     jobs = [job(starter, window) for window in padded]
     expected = alone(starter, jobs, options)
-    monkeypatch.setattr(starter, "align_batch_size", 16)  # together, as on a GPU
+    monkeypatch.setattr(starter.aligner, "batch_size", 16)  # together, as on a GPU
     assert times(starter.decode(jobs, [options] * 16)) == times(expected)
 
 
@@ -129,6 +138,14 @@ def test_the_language_is_detected(starter: WhisperEngine) -> None:
     english = job(starter, windows("01_order_call.wav")[0])
     probabilities = starter.detect_languages([german, english])
     assert [max(each, key=lambda code: each[code]) for each in probabilities] == ["de", "en"]
+
+
+def test_keywords_count_for_what_shares_a_batch(starter: WhisperEngine, call: list[Job]) -> None:
+    def key(prompt: str, *keywords: str) -> object:
+        return starter.batch_key(call[0], replace(ENGLISH, prompt=prompt, keywords=keywords))
+
+    assert key("", "Hello.") == key("Hello.")
+    assert key("Hello.", "Hello.") != key("Hello.")
 
 
 def test_prompts_of_equal_token_count_share_a_batch_and_others_do_not(
