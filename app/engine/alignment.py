@@ -16,8 +16,10 @@ from app.engine.tokens import Alignment, Vocabulary
 class Aligner:
     """CTranslate2's `align`: the decoder reads the finished text beside the sound once more.
 
-    It reads without prompt, keywords and timestamps. So a score says how well the token fits the
-    sound and the text before it, and a word that only the prompt suggested scores low.
+    It reads without prompt, keywords and timestamps, and shares probability among text tokens
+    only. So a score says how well the token fits the sound and the text before it; one that only
+    the prompt suggested scores low. Against a greedy decoder without timestamps, scores are
+    higher by 0.005 a token (median of 39 windows; 0.049 at most).
     """
 
     def __init__(
