@@ -1,6 +1,6 @@
 """A transcription as server-sent events."""
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, aclosing
 
 import structlog
@@ -35,11 +35,11 @@ async def streamed(
     first = await while_connected(request, anext(parts))
 
     async def body() -> AsyncIterator[bytes]:
-        event = _rendering(form)
+        rendering = _rendering(form)
         try:
-            yield event(first)
+            yield _event(first, rendering)
             async for part in parts:
-                yield event(part)
+                yield _event(part, rendering)
         except Exception as error:
             if not isinstance(error, SpeechError):
                 log.exception("stream_failed")
@@ -60,15 +60,13 @@ class _Holding(StreamingResponse):
             await super().__call__(scope, receive, send)
 
 
-def _rendering(form: AudioForm) -> Callable[[Segment | Transcript], bytes]:
+def _event(part: Segment | Transcript, rendering: events.Deltas | events.Diarized) -> bytes:
+    if isinstance(part, Transcript):
+        return rendering.done(part)
+    return rendering.segment(part)
+
+
+def _rendering(form: AudioForm) -> events.Deltas | events.Diarized:
     if form.response_format == "diarized_json":
-        diarized = events.Diarized(form.speaker_names)
-        return lambda part: (
-            diarized.done(part) if isinstance(part, Transcript) else diarized.segment(part)
-        )
-    deltas, with_scores = events.Deltas(), form.options.token_scores
-    return lambda part: (
-        events.text_done(part, form.family, with_scores=with_scores)
-        if isinstance(part, Transcript)
-        else events.text_delta(deltas.take(part), with_scores=with_scores)
-    )
+        return events.Diarized(form.speaker_names)
+    return events.Deltas(form.family, with_scores=form.options.token_scores)

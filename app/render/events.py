@@ -1,7 +1,6 @@
 """Segments and transcripts -> server-sent events (docs/contract.md §1.5)."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from app.domain import Segment, TokenScore, Transcript
@@ -16,39 +15,38 @@ def event(body: dict[str, Any]) -> bytes:
     return f"data: {compact(body)}\n\n".encode()
 
 
-@dataclass(frozen=True, slots=True)
-class Delta:
-    """A piece of the text and the scores of exactly its tokens."""
-
-    text: str
-    scores: Sequence[TokenScore]
-
-
 class Deltas:
-    """Cuts segments into deltas that, put together, are exactly `Transcript.text`."""
+    """Segments as text; the deltas, put together, are exactly `Transcript.text`.
 
-    def __init__(self) -> None:
-        self._held = Delta("", ())
+    With scores, each delta has the `logprobs` of its own text, and the end has all of them.
+    """
+
+    def __init__(self, family: Family, *, with_scores: bool) -> None:
+        self._family = family
+        self._with_scores = with_scores
+        self._held_text = ""
+        self._held_scores: list[TokenScore] = []
         self._began = False
 
-    def take(self, segment: Segment) -> Delta:
+    def segment(self, segment: Segment) -> bytes:
         """What may be sent now; white space waits until more text shows that it is not the end."""
-        text = self._held.text + segment.text
-        scores = [*self._held.scores, *segment.token_scores]
+        text = self._held_text + segment.text
+        scores = self._held_scores + list(segment.token_scores)
         if not self._began:
             scores = after(scores, text[: len(text) - len(text.lstrip())])
             text = text.lstrip()
         delta = text.rstrip()
-        self._held = Delta(text[len(delta) :], after(scores, delta))
+        self._held_text, self._held_scores = text[len(delta) :], after(scores, delta)
         self._began = self._began or bool(delta)
-        return Delta(delta, of_text(scores, delta))
+        body: dict[str, Any] = {"type": "transcript.text.delta", "delta": delta}
+        if self._with_scores:
+            body["logprobs"] = logprobs(of_text(scores, delta))
+        return event(body)
 
-
-def text_delta(delta: Delta, *, with_scores: bool) -> bytes:
-    body: dict[str, Any] = {"type": "transcript.text.delta", "delta": delta.text}
-    if with_scores:
-        body["logprobs"] = logprobs(delta.scores)
-    return event(body)
+    def done(self, transcript: Transcript) -> bytes:
+        """The full text, equal to all deltas together."""
+        body = text_body(transcript, self._family, with_scores=self._with_scores)
+        return _done(body, transcript)
 
 
 class Diarized:
@@ -70,11 +68,6 @@ class Diarized:
 
     def done(self, transcript: Transcript) -> bytes:
         return _done({"text": "\n".join(self._lines)}, transcript)
-
-
-def text_done(transcript: Transcript, family: Family, *, with_scores: bool) -> bytes:
-    """The full text, equal to all deltas together."""
-    return _done(text_body(transcript, family, with_scores=with_scores), transcript)
 
 
 def _done(body: dict[str, Any], transcript: Transcript) -> bytes:

@@ -31,28 +31,30 @@ SPOKEN = [
 
 @pytest.mark.parametrize("segments", SPOKEN)
 def test_deltas_put_together_are_the_text(segments: list[Segment]) -> None:
-    deltas = events.Deltas()
-    sent = "".join(deltas.take(segment).text for segment in segments)
-    assert sent == Transcript("transcribe", "en", 1.0, tuple(segments)).text
+    deltas = events.Deltas(family_of("whisper-1"), with_scores=False)
+    sent = [body(deltas.segment(each)) for each in segments]
+    transcript = Transcript("transcribe", "en", 1.0, tuple(segments))
+    assert "".join(each["delta"] for each in sent) == transcript.text
+    assert not any("logprobs" in each for each in sent)
 
 
 @pytest.mark.parametrize("segments", SPOKEN)
 def test_each_delta_has_the_scores_of_its_own_text_and_the_end_has_all(
     segments: list[Segment],
 ) -> None:
-    deltas = events.Deltas()
-    sent = [body(events.text_delta(deltas.take(each), with_scores=True)) for each in segments]
+    deltas = events.Deltas(family_of("whisper-1"), with_scores=True)
+    sent = [body(deltas.segment(each)) for each in segments]
     for each in sent:
         joined = b"".join(bytes(item["bytes"]) for item in each["logprobs"])
         assert joined.decode() == each["delta"]
-    transcript = Transcript("transcribe", "en", 1.0, tuple(segments))
-    done = body(events.text_done(transcript, family_of("whisper-1"), with_scores=True))
+    done = body(deltas.done(Transcript("transcribe", "en", 1.0, tuple(segments))))
     assert done["logprobs"] == [item for each in sent for item in each["logprobs"]]
     assert all(item["bytes"] for item in done["logprobs"]), "an empty token is no token"
 
 
 def test_an_event_is_one_data_line() -> None:
-    assert events.text_delta(events.Delta("a\nb", ()), with_scores=False) == (
+    deltas = events.Deltas(family_of("whisper-1"), with_scores=False)
+    assert deltas.segment(Segment(0, 1, " a\nb", ())) == (
         b'data: {"type":"transcript.text.delta","delta":"a\\nb"}\n\n'
     )
 
@@ -60,11 +62,11 @@ def test_an_event_is_one_data_line() -> None:
 def test_the_last_event_has_the_text_and_token_usage_whatever_the_model() -> None:
     segment = Segment(0, 1, " Hi.", (9, 1, 2, 9), language="en", text_token_count=2)
     transcript = Transcript("transcribe", "en", 1.0, (segment,))
-    done = body(events.text_done(transcript, family_of("whisper-1"), with_scores=False))
+    done = body(events.Deltas(family_of("whisper-1"), with_scores=False).done(transcript))
     assert list(done) == ["type", "text", "usage"]
     assert (done["type"], done["text"]) == ("transcript.text.done", "Hi.")
     assert (done["usage"]["type"], done["usage"]["output_tokens"]) == ("tokens", 2)
-    listing = body(events.text_done(transcript, family_of("gpt-transcribe"), with_scores=True))
+    listing = body(events.Deltas(family_of("gpt-transcribe"), with_scores=True).done(transcript))
     assert list(listing) == ["type", "text", "languages", "logprobs", "usage"]
     assert listing["languages"] == [{"code": "en"}]
 
