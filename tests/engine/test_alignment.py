@@ -1,13 +1,14 @@
 import math
 from dataclasses import replace
 
+import numpy as np
 import pytest
 
 from app.domain import Hypothesis, TokenScore
 from app.engine.model import DecodeOptions, Job
 from app.engine.storage import stacked
 from app.engine.whisper import WhisperEngine
-from tests.engine.test_whisper import job, windows
+from tests.engine.clips import alone, job, windows
 
 ENGLISH = DecodeOptions("transcribe", "en")
 SCORED = replace(ENGLISH, token_scores=True)
@@ -91,3 +92,35 @@ def greedy(engine: WhisperEngine, clip: Job, prompt: list[int]) -> tuple[list[in
     )
     tokens = result.sequences_ids[0]
     return tokens, result.scores[0] * len(tokens)
+
+
+def test_rows_of_equal_length_with_unequal_texts_align_as_if_alone(
+    starter: WhisperEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """CTranslate2 4.8 misaligns the shorter of them; the engine must keep that from happening."""
+    options = replace(ENGLISH, words=True)
+    call = windows("08_long_call.flac")[:16]
+    length = max(len(window.samples) for window in call)
+    padded = [
+        replace(window, samples=np.pad(window.samples, (0, length - len(window.samples))))
+        for window in call
+    ]
+    jobs = [job(starter, window) for window in padded]
+    expected = alone(starter, jobs, options)
+    monkeypatch.setattr(starter.aligner, "batch_size", 16)  # together, as on a GPU
+    assert times(starter.decode(jobs, [options] * 16)) == times(expected)
+
+
+def times(hypotheses: list[Hypothesis]) -> list[tuple[float, float]]:
+    words = [word for each in hypotheses for part in each.segments for word in part.words]
+    return [(word.start, word.end) for word in words]
+
+
+def test_word_times_follow_the_speech(starter: WhisperEngine) -> None:
+    for window in windows("06_human_digits.wav"):
+        heard = starter.decode([job(starter, window)], [replace(ENGLISH, words=True)])[0]
+        words = [word for segment in heard.segments for word in segment.words]
+        assert "".join(word.text for word in words).strip() == heard.text
+        times = [time for word in words for time in (word.start, word.end)]
+        assert times == sorted(times)
+        assert all(0.0 <= time <= window.duration + 0.02 for time in times)

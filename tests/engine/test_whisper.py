@@ -5,36 +5,18 @@ import numpy as np
 import pytest
 from faster_whisper import BatchedInferencePipeline, WhisperModel
 
-from app.audio.voice_activity import VoiceActivity
-from app.audio.windows import WindowPacker, WindowPolicy
-from app.domain import Hypothesis, Window
 from app.engine.loading import STARTER_DIRECTORY
 from app.engine.model import DecodeOptions, Job
 from app.engine.whisper import WhisperEngine
-from tests.recordings import FOLDER, load_sample
+from tests.engine.clips import alone, job, windows
+from tests.recordings import FOLDER
 
 ENGLISH = DecodeOptions("transcribe", "en")
-
-
-def windows(name: str) -> list[Window]:
-    samples = load_sample(name)
-    packer, detector = WindowPacker(WindowPolicy(8.0, 0.3)), VoiceActivity()
-    return packer.push(detector.push(samples)) + packer.push(detector.flush()) + packer.flush()
-
-
-def job(engine: WhisperEngine, window: Window) -> Job:
-    encoding = Job("r", window.duration, engine.features(window.samples))
-    encoding.encoded = engine.encode([encoding])[0]
-    return encoding
 
 
 @pytest.fixture(scope="module")
 def call(starter: WhisperEngine) -> list[Job]:
     return [job(starter, window) for window in windows("08_long_call.flac")]
-
-
-def alone(engine: WhisperEngine, jobs: list[Job], options: DecodeOptions) -> list[Hypothesis]:
-    return [engine.decode([each], [options])[0] for each in jobs]
 
 
 @pytest.mark.parametrize(
@@ -85,28 +67,6 @@ def test_languages_and_tasks_mix_in_a_batch_without_touching_each_other(
     assert "Peter" in together[1].text
 
 
-def test_rows_of_equal_length_with_unequal_texts_align_as_if_alone(
-    starter: WhisperEngine, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """CTranslate2 4.8 misaligns the shorter of them; the engine must keep that from happening."""
-    options = replace(ENGLISH, words=True)
-    call = windows("08_long_call.flac")[:16]
-    length = max(len(window.samples) for window in call)
-    padded = [
-        replace(window, samples=np.pad(window.samples, (0, length - len(window.samples))))
-        for window in call
-    ]
-    jobs = [job(starter, window) for window in padded]
-    expected = alone(starter, jobs, options)
-    monkeypatch.setattr(starter.aligner, "batch_size", 16)  # together, as on a GPU
-    assert times(starter.decode(jobs, [options] * 16)) == times(expected)
-
-
-def times(hypotheses: list[Hypothesis]) -> list[tuple[float, float]]:
-    words = [word for each in hypotheses for part in each.segments for word in part.words]
-    return [(word.start, word.end) for word in words]
-
-
 def test_it_hears_what_faster_whisper_hears(starter: WhisperEngine) -> None:
     model = WhisperModel(str(STARTER_DIRECTORY), device="cpu", compute_type="int8")
     clips = windows("02_two_voices.wav")
@@ -121,16 +81,6 @@ def test_it_hears_what_faster_whisper_hears(starter: WhisperEngine) -> None:
     )
     ours = alone(starter, [job(starter, clip) for clip in clips], ENGLISH)
     assert [each.text for each in ours] == [segment.text.strip() for segment in segments]
-
-
-def test_word_times_follow_the_speech(starter: WhisperEngine) -> None:
-    for window in windows("06_human_digits.wav"):
-        heard = starter.decode([job(starter, window)], [replace(ENGLISH, words=True)])[0]
-        words = [word for segment in heard.segments for word in segment.words]
-        assert "".join(word.text for word in words).strip() == heard.text
-        times = [time for word in words for time in (word.start, word.end)]
-        assert times == sorted(times)
-        assert all(0.0 <= time <= window.duration + 0.02 for time in times)
 
 
 def test_the_language_is_detected(starter: WhisperEngine) -> None:
