@@ -20,6 +20,7 @@ from app.engine.model import DecodeOptions, Job, SpeechModel
 from app.errors import InvalidRequest
 from app.languages import language_name
 from app.pipeline import fallback
+from app.pipeline.context import distinct
 from app.pipeline.language import SpokenLanguage
 from app.pipeline.timeline import Heard, Timeline
 from app.telemetry import metrics
@@ -98,7 +99,9 @@ class Transcriber:
             options.task,
             await language.of(job, self._batcher),
             options.prompt,
+            distinct(options.keywords),
             words=options.words,
+            token_scores=options.token_scores,
         )
         ladder: Sequence[float] = (options.temperature,)
         if options.temperature == 0.0 and self._use_fallback:
