@@ -17,6 +17,10 @@ from app.render.responses import Granularity
 MAX_SPEAKERS = 4
 """Of `known_speaker_names` and `known_speaker_references` (docs/contract.md §1.1)."""
 
+MAX_PROMPT_CHARACTERS = 4_096
+"""The end of a prompt that is kept. Whisper reads its last 223 tokens, and prose has four or five
+characters in one; cutting megabytes into tokens would hold up every other request."""
+
 _TRANSLATION_FORMATS: tuple[ResponseFormat, ...] = ("json", "text", "srt", "verbose_json", "vtt")
 
 
@@ -55,7 +59,7 @@ def parse(data: FormData, task: Task) -> AudioForm:
         task=task,
         language=fields.one("language", _language, None),
         languages=tuple(fields.many("languages", _language)),
-        prompt=fields.one("prompt", str, ""),
+        prompt=fields.one("prompt", _end_of_prompt, ""),
         keywords=tuple(fields.many("keywords", str)),
         temperature=fields.one("temperature", _temperature, 0.0),
         words="word" in granularities,
@@ -204,6 +208,10 @@ def _language(text: str) -> str:
     if code is None:
         raise ValueError(f"'{text[:100]}' is not an ISO-639-1 language code.")
     return code
+
+
+def _end_of_prompt(text: str) -> str:
+    return text[-MAX_PROMPT_CHARACTERS:]
 
 
 def _temperature(text: str) -> float:

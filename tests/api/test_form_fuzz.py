@@ -1,7 +1,9 @@
 """Forms nobody would send: never a 5xx, never a hang, and every refusal is OpenAI's envelope."""
 
 import json
+import time
 from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
 
 import httpx
 import pytest
@@ -30,15 +32,15 @@ FIELDS = (
     "known_speaker_names",
     "known_speaker_references",
 )
-# Half a second of speech: every request that is taken costs one short window.
-SPEECH = load_sample("12_short_clip.wav")[8_000:16_000]
+# A third of a second of speech: every request that is taken costs one short window.
+SPEECH = load_sample("12_short_clip.wav")[8_000:13_000]
 RECORDINGS = (wav(SPEECH), mp3(SPEECH))
 
 Part = tuple[str, tuple[str | None, bytes]]
 """Name; file name or None, and content: as httpx takes them."""
 
 fuzzed = settings(
-    max_examples=100,
+    max_examples=60,
     derandomize=True,
     deadline=None,
     database=None,
@@ -56,11 +58,14 @@ values = st.one_of(
             *("json", "text", "srt", "vtt", "verbose_json", "diarized_json", "logprobs"),
             *("[", "{", "[]", "{}", '["en"', '["en","de"]', "[[1]]", "[null]", '{"type":', "1e999"),
             *('{"type":"server_vad"}', '{"type":"server_vad","threshold":NaN}', "[" * 5000),
+            *('["\\ud800"]', '["en", 1, null, {}]', '{"type":"\\ud800"}', "\\ud800"),
             *("data:audio/wav;base64,", "data:audio/wav;base64,AAAA", "9" * 5000, "nan", "\0"),
         ]
     ),
 )
-suffixes = st.sampled_from(["", "", "[]", "[0]", "[7]", "[type]", "[threshold]", "[a][b]", "[", "]"])
+suffixes = st.sampled_from(
+    ["", "", "[]", "[0]", "[7]", "[type]", "[threshold]", "[a][b]", "[", "]"]
+)
 names = st.one_of(
     st.tuples(st.sampled_from(FIELDS), suffixes).map("".join),
     st.text(st.characters(codec="ascii", min_codepoint=33), min_size=1, max_size=20),
@@ -183,6 +188,42 @@ def test_a_broken_body_is_a_400(
     is_well_answered(
         send(server, bytes(body), request.headers["content-type"] if keeps_type else wrong_type)
     )
+
+
+@pytest.mark.parametrize("field", FIELDS[2:])
+def test_half_a_character_in_json_is_refused_or_ignored(server: LiveServer, field: str) -> None:
+    request = multipart([*good_parts, (field, (None, b'["\\ud800"]'))])
+    is_well_answered(send(server, request.read(), request.headers["content-type"]))
+
+
+@pytest.mark.parametrize("charset", ["punycode", "undefined", "unicode_escape", "idna", "utf-7"])
+def test_an_outlandish_charset_is_refused(server: LiveServer, charset: str) -> None:
+    request = multipart([*good_parts, ("language", (None, b"\\ud800"))])
+    content_type = f"{request.headers['content-type']}; charset={charset}"
+    answer = send(server, request.read(), content_type)
+    assert answer.status_code == 400
+    check("ErrorResponse", answer.json())
+
+
+@pytest.mark.parametrize("charset", ["UTF-8", "ISO-8859-1"])
+def test_a_usual_charset_is_taken(server: LiveServer, charset: str) -> None:
+    request = multipart(good_parts)
+    content_type = f"{request.headers['content-type']}; charset={charset}"
+    assert send(server, request.read(), content_type).status_code == 200
+
+
+def test_megabytes_of_prompt_hold_up_nobody(server: LiveServer) -> None:
+    prompt = b"order number " * 300_000
+    request = multipart([*good_parts, ("prompt", (None, prompt))])
+    with ThreadPoolExecutor(1) as other:
+        pending = other.submit(send, server, request.read(), request.headers["content-type"])
+        waits = []
+        while not pending.done():
+            started = time.monotonic()
+            assert httpx.get(f"{server.url}/health/live").status_code == 200
+            waits.append(time.monotonic() - started)
+    assert pending.result().status_code == 200
+    assert max(waits) < 1.0
 
 
 @pytest.mark.parametrize("depth", [10, 1_000, 100_000])
