@@ -73,7 +73,7 @@ class Fields:
         try:
             text.encode()
         except UnicodeEncodeError:
-            # JSON can spell half a character ("\\ud800"), which no answer could repeat.
+            # JSON can spell half a character ("\ud800"), which no answer could repeat.
             raise InvalidRequest(f"Invalid value for '{name}': not Unicode.", name) from None
         try:
             return read(text)
