@@ -1,6 +1,7 @@
 """Everything OpenAI's audio and model routes take, one case for each (docs/contract.md §1)."""
 
-from tests.conformance.case import CLIP, Case, ClientName
+from tests.conformance.case import CLIP, Case
+from tests.conformance.cases_of_models import GPT_4O, SPEAKERS
 from tests.conformance.checks import (
     both,
     cues_of,
@@ -15,17 +16,12 @@ from tests.conformance.checks import (
     tokens_are_counted,
     words_of,
 )
+from tests.conformance.limits import NO_ROUTE, NO_STREAM, OWN_LIST
 
 GERMAN, MIXED, SILENCE = "09_german.wav", "15_english_then_german.wav", "10_silence.wav"
-STEREO = "13_stereo_call.m4a"
 SENTENCES = "The printer is not working. I will call you back tomorrow."
 SUBTITLES = {"srt": "", "vtt": "WEBVTT\n\n", "text": "\n"}
 """Of a recording in which nobody speaks."""
-
-Cannot = dict[ClientName, str]
-NO_STREAM: Cannot = {"LiteLLM": "LiteLLM does not stream transcriptions"}
-NO_ROUTE: Cannot = {"LiteLLM": "LiteLLM has no such route"}
-OWN_LIST: Cannot = {"LiteLLM": "LiteLLM answers from its own list"}
 
 FORMATS = [
     Case("`file`, `model`", "json", both(says(CLIP), lacks("logprobs", "words"))),
@@ -203,4 +199,4 @@ OTHER_ROUTES = [
     ),
 ]
 
-CASES = [*FORMATS, *FIELDS, *NOBODY_SPEAKS, *OTHER_ROUTES]
+CASES = [*FORMATS, *FIELDS, *GPT_4O, *SPEAKERS, *NOBODY_SPEAKS, *OTHER_ROUTES]
