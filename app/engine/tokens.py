@@ -21,9 +21,6 @@ SECONDS_PER_TIMESTAMP = 0.02
 MAX_PROMPT_TOKENS = 223
 """Whisper keeps half of its 448 positions for text, one of the other half for <|startofprev|>."""
 
-_MAX_CONTEXT_CHARACTERS = 16_384
-"""Far more than `MAX_PROMPT_TOKENS` tokens; a prompt of megabytes would hold up the device."""
-
 MIN_PROBABILITY = 2.0**-24
 """Less counts as this (a logarithm of -16.6): in float16, the type of most GPUs, the next is 0."""
 
@@ -69,9 +66,8 @@ class Vocabulary:
         Keywords stand where faster-whisper puts its `hotwords`. `MAX_PROMPT_TOKENS` is the limit
         for both together: keywords are kept first, and the prompt loses its oldest tokens.
         """
-        listed = self._context_tokens(", ".join(keywords)[:_MAX_CONTEXT_CHARACTERS])
-        listed = listed[:MAX_PROMPT_TOKENS]
-        spoken = self._context_tokens(prompt[-_MAX_CONTEXT_CHARACTERS:])
+        listed = self._context_tokens(", ".join(keywords))[:MAX_PROMPT_TOKENS]
+        spoken = self._context_tokens(prompt)
         room = MAX_PROMPT_TOKENS - len(listed)
         told = listed + spoken[max(0, len(spoken) - room) :]
         return [self._for("en", "transcribe").sot_prev, *told] if told else []
