@@ -12,7 +12,7 @@ from tests.conformance.checks import (
     tokens_are_counted,
     tokens_have_scores,
 )
-from tests.conformance.limits import ASKS_VERBOSE, NO_STREAM
+from tests.conformance.limits import ASKS_VERBOSE, DROPS_SCORES, NO_STREAM
 from tests.recordings import RATE, load_sample, wav
 
 STEREO = "13_stereo_call.m4a"
@@ -34,6 +34,7 @@ GPT_4O = [
         both(says(CLIP), tokens_have_scores),
         model="gpt-4o-transcribe",
         fields={"include": ["logprobs"]},
+        cannot=DROPS_SCORES,
     ),
     Case(
         "`include[]`",

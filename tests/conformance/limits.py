@@ -9,3 +9,4 @@ OWN_LIST: Cannot = {"LiteLLM": "LiteLLM answers from its own list"}
 ASKS_VERBOSE: Cannot = {
     "LiteLLM": "LiteLLM asks for `verbose_json` instead, which the model does not have"
 }
+DROPS_SCORES: Cannot = {"LiteLLM": "LiteLLM drops `logprobs` from the answer"}
