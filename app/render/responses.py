@@ -73,7 +73,8 @@ def spoken_line(diarized: dict[str, Any]) -> str:
 
 
 def _speaker(channel: int, names: Sequence[str]) -> str:
-    return names[channel] if channel < len(names) else chr(ord("A") + channel)
+    # Letters count the speakers without a name: beside an "agent" the other one is A.
+    return names[channel] if channel < len(names) else chr(ord("A") + channel - len(names))
 
 
 def _usage(transcript: Transcript, family: Family) -> dict[str, Any]:

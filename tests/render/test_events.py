@@ -93,15 +93,15 @@ def test_a_speakers_segment_is_a_delta_with_its_id_and_then_the_segment() -> Non
             "text": "Hi.",
             "speaker": "Agent",
         },
-        {"type": "transcript.text.delta", "delta": "\nB: Hello.", "segment_id": "seg_002"},
+        {"type": "transcript.text.delta", "delta": "\nA: Hello.", "segment_id": "seg_002"},
         {
             "type": "transcript.text.segment",
             "id": "seg_002",
             "start": 1,
             "end": 2,
             "text": "Hello.",
-            "speaker": "B",
+            "speaker": "A",
         },
     ]
-    assert bodies[4]["text"] == "Agent: Hi.\nB: Hello."
+    assert bodies[4]["text"] == "Agent: Hi.\nA: Hello."
     assert bodies[4]["usage"]["type"] == "tokens"
