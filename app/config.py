@@ -133,7 +133,7 @@ def read_settings() -> Settings:
         if name.upper().startswith(PREFIX):
             group = name.upper().removeprefix(PREFIX).split("__")[0].lower()
             if group not in Settings.model_fields:
-                raise ValueError(f"{name} is not a setting of Verbatim; docs/settings.md lists them")
+                raise ValueError(f"{name} is not a setting of Verbatim; see docs/settings.md")
     try:
         return Settings()
     except ValidationError as error:
