@@ -22,7 +22,8 @@ def main() -> int:
     if settings.audio.spool_dir is not None:
         tempfile.tempdir = str(settings.audio.spool_dir)  # where Starlette spools uploads
     prepare_libraries()  # before app.main imports them
-    from app.engine.loading import chosen_device, keep_memory
+    from app.engine.loading import chosen_device
+    from app.engine.memory import keep_memory
 
     if chosen_device(settings.engine.device) == "cpu":
         keep_memory()  # while this is the only thread

@@ -4,9 +4,18 @@ Names are `VERBATIM_` plus the path with `__` between group and field: `VERBATIM
 """
 
 import os
+from pathlib import Path
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, DirectoryPath, Field, SecretStr
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    DirectoryPath,
+    Field,
+    SecretStr,
+    ValidationError,
+    model_validator,
+)
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 PREFIX = "VERBATIM_"
@@ -84,19 +93,60 @@ class Settings(BaseSettings):
     audio: AudioSettings = AudioSettings()
     telemetry: TelemetrySettings = TelemetrySettings()
 
+    @model_validator(mode="after")
+    def _models_fit_together(self) -> "Settings":
+        ids = [model_id(source) for source in (self.model, *self.models.served)]
+        _check_models(ids, self.models)
+        return self
+
+
+def model_id(source: str) -> str:
+    """What requests call a model: a directory by its last part, any other by the name as given."""
+    return Path(source).absolute().name if Path(source).is_dir() else source
+
+
+def _check_models(ids: list[str], models: ModelsSettings) -> None:
+    """`ids` are of all models that are served, the default first."""
+    serves = f"the models served are {', '.join(ids)}"
+    if len(set(ids)) < len(ids):
+        raise ValueError(f"models.served: two models have one id; {serves}")
+    for name, served in models.aliases.items():
+        if served not in ids:
+            raise ValueError(f"models.aliases: '{name}' stands for '{served}'; {serves}")
+        if name in ids:
+            raise ValueError(f"models.aliases: '{name}' is a model's own id")
+    for pinned in models.pinned:
+        if pinned not in ids:
+            raise ValueError(f"models.pinned: '{pinned}' is not served; {serves}")
+    always = len({ids[0], *models.pinned})
+    if models.max_resident is not None and always > models.max_resident:
+        raise ValueError(f"models.max_resident: {always} models are pinned, the default among them")
+
 
 def read_settings() -> Settings:
     """Settings from the environment.
 
-    Raises ValueError (pydantic's ValidationError is one) for a bad value and for a `VERBATIM_`
-    name that means nothing, since a misspelt setting that is silently ignored is found too late.
+    Raises ValueError, in one line, for a bad value and for a `VERBATIM_` name that means nothing,
+    since a misspelt setting that is silently ignored is found too late.
     """
     for name in os.environ:
         if name.upper().startswith(PREFIX):
             group = name.upper().removeprefix(PREFIX).split("__")[0].lower()
             if group not in Settings.model_fields:
-                raise ValueError(f"{name} is not a setting of Verbatim; see the README's table")
-    return Settings()
+                raise ValueError(f"{name} is not a setting of Verbatim; see docs/settings.md")
+    try:
+        return Settings()
+    except ValidationError as error:
+        # Not pydantic's own text: it shows what was given, and that may be a key.
+        raise ValueError(
+            "; ".join(_said(each["loc"], each["msg"]) for each in error.errors())
+        ) from None
+
+
+def _said(place: tuple[int | str, ...], message: str) -> str:
+    path = ".".join(str(part) for part in place)
+    reason = message.removeprefix("Value error, ")
+    return f"{path}: {reason}" if path else reason
 
 
 def prepare_libraries() -> None:

@@ -4,6 +4,7 @@ All times are seconds. Times inside a `Hypothesis` count from the start of its w
 leaves that frame exactly once, by `placed_at`, and is absolute from then on.
 """
 
+import math
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from enum import IntEnum
@@ -41,6 +42,8 @@ class Window:
     """Where the voice activity detector heard speech, in seconds from the window's start."""
     channel: int = 0
     """Which channel of the recording it is from; 0 if they are mixed."""
+    others_start: float = math.inf
+    """No later window of another channel starts before this, in seconds of the recording."""
 
     @property
     def duration(self) -> float:
@@ -53,7 +56,8 @@ class Window:
         speech = tuple(
             (max(start - offset, 0.0), end - offset) for start, end in self.speech if end > offset
         )
-        return Window(self.start + offset, self.samples[skipped:], speech, self.channel)
+        start = self.start + offset
+        return replace(self, start=start, samples=self.samples[skipped:], speech=speech)
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,6 +114,7 @@ class TokenScore:
     token: bytes
     """UTF-8, though one token may hold only a part of a character."""
     logprob: float
+    """Natural logarithm, never above 0."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,6 +137,8 @@ class Segment:
     channel: int = 0
     token_scores: tuple[TokenScore, ...] = ()
     """One for each token of the text; empty unless asked for. Together their bytes are `text`."""
+    text_token_count: int = 0
+    """How many of `tokens` are text."""
 
     def placed_at(self, offset: float) -> "Segment":
         """The segment of a window that starts `offset` seconds into the recording."""
@@ -159,6 +166,7 @@ class Hypothesis:
     is_full_length: bool = True
     """The budget was all that the model can write."""
     prompt_token_count: int = 0
+    """Text tokens of keywords and prompt that the model was told."""
 
     @property
     def text(self) -> str:

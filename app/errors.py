@@ -42,7 +42,11 @@ class ModelBusy(SpeechError):
 
 
 class NotAuthenticated(SpeechError):
-    """Nobody said who is calling, or nobody we know."""
+    """Nobody said who is calling."""
+
+
+class WrongKey(NotAuthenticated):
+    """The key is none that we know."""
 
 
 class NotAllowed(SpeechError):

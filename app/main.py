@@ -2,25 +2,29 @@
 
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
+from functools import partial
 from typing import Any
 
 from fastapi import FastAPI, Request, Response
 from prometheus_fastapi_instrumentator import Instrumentator
 from starlette.exceptions import HTTPException
 
-from app.api import audio, health, models
-from app.api.middleware import BodyLimit, RequestContext
+from app.access.rate_limits import RequestLimiter
+from app.api import audio, docs, health, models
+from app.api.bodies import BodyLimit, LingeringClose
+from app.api.middleware import RequestContext
+from app.api.rate_limits import RateLimits
 from app.api.replies import json_reply
 from app.config import Settings
 from app.engine import loading
-from app.engine.model import SpeechModel
+from app.engine.resident import LoadModel
 from app.errors import InvalidRequest, SpeechError
 from app.render.errors import reply, routing_reply
-from app.services import LoadModel, open_services
+from app.services import open_services
 
 
-def load_whisper(settings: Settings) -> SpeechModel:
-    """The real model, as the settings say."""
+def whisper_loader(settings: Settings) -> LoadModel:
+    """Loads real models, as the settings say."""
     engine = settings.engine
     choices = loading.EngineChoices(
         device=engine.device,
@@ -31,25 +35,30 @@ def load_whisper(settings: Settings) -> SpeechModel:
         beam_size=engine.beam_size,
         max_batch_size=settings.batching.max_batch_size,
     )
-    return loading.load(settings.model, choices)
+    return partial(loading.load, choices=choices)
 
 
-def create_app(settings: Settings, load_model: LoadModel = load_whisper) -> FastAPI:
-    """An ASGI application; its model is loaded when its lifespan starts."""
+def create_app(settings: Settings, load_model: LoadModel | None = None) -> FastAPI:
+    """An ASGI application; its pinned models are loaded when its lifespan starts."""
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[Mapping[str, Any]]:
-        async with open_services(settings, load_model) as services:
+        async with open_services(settings, load_model or whisper_loader(settings)) as services:
             yield {"services": services}
 
-    app = FastAPI(title="Verbatim", lifespan=lifespan)
-    for router in (audio.router, models.router, health.router):
+    # Our routes parse their forms themselves, so the document is written by hand (app/api/docs.py).
+    # A redirect to the path without its last slash would have the upload sent twice.
+    app = FastAPI(openapi_url=None, lifespan=lifespan, redirect_slashes=False)
+    for router in (audio.router, models.router, health.router, docs.router):
         app.include_router(router)
-    Instrumentator(excluded_handlers=["/metrics", "/health/.*"]).instrument(app).expose(
-        app, include_in_schema=False
-    )
+    app.mount("/docs/assets", docs.assets)
+    Instrumentator(excluded_handlers=["/metrics", "/health/.*"]).instrument(app).expose(app)
+    # From the inside out.
     app.add_middleware(BodyLimit, max_bytes=settings.audio.max_upload_bytes)
+    if settings.limits.requests_per_minute is not None:
+        app.add_middleware(RateLimits, limiter=RequestLimiter(settings.limits.requests_per_minute))
     app.add_middleware(RequestContext)
+    app.add_middleware(LingeringClose)
     app.add_exception_handler(SpeechError, _on_speech_error)
     app.add_exception_handler(HTTPException, _on_http_error)
     return app

@@ -3,24 +3,19 @@
 import asyncio
 import gc
 import os
-from collections.abc import AsyncIterator, Callable
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import AsyncIterator
+from concurrent.futures import Executor, ThreadPoolExecutor
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 
-import structlog
-
-from app.config import Settings
-from app.engine.batcher import Batcher
-from app.engine.model import SpeechModel
+from app.config import Settings, model_id
+from app.engine.catalogue import Catalogue, ServedModel
+from app.engine.loading import local_profile
 from app.engine.registry import Registry
+from app.engine.resident import LoadModel
+from app.families import OPENAI_NAMES
 from app.pipeline.transcriber import Transcriber
-from app.telemetry import metrics
 from app.telemetry.event_loop import watch_lag
-
-log = structlog.get_logger(__name__)
-
-LoadModel = Callable[[Settings], SpeechModel]
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,41 +24,48 @@ class Services:
 
     settings: Settings
     registry: Registry
-    transcriber: Transcriber
+    cpu: Executor
+    """Threads for work on sound: decoding, voice activity, features."""
 
     @asynccontextmanager
     async def transcribing(self, model: str) -> AsyncIterator[Transcriber]:
-        """Holds the model in memory as long as the context is open. Raises UnknownModel."""
-        self.registry.card(model)
-        yield self.transcriber
+        """Holds the model in memory as long as the context is open. Raises as `Registry.lease`."""
+        async with self.registry.lease(model) as resident:
+            yield Transcriber(
+                resident.model, resident.batcher, self.cpu, self.settings.engine.fallback
+            )
 
 
 @asynccontextmanager
 async def open_services(settings: Settings, load_model: LoadModel) -> AsyncIterator[Services]:
-    """Load and warm up the model, then start serving it; leaving stops it in good order."""
+    """Load the pinned models, then start serving; leaving stops it in good order."""
     async with AsyncExitStack() as stack:
-        model = await asyncio.to_thread(_load, settings, load_model)
-        metrics.ENGINE_INFO.labels(**asdict(model.info)).set(1)
         cpu = ThreadPoolExecutor(
             settings.audio.threads or os.cpu_count() or 1, thread_name_prefix="audio"
         )
         stack.callback(cpu.shutdown)
-        batcher = await stack.enter_async_context(Batcher(model))
+        registry = await stack.enter_async_context(
+            Registry(
+                _catalogue(settings),
+                load_model,
+                settings.models.max_resident,
+                settings.models.idle_seconds,
+            )
+        )
         lag = asyncio.create_task(watch_lag(), name="event-loop-lag")
         stack.callback(lag.cancel)
         gc.collect()
         gc.freeze()  # what start-up made stays; collections need not look at it again
-        yield Services(
-            settings,
-            Registry(model),
-            Transcriber(model, batcher, cpu, settings.engine.fallback),
-        )
+        yield Services(settings, registry, cpu)
 
 
-def _load(settings: Settings, load_model: LoadModel) -> SpeechModel:
-    log.info("loading_model", model=settings.model)
-    model = load_model(settings)
-    model.warm_up()
-    log.info("model_ready", **asdict(model.info))
-    log.info("model_card", hears=", ".join(model.profile.languages), note=model.profile.description)
-    return model
+def _catalogue(settings: Settings) -> Catalogue:
+    """What is served, the default model first; it has all of OpenAI's names that are free."""
+    default = model_id(settings.model)
+    pinned = {default, *settings.models.pinned}
+    sources = {model_id(source): source for source in (settings.model, *settings.models.served)}
+    models = [
+        ServedModel(id, source, local_profile(source), id in pinned)
+        for id, source in sources.items()
+    ]
+    return Catalogue(models, dict.fromkeys(OPENAI_NAMES, default) | settings.models.aliases)

@@ -19,7 +19,7 @@ from faster_whisper import WhisperModel
 from faster_whisper.audio import pad_or_trim
 
 from app.domain import SAMPLE_RATE, Samples
-from app.engine.loading import keep_memory
+from app.engine.memory import keep_memory
 from bench.engine_setup import Decoding, EngineSetup, load
 from bench.figures import EngineSlice, SweepPoint
 from bench.recordings import short_clips

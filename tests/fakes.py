@@ -25,13 +25,13 @@ class FakeModel:
     fails_on: frozenset[str] = frozenset()
     answers: dict[float, Hypothesis] = field(default_factory=dict)
     languages: dict[str, float] = field(default_factory=lambda: {"en": 0.9, "de": 0.1})
-    created: int = 1
 
     def __post_init__(self) -> None:
         self.profile = ModelProfile(languages=("de", "en", "fr"))
         self.gate = threading.Event()
         self.gate.set()
         self.started = threading.Event()
+        self.is_unloaded = False
         self.encoded: list[list[str]] = []
         self.decoded: list[list[str]] = []
         self.decode_options: list[DecodeOptions] = []
@@ -40,11 +40,14 @@ class FakeModel:
     def warm_up(self) -> None:
         pass
 
+    def unload(self) -> None:
+        self.is_unloaded = True
+
     def features(self, samples: Samples) -> Features:
         return np.asarray(samples[:1], np.float32)
 
     def batch_key(self, job: Job, options: DecodeOptions) -> BatchKey:
-        return (options.prompt, options.temperature)
+        return (options.prompt, options.keywords, options.temperature)
 
     def encode(self, jobs: Sequence[Job]) -> list[Encoded]:
         self.encoded.append([job.request_id for job in jobs])

@@ -161,6 +161,11 @@ def stereo(left: Samples, right: Samples) -> Samples:
     return planes
 
 
+def stereo_wav(left: Samples, right: Samples) -> bytes:
+    """A call with each side on its own channel."""
+    return encode(stereo(left, right), "wav", "pcm_s16le", layout="stereo")
+
+
 def surround(samples: Samples) -> Samples:
     """5.1 channels with speech in the centre, as in a film."""
     planes = np.zeros((6, len(samples)), np.float32)

@@ -13,7 +13,7 @@ LAYERS = [
     {"main"},
     {"api"},
     {"services"},
-    {"pipeline"},
+    {"access", "pipeline"},
     {"audio", "engine", "render"},
     {"errors", "config", "domain", "families", "languages", "telemetry"},
 ]

@@ -1,6 +1,10 @@
+import re
+from pathlib import Path
+
 import pytest
 
-from app.config import read_settings
+from app.config import Group, Settings, model_id, read_settings
+from tests.live_server import ROOT
 
 
 def test_defaults_serve_the_starter_on_loopback() -> None:
@@ -39,3 +43,79 @@ def test_a_misspelt_name_and_a_bad_value_are_refused(
     monkeypatch.setenv(name, value)
     with pytest.raises(ValueError, match=name.split("_")[-1].lower() + "|" + name):
         read_settings()
+
+
+def test_a_bad_value_is_told_in_one_line_that_does_not_repeat_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("VERBATIM_ACCESS__ADMIN_KYE", "very secret")
+    monkeypatch.setenv("VERBATIM_SERVER__PORT", "eighty")
+    with pytest.raises(ValueError, match=r"server\.port: .*valid integer") as refused:
+        read_settings()
+    assert "access.admin_kye: Extra inputs are not permitted" in str(refused.value)
+    assert "secret" not in str(refused.value)
+    assert "\n" not in str(refused.value)
+
+
+def test_models_and_aliases_come_as_json(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    directory = tmp_path / "mine"
+    directory.mkdir()
+    monkeypatch.setenv("VERBATIM_MODELS__SERVED", f'["{directory}", "org/name"]')
+    monkeypatch.setenv("VERBATIM_MODELS__ALIASES", '{"gpt-4o-transcribe": "mine", "x": "org/name"}')
+    monkeypatch.setenv("VERBATIM_MODELS__PINNED", '["mine"]')
+    monkeypatch.setenv("VERBATIM_MODELS__MAX_RESIDENT", "2")
+    models = read_settings().models
+    assert models.served == (str(directory), "org/name")
+    assert models.aliases == {"gpt-4o-transcribe": "mine", "x": "org/name"}
+    assert (models.pinned, models.max_resident, models.idle_seconds) == (("mine",), 2, None)
+
+
+@pytest.mark.parametrize(
+    ("settings", "complaint"),
+    [
+        ({"SERVED": '["starter"]'}, "two models have one id; .* starter, starter"),
+        ({"SERVED": '["tiny", "tiny"]'}, "two models have one id"),
+        ({"ALIASES": '{"x": "tiny"}'}, "'x' stands for 'tiny'; the models served are starter"),
+        ({"ALIASES": '{"x": "whisper-1"}'}, "'x' stands for 'whisper-1'"),
+        ({"SERVED": '["tiny"]', "ALIASES": '{"tiny": "starter"}'}, "'tiny' is a model's own id"),
+        ({"PINNED": '["tiny"]'}, "'tiny' is not served"),
+        ({"SERVED": '["tiny"]', "PINNED": '["tiny"]', "MAX_RESIDENT": "1"}, "2 models are pinned"),
+    ],
+)
+def test_settings_of_models_that_contradict_each_other_are_refused(
+    monkeypatch: pytest.MonkeyPatch, settings: dict[str, str], complaint: str
+) -> None:
+    for name, value in settings.items():
+        monkeypatch.setenv(f"VERBATIM_MODELS__{name}", value)
+    with pytest.raises(ValueError, match=f"^models.*: {complaint}"):
+        read_settings()
+
+
+def test_the_default_model_may_be_named_as_pinned(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("VERBATIM_MODELS__PINNED", '["starter"]')
+    monkeypatch.setenv("VERBATIM_MODELS__MAX_RESIDENT", "1")
+    assert read_settings().models.pinned == ("starter",)
+
+
+def test_the_id_of_a_directory_is_its_last_part(tmp_path: Path) -> None:
+    directory = tmp_path / "whisper-de"
+    directory.mkdir()
+    assert model_id(str(directory)) == model_id(f"{directory}/") == "whisper-de"
+    assert model_id("Systran/faster-whisper-tiny") == "Systran/faster-whisper-tiny"
+    assert model_id("starter") == "starter"
+
+
+def _names(group: type[Settings | Group], prefix: str) -> set[str]:
+    names: set[str] = set()
+    for field, about in group.model_fields.items():
+        inner, name = about.annotation, f"{prefix}{field.upper()}"
+        if isinstance(inner, type) and issubclass(inner, Group):
+            names |= _names(inner, f"{name}__")
+        else:
+            names.add(name)
+    return names
+
+
+def test_every_setting_is_documented_and_nothing_else() -> None:
+    documented = re.findall(r"^\| `(VERBATIM_\w+)`", (ROOT / "docs/settings.md").read_text(), re.M)
+    assert sorted(documented) == sorted(_names(Settings, "VERBATIM_"))

@@ -82,6 +82,12 @@ def test_nothing_is_logged_as_an_error_when_all_goes_well() -> None:
     assert "error" not in own.errors.lower()
 
 
+def test_no_request_loads_the_model_again(server: LiveServer) -> None:
+    for _ in range(3):
+        transcribe(server, FOLDER / CLIP)
+    assert server.metric('stt_model_loads_total{model="starter",outcome="loaded"}') == 1
+
+
 def test_vtt_has_its_header(server: LiveServer) -> None:
     assert transcribe(server, FOLDER / CLIP, response_format="vtt").startswith("WEBVTT\n\n00:")
 

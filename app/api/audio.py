@@ -10,10 +10,10 @@ from starlette.requests import ClientDisconnect
 
 from app.api.deps import RequestId, TheServices, while_connected
 from app.api.form import AudioForm, parse
-from app.api.replies import json_response
+from app.api.keep_alive import json_when_done
 from app.api.speakers import check_references
 from app.api.streaming import streamed
-from app.api.whole import body_of, response_of
+from app.api.whole import body_of, whole
 from app.domain import Task
 from app.errors import InvalidRequest, SpeechError, UnsupportedValue
 from app.pipeline.transcriber import Transcriber
@@ -56,11 +56,10 @@ async def transcriptions_batch(
             form = parse(await _received(request, held), "transcribe")
             if form.stream:
                 raise UnsupportedValue("stream is not supported for several files.", "stream")
-            await asyncio.to_thread(check_references, form.speaker_references)
-            transcriber = await held.enter_async_context(services.transcribing(form.model))
+            transcriber = await _transcriber(request, services, form, held)
             transcriber.check(form.options)
             work = _each(transcriber, form, request_id)
-            return json_response({"object": "list", "data": await while_connected(request, work)})
+            return await json_when_done(request, work, _list_of, held)
         except ClientDisconnect:
             return _to_nobody()
 
@@ -69,12 +68,11 @@ async def _answer(request: Request, services: Services, request_id: str, task: T
     async with AsyncExitStack() as held:
         try:
             form = parse(await _received(request, held), task)
-            await asyncio.to_thread(check_references, form.speaker_references)
-            transcriber = await held.enter_async_context(services.transcribing(form.model))
+            transcriber = await _transcriber(request, services, form, held)
             if form.stream:
                 return await streamed(request, transcriber, form, request_id, held)
             work = transcriber.transcribe(form.file, form.options, request_id)
-            return response_of(await while_connected(request, work), form)
+            return await whole(request, work, form, held)
         except ClientDisconnect:
             return _to_nobody()
 
@@ -93,9 +91,22 @@ async def _received(request: Request, held: AsyncExitStack) -> FormData:
     return data
 
 
+async def _transcriber(
+    request: Request, services: Services, form: AudioForm, held: AsyncExitStack
+) -> Transcriber:
+    """What will work on the form: its model stays in memory until `held` is closed."""
+    await asyncio.to_thread(check_references, form.speaker_references)
+    lease = services.transcribing(form.model)
+    return await while_connected(request, held.enter_async_context(lease))
+
+
 def _to_nobody() -> Response:
     """The caller has left; nginx logs this number."""
     return Response(status_code=499)
+
+
+def _list_of(data: list[object]) -> object:
+    return {"object": "list", "data": data}
 
 
 async def _each(transcriber: Transcriber, form: AudioForm, request_id: str) -> list[object]:

@@ -24,6 +24,11 @@ TheServices = Annotated[Services, Depends(_services)]
 RequestId = Annotated[str, Depends(_request_id)]
 
 
+def keep_alive_seconds(request: Request) -> float:
+    """After so long without a byte an answer shows that it is being worked on; 0: never."""
+    return _services(request).settings.server.keep_alive_seconds
+
+
 async def while_connected(request: Request, work: Awaitable[T]) -> T:
     """The result of `work`; cancels it and raises ClientDisconnect when the caller hangs up.
 

@@ -55,16 +55,20 @@ class Fields:
         """Text; or an object, as one part of JSON or as one part for each leaf, `x[leaf]`."""
         texts = self._texts(name)
         if texts:
-            text = texts[-1]
-            return _json_object(name, text) if text.lstrip().startswith("{") else text
+            text = texts[-1].strip()
+            if text == "null":
+                return None
+            return _json_object(name, text) if text.startswith("{") else text
         leaf = re.compile(rf"{re.escape(name)}\[([^\[\]]+)\]")
         found = [(match[1], key) for key in self._data if (match := leaf.fullmatch(key))]
         leaves = {each: self._texts(key)[-1] for each, key in found if self._texts(key)}
         return leaves or None
 
     def _spellings(self, name: str) -> list[str]:
-        spelling = re.compile(rf"{re.escape(name)}(\[\d*\])?")
-        return [key for key in dict.fromkeys(self._data) if spelling.fullmatch(key)]
+        """The keys that spell the name, those with a number in its order."""
+        spelling = re.compile(rf"{re.escape(name)}(\[(?P<index>\d{{0,9}})\])?")
+        found = [(match["index"], key) for key in self._data if (match := spelling.fullmatch(key))]
+        return [key for index, key in sorted(found, key=lambda each: int(each[0] or 0))]
 
     def _texts(self, name: str) -> list[str]:
         return [text for text in self._data.getlist(name) if isinstance(text, str) and text]

@@ -2,7 +2,7 @@
 
 import math
 from dataclasses import dataclass
-from typing import BinaryIO, Literal, cast, get_args
+from typing import Any, BinaryIO, Literal, cast, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from starlette.datastructures import FormData, UploadFile
@@ -17,9 +17,9 @@ from app.render.responses import Granularity
 MAX_SPEAKERS = 4
 """Of `known_speaker_names` and `known_speaker_references` (docs/contract.md §1.1)."""
 
-MAX_PROMPT_CHARACTERS = 4_096
-"""The end of a prompt that is kept. Whisper reads its last 223 tokens, and prose has four or five
-characters in one; cutting megabytes into tokens would hold up every other request."""
+MAX_CONTEXT_CHARACTERS = 4_096
+"""Of keywords together, and of the end of a prompt that is kept. Whisper reads 223 tokens of them,
+and prose has four or five characters in one; to cut megabytes into tokens would hold up others."""
 
 _TRANSLATION_FORMATS: tuple[ResponseFormat, ...] = ("json", "text", "srt", "verbose_json", "vtt")
 
@@ -54,17 +54,18 @@ def parse(data: FormData, task: Task) -> AudioForm:
     fields = Fields(data)
     granularities = frozenset(fields.many("timestamp_granularities", _granularity))
     include = fields.many("include", _include)
+    strategy = fields.structured("chunking_strategy")
     response_format: ResponseFormat = fields.one("response_format", _response_format, "json")
     options = Options(
         task=task,
         language=fields.one("language", _language, None),
         languages=tuple(fields.many("languages", _language)),
         prompt=fields.one("prompt", _end_of_prompt, ""),
-        keywords=tuple(fields.many("keywords", str)),
+        keywords=_keywords(fields),
         temperature=fields.one("temperature", _temperature, 0.0),
         words="word" in granularities,
         token_scores="logprobs" in include,
-        chunking=_chunking(fields),
+        chunking=_chunking(strategy),
         split_channels=response_format == "diarized_json",
     )
     form = AudioForm(
@@ -78,7 +79,9 @@ def parse(data: FormData, task: Task) -> AudioForm:
         speaker_references=tuple(fields.many("known_speaker_references", str)),
     )
     _check_format(form)
-    _check_combinations(form, has_granularities=bool(granularities), chunked=_is_chunked(fields))
+    _check_combinations(
+        form, has_granularities=bool(granularities), has_strategy=strategy is not None
+    )
     _check_speakers(form)
     return form
 
@@ -98,10 +101,10 @@ def _check_format(form: AudioForm) -> None:
     )
 
 
-def _check_combinations(form: AudioForm, *, has_granularities: bool, chunked: bool) -> None:
+def _check_combinations(form: AudioForm, *, has_granularities: bool, has_strategy: bool) -> None:
     """What the hosted API refuses (docs/contract.md §1.6), refused before any work is done."""
     if form.family.only_diarizes:
-        if not chunked:
+        if not has_strategy:
             raise InvalidRequest(
                 "chunking_strategy is required for diarization models", "chunking_strategy"
             )
@@ -147,22 +150,17 @@ def _check_speakers(form: AudioForm) -> None:
         )
 
 
-def _is_chunked(fields: Fields) -> bool:
-    return fields.structured("chunking_strategy") is not None
-
-
-def _chunking(fields: Fields) -> Chunking | None:
+def _chunking(strategy: str | dict[str, Any] | None) -> Chunking | None:
     """`auto` means what we do anyway: windows that suit the model, cut at pauses."""
-    value = fields.structured("chunking_strategy")
-    if value is None or value == "auto":
+    if strategy is None or strategy == "auto":
         return None
-    if not isinstance(value, dict):
+    if not isinstance(strategy, dict):
         raise InvalidRequest(
             "Invalid value for 'chunking_strategy': neither 'auto' nor an object.",
             "chunking_strategy",
         )
     try:
-        return _ServerVad.model_validate(value).chunking()
+        return _ServerVad.model_validate(strategy).chunking()
     except ValidationError as error:
         first = error.errors()[0]
         field = ".".join(["chunking_strategy", *(str(part) for part in first["loc"])])
@@ -211,18 +209,33 @@ def _language(text: str) -> str:
 
 
 def _end_of_prompt(text: str) -> str:
-    return text[-MAX_PROMPT_CHARACTERS:]
+    return text[-MAX_CONTEXT_CHARACTERS:]
+
+
+def _keywords(fields: Fields) -> tuple[str, ...]:
+    keywords = tuple(fields.many("keywords", str))
+    if sum(map(len, keywords)) > MAX_CONTEXT_CHARACTERS:
+        raise InvalidRequest(
+            f"keywords are longer than {MAX_CONTEXT_CHARACTERS} characters in all.", "keywords"
+        )
+    return keywords
 
 
 def _temperature(text: str) -> float:
-    value = float(text)
-    if not math.isfinite(value) or not 0.0 <= value <= 1.0:
-        raise ValueError(f"{text[:100]} is not between 0 and 1.")
+    try:
+        value = float(text)
+    except ValueError:
+        value = math.nan
+    if not 0.0 <= value <= 1.0:
+        raise ValueError(f"'{text[:100]}' is not a number between 0 and 1.")
     return value
+
+
+_BOOLEANS = {"true": True, "1": True, "false": False, "0": False, "null": False}
 
 
 def _boolean(text: str) -> bool:
     try:
-        return {"true": True, "1": True, "false": False, "0": False}[text.strip().lower()]
+        return _BOOLEANS[text.strip().lower()]
     except KeyError:
         raise ValueError(f"'{text[:100]}' is neither true nor false.") from None

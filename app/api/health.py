@@ -1,4 +1,7 @@
-"""Liveness and readiness. The port opens only once the model is warm, so both are plain."""
+"""Liveness and readiness. The port opens only once the pinned models are warm, so both are plain.
+
+A model that cannot be loaded on demand fails its own requests; the server stays ready.
+"""
 
 from fastapi import APIRouter
 
@@ -13,5 +16,5 @@ async def live() -> dict[str, str]:
 
 @router.get("/ready")
 async def ready() -> dict[str, str]:
-    """The model is loaded and warm."""
+    """The pinned models are loaded and warm."""
     return {"status": "ready"}

@@ -1,14 +1,13 @@
-"""What happens to every request: an id, OpenAI's headers, one log line, a bounded body."""
+"""What happens to every request: an id, OpenAI's headers, one log line."""
 
 import time
 import uuid
 
 import structlog
-from starlette.datastructures import Headers, MutableHeaders
+from starlette.datastructures import MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from app.api.replies import json_reply
-from app.errors import TooLarge
 from app.render.errors import reply
 
 log = structlog.get_logger("access")
@@ -38,6 +37,7 @@ class RequestContext:
                 status = message["status"]
                 headers = MutableHeaders(scope=message)
                 headers["x-request-id"] = request_id
+                headers["access-control-expose-headers"] = "X-Request-ID"
                 headers["openai-version"] = OPENAI_VERSION
                 elapsed_ms = round((time.perf_counter() - started) * 1000)
                 headers["openai-processing-ms"] = str(elapsed_ms)
@@ -60,38 +60,3 @@ class RequestContext:
                     status=status,
                     milliseconds=elapsed_ms,
                 )
-
-
-class BodyLimit:
-    """Refuses a body that is too large: at once by its Content-Length, else while it is read."""
-
-    def __init__(self, app: ASGIApp, max_bytes: int) -> None:
-        self._app = app
-        self._max_bytes = max_bytes
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http":
-            await self._app(scope, receive, send)
-            return
-        announced = Headers(scope=scope).get("content-length", "")
-        if announced.isdecimal() and int(announced) > self._max_bytes:
-            await json_reply(reply(self._too_large(int(announced))))(scope, receive, send)
-            return
-        count = 0
-
-        async def receive_counted() -> Message:
-            nonlocal count
-            message = await receive()
-            if message["type"] == "http.request":
-                count += len(message.get("body", b""))
-                if count > self._max_bytes:
-                    raise self._too_large(count)
-            return message
-
-        await self._app(scope, receive_counted, send)
-
-    def _too_large(self, count: int) -> TooLarge:
-        # OpenAI's words (docs/contract.md §4).
-        return TooLarge(
-            f"Maximum content size limit ({self._max_bytes}) exceeded ({count} bytes read)"
-        )

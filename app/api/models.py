@@ -1,12 +1,17 @@
-"""GET /v1/models and /v1/models/{id}."""
+"""GET /v1/models and /v1/models/{id}; loading and unloading for administrators.
+
+Hub ids hold a slash, which clients send raw or percent-encoded: ids are paths.
+"""
 
 from typing import Any
 
 from fastapi import APIRouter, Response
 
+from app.api.administration import AsAdministrator
 from app.api.deps import TheServices
 from app.api.replies import json_response
 from app.engine.registry import ModelCard
+from app.errors import NotAllowed
 
 router = APIRouter(prefix="/v1/models", tags=["models"])
 
@@ -19,16 +24,37 @@ async def list_models(services: TheServices) -> Response:
 
 @router.get("/{model_id:path}")
 async def retrieve_model(model_id: str, services: TheServices) -> Response:
-    """Hub ids hold a slash, which clients send raw or percent-encoded."""
+    return json_response(_body(services.registry.card(model_id)))
+
+
+@router.delete("/{model_id:path}")
+async def delete_model(model_id: str) -> Response:
+    """OpenAI's route for fine-tuned models, of which there are none."""
+    raise NotAllowed(f"The model `{model_id}` cannot be deleted: the server's settings name it.")
+
+
+@router.post("/{model_id:path}/load", dependencies=[AsAdministrator])
+async def load_model(model_id: str, services: TheServices) -> Response:
+    """Answers once the model is in memory."""
+    await services.registry.load(model_id)
+    return json_response(_body(services.registry.card(model_id)))
+
+
+@router.post("/{model_id:path}/unload", dependencies=[AsAdministrator])
+async def unload_model(model_id: str, services: TheServices) -> Response:
+    """Answers once the model's memory is free."""
+    await services.registry.unload(model_id)
     return json_response(_body(services.registry.card(model_id)))
 
 
 def _body(card: ModelCard) -> dict[str, Any]:
-    """OpenAI's keys, and `description`: what the model can and cannot hear."""
+    """OpenAI's keys, and two of ours: what the model can and cannot hear, and where it is."""
     return {
         "id": card.id,
         "object": "model",
         "created": card.created,
-        "owned_by": "verbatim",
+        "owned_by": card.owner,
+        "shutdown_date": None,
         "description": card.description,
+        "status": card.status,
     }

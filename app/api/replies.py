@@ -8,8 +8,13 @@ from app.render.errors import Reply
 from app.render.responses import compact
 
 
+def json_bytes(body: object) -> bytes:
+    """A lone surrogate, which UTF-8 cannot write, becomes the escape that JSON has for it."""
+    return compact(body).encode(errors="backslashreplace")
+
+
 def json_response(body: object) -> Response:
-    return Response(compact(body), media_type="application/json")
+    return Response(json_bytes(body), media_type="application/json")
 
 
 def text_response(text: str) -> Response:
@@ -19,7 +24,7 @@ def text_response(text: str) -> Response:
 
 def json_reply(reply: Reply, headers: Mapping[str, str] | None = None) -> Response:
     return Response(
-        compact(reply.body),
+        json_bytes(reply.body),
         status_code=reply.status,
         media_type="application/json",
         headers={**(headers or {}), **reply.headers},

@@ -1,25 +1,37 @@
 """A transcription as one body, in the format that was asked for."""
 
+from collections.abc import Awaitable
+from contextlib import AsyncExitStack
+from functools import partial
 from typing import Any
 
-from fastapi import Response
+from fastapi import Request, Response
 
+from app.api.deps import while_connected
 from app.api.form import AudioForm
-from app.api.replies import json_response, text_response
+from app.api.keep_alive import json_when_done
+from app.api.replies import text_response
 from app.domain import Transcript
 from app.render import responses, subtitles
 
 
-def response_of(transcript: Transcript, form: AudioForm) -> Response:
-    body = body_of(transcript, form)
-    return text_response(body) if isinstance(body, str) else json_response(body)
+async def whole(
+    request: Request, work: Awaitable[Transcript], form: AudioForm, held: AsyncExitStack
+) -> Response:
+    """Raises what `work` raises. `held` is handed over if the answer begins before its end."""
+    if form.response_format in ("text", "srt", "vtt"):
+        # White space ahead of these would be content, so nothing is sent while they are worked on.
+        return text_response(str(body_of(await while_connected(request, work), form)))
+    return await json_when_done(request, work, partial(body_of, form=form), held)
 
 
 def body_of(transcript: Transcript, form: AudioForm) -> dict[str, Any] | str:
     """JSON, or plain text."""
     match form.response_format:
         case "json":
-            return responses.json_body(transcript, form.family)
+            return responses.json_body(
+                transcript, form.family, with_scores=form.options.token_scores
+            )
         case "verbose_json":
             return responses.verbose_body(transcript, form.granularities)
         case "diarized_json":

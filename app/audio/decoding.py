@@ -1,4 +1,4 @@
-"""Any audio or video file -> blocks of mono PCM, judged by its content and never by its name.
+"""Any audio or video file -> blocks of PCM, judged by its content and never by its name.
 
 Blocking and pull-driven: nothing is read that was not asked for. It knows nothing of speech.
 """
@@ -12,6 +12,7 @@ from av.audio.frame import AudioFrame
 from av.audio.resampler import AudioResampler
 from av.container import InputContainer
 
+from app.audio.channels import Channels
 from app.domain import SAMPLE_RATE, Samples
 from app.errors import AudioTooShort, UndecodableAudio
 
@@ -38,17 +39,27 @@ _OPTIONS = {
 
 
 def decode(file: BinaryIO) -> Iterator[Samples]:
-    """The recording in blocks of shape (<= BLOCK_SAMPLES,), float32, mono, 16 kHz.
+    """The recording, mixed down to one channel: what `decode_channels` gives, without its rows."""
+    for block in decode_channels(file, split=False):
+        yield block[0]
 
-    `file` must be seekable (an mp4 may keep its index at the end). Channels are mixed down.
-    Damage in the middle is skipped as FFmpeg does. Raises UndecodableAudio when no audio comes
-    out at all, and AudioTooShort at the end of a recording under `MIN_SECONDS`.
+
+def decode_channels(file: BinaryIO, *, split: bool) -> Iterator[Channels]:
+    """The recording in blocks of shape (channels, <= BLOCK_SAMPLES), float32, 16 kHz.
+
+    `split` keeps the two channels of a stereo recording apart. All others are mixed down to one:
+    those of surround sound are places in a room and not people.
+
+    `file` must be seekable (an mp4 may keep its index at the end). Damage in the middle is skipped
+    as FFmpeg does. Raises UndecodableAudio when no audio comes out at all, and AudioTooShort at
+    the end of a recording under `MIN_SECONDS`.
     """
     total = 0
     try:
         with _opened(file) as container:
-            for block in _blocks(_resampled(container)):
-                total += len(block)
+            stereo = split and container.streams.audio[0].layout.nb_channels == 2
+            for block in _blocks(_resampled(container, 2 if stereo else 1)):
+                total += block.shape[1]
                 yield block
     except (av.error.FFmpegError, UnicodeDecodeError) as error:
         # FFmpeg's own words may hold addresses of its internals: they go into the cause only.
@@ -109,39 +120,44 @@ def _frames(container: InputContainer) -> Iterator[AudioFrame]:
             yield frame
 
 
-def _resampled(container: InputContainer) -> Iterator[Samples]:
+def _resampled(container: InputContainer, channel_count: int) -> Iterator[Channels]:
     resampler = None
     shape = None
     for frame in _frames(container):
         if shape != (frame.format.name, frame.layout.name, frame.sample_rate):
             # A stream may change its format midway (chained ogg, broadcast recordings).
             if resampler is not None:
-                yield from _pcm(resampler.resample(None))
+                yield from _pcm(resampler.resample(None), channel_count)
             shape = (frame.format.name, frame.layout.name, frame.sample_rate)
-            resampler = AudioResampler(format="flt", layout="mono", rate=SAMPLE_RATE)
+            is_kept = frame.layout.nb_channels == channel_count
+            layout = frame.layout if is_kept else "mono"
+            resampler = AudioResampler(format="fltp", layout=layout, rate=SAMPLE_RATE)
         frame.pts = None  # gaps in the clock are not silence in the recording
         assert resampler is not None
-        yield from _pcm(resampler.resample(frame))
+        yield from _pcm(resampler.resample(frame), channel_count)
     if resampler is not None:
-        yield from _pcm(resampler.resample(None))
+        yield from _pcm(resampler.resample(None), channel_count)
 
 
-def _pcm(frames: list[AudioFrame]) -> Iterator[Samples]:
+def _pcm(frames: list[AudioFrame], channel_count: int) -> Iterator[Channels]:
     for frame in frames:
-        yield frame.to_ndarray().reshape(-1).astype(np.float32, copy=False)
+        planes = frame.to_ndarray().astype(np.float32, copy=False)
+        # Where a stereo stream turns mono, its second channel is silent.
+        missing = channel_count - len(planes)
+        yield np.pad(planes, ((0, missing), (0, 0))) if missing else planes
 
 
-def _blocks(pieces: Iterator[Samples]) -> Iterator[Samples]:
-    waiting: list[Samples] = []
+def _blocks(pieces: Iterator[Channels]) -> Iterator[Channels]:
+    waiting: list[Channels] = []
     count = 0
     for piece in pieces:
         waiting.append(piece)
-        count += len(piece)
+        count += piece.shape[1]
         if count >= BLOCK_SAMPLES:
-            joined = np.concatenate(waiting)
+            joined = np.concatenate(waiting, axis=1)
             whole = count - count % BLOCK_SAMPLES
             for at in range(0, whole, BLOCK_SAMPLES):
-                yield joined[at : at + BLOCK_SAMPLES]
-            waiting, count = [joined[whole:]], count - whole
+                yield joined[:, at : at + BLOCK_SAMPLES]
+            waiting, count = [joined[:, whole:]], count - whole
     if count:
-        yield np.concatenate(waiting)
+        yield np.concatenate(waiting, axis=1)

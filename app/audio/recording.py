@@ -1,20 +1,36 @@
 """One uploaded recording: decoding, voice activity and windows chained into one generator."""
 
-from collections.abc import Generator
+from collections import deque
+from collections.abc import Generator, Sequence
+from dataclasses import replace
+from math import inf
 from typing import BinaryIO
 
-from app.audio.decoding import decode
-from app.audio.voice_activity import VoiceActivity
+from app.audio.channels import without_copy
+from app.audio.decoding import decode_channels
+from app.audio.voice_activity import SPEECH_BEGINS, VoiceActivity
 from app.audio.windows import WindowPacker, WindowPolicy
-from app.domain import SAMPLE_RATE, Window
+from app.domain import SAMPLE_RATE, Chunking, Samples, Window
 
 
 class Recording:
-    """Windows of a file, decoded no further than they are pulled. Blocking: for CPU threads."""
+    """Windows of a file, decoded no further than they are pulled. Blocking: for CPU threads.
 
-    def __init__(self, file: BinaryIO, policy: WindowPolicy) -> None:
+    `chunking` changes what `policy` says; `split_channels` hears the channels of stereo apart.
+    """
+
+    def __init__(
+        self,
+        file: BinaryIO,
+        policy: WindowPolicy,
+        chunking: Chunking | None = None,
+        *,
+        split_channels: bool = False,
+    ) -> None:
         self._file = file
-        self._policy = policy
+        self._policy = policy.chunked(chunking) if chunking else policy
+        self._threshold = chunking.threshold if chunking else SPEECH_BEGINS
+        self._split_channels = split_channels
         self._sample_count = 0
 
     @property
@@ -23,14 +39,60 @@ class Recording:
         return self._sample_count / SAMPLE_RATE
 
     def windows(self) -> Generator[list[Window], None, None]:
-        """The windows that each block of about 2 s completes, often none.
+        """The windows that each block of about 2 s completes, often none, in order of start.
 
         One block is a few milliseconds of work, so that many recordings can share the threads
-        and hours of silence hold up nobody. Raises what `decode` raises.
+        and hours of silence hold up nobody. A window waits until no other channel can still have
+        an earlier one, so memory holds one window's length of each channel. Raises what
+        `decode_channels` raises.
         """
-        detector = VoiceActivity()
-        packer = WindowPacker(self._policy)
-        for block in decode(self._file):
-            self._sample_count += len(block)
-            yield packer.push(detector.push(block))
-        yield packer.push(detector.flush()) + packer.flush()
+        channels: list[_Channel] = []
+        for block in decode_channels(self._file, split=self._split_channels):
+            channels = channels or [
+                _Channel(number, self._policy, self._threshold) for number in range(len(block))
+            ]
+            self._sample_count += block.shape[1]
+            for channel, samples in zip(channels, without_copy(block), strict=True):
+                channel.push(samples)
+            yield _in_order(channels)
+        for channel in channels:
+            channel.flush()
+        yield _in_order(channels)
+
+
+class _Channel:
+    """The windows of one channel that still wait for those of the others."""
+
+    def __init__(self, number: int, policy: WindowPolicy, threshold: float) -> None:
+        self._number = number
+        self._detector = VoiceActivity(threshold)
+        self._packer = WindowPacker(policy)
+        self._ended = False
+        self.waiting: deque[Window] = deque()
+
+    def push(self, samples: Samples) -> None:
+        self._wait(self._packer.push(self._detector.push(samples)))
+
+    def flush(self) -> None:
+        self._wait(self._packer.push(self._detector.flush()) + self._packer.flush())
+        self._ended = True
+
+    def _wait(self, windows: list[Window]) -> None:
+        self.waiting += [replace(window, channel=self._number) for window in windows]
+
+    @property
+    def next_start(self) -> float:
+        """The next window starts here, or no earlier than here."""
+        if self.waiting:
+            return self.waiting[0].start
+        return inf if self._ended else self._packer.next_start
+
+
+def _in_order(channels: Sequence[_Channel]) -> list[Window]:
+    """What can be handed on, each window with the time from which other channels may speak."""
+    ready = []
+    while (first := min(channels, key=lambda each: each.next_start)).waiting:
+        window = first.waiting.popleft()
+        others = min((each.next_start for each in channels if each is not first), default=inf)
+        ready.append(replace(window, others_start=others))
+    return ready

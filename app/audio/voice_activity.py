@@ -18,10 +18,11 @@ FRAME_SAMPLES = 512
 _CONTEXT_SAMPLES = 64
 _STATE_SHAPE = (1, 1, 128)
 
-# Silero's own defaults (snakers4/silero-vad, utils_vad.py): speech begins at 0.5 and lasts until
-# the probability falls 0.15 below that.
-_SPEECH_BEGINS = 0.5
-_SPEECH_ENDS = 0.35
+# Silero's own numbers (snakers4/silero-vad, utils_vad.py): speech begins at 0.5 and lasts until
+# the probability falls 0.15 below that, but never has to fall below 0.01.
+SPEECH_BEGINS = 0.5
+_HYSTERESIS = 0.15
+_LOWEST_END = 0.01
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,9 +35,14 @@ class Activity:
 
 
 class VoiceActivity:
-    """The detector of one stream of sound. Not for use by two threads at once."""
+    """The detector of one stream of sound. Not for use by two threads at once.
 
-    def __init__(self) -> None:
+    `begins`: the probability, 0 to 1, at which speech begins. At 0 everything is speech.
+    """
+
+    def __init__(self, begins: float = SPEECH_BEGINS) -> None:
+        self._begins = begins
+        self._ends = min(begins, max(begins - _HYSTERESIS, _LOWEST_END))
         self._session = get_vad_model().session  # one for the process, safe to run in parallel
         self._h = np.zeros(_STATE_SHAPE, np.float32)
         self._c = np.zeros(_STATE_SHAPE, np.float32)
@@ -62,7 +68,7 @@ class VoiceActivity:
         probabilities = self._probabilities(samples)
         speech = np.empty(len(probabilities), np.bool_)
         for index, probability in enumerate(probabilities.tolist()):
-            self._speaking = probability >= (_SPEECH_ENDS if self._speaking else _SPEECH_BEGINS)
+            self._speaking = probability >= (self._ends if self._speaking else self._begins)
             speech[index] = self._speaking
         return Activity(samples, probabilities, speech)
 

@@ -4,12 +4,12 @@ A window closes at a pause of `max_gap_seconds`, or, when it would outgrow the m
 pause it holds. Longer silences are never shown to the model: silence is where Whisper invents.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from app.audio.voice_activity import FRAME_SAMPLES, Activity
-from app.domain import SAMPLE_RATE, Samples, Span, Window
+from app.domain import SAMPLE_RATE, Chunking, Samples, Span, Window
 
 MIN_SPEECH_FRAMES = 3
 """Less than 96 ms of speech in a whole window is a click, not a word."""
@@ -25,6 +25,17 @@ class WindowPolicy:
     max_seconds: float = 30.0
     max_gap_seconds: float = 2.0
     pad_seconds: float = 0.12
+    """Sound kept after speech, at most half of the gap: the rest may belong to the next window."""
+    lead_seconds: float | None = None
+    """Sound kept before speech, as far as the window has room; None: as much as after it."""
+
+    def chunked(self, chunking: Chunking) -> "WindowPolicy":
+        """The same model's windows, ended and led in as a caller wants them."""
+        return replace(
+            self,
+            max_gap_seconds=chunking.silence_seconds,
+            lead_seconds=chunking.prefix_padding_seconds,
+        )
 
 
 @dataclass(slots=True)
@@ -46,10 +57,14 @@ class WindowPacker:
         self._max_frames = int(
             (policy.max_seconds - 2 * policy.pad_seconds) * SAMPLE_RATE // FRAME_SAMPLES
         )
-        self._pad = round(policy.pad_seconds * SAMPLE_RATE)
-        # The pause must be long enough to give both neighbours their padding.
-        gap = max(policy.max_gap_seconds, 2 * policy.pad_seconds)
-        self._gap_frames = int(np.ceil(gap * SAMPLE_RATE / FRAME_SAMPLES))
+        self._max_samples = int(policy.max_seconds * SAMPLE_RATE)
+        pad = min(policy.pad_seconds, policy.max_gap_seconds / 2)
+        lead = policy.pad_seconds if policy.lead_seconds is None else policy.lead_seconds
+        self._pad = round(pad * SAMPLE_RATE)
+        self._lead = min(round(lead * SAMPLE_RATE), self._max_samples)
+        # Shorter silences are inside words: the closed lips of a "p" are one.
+        gap_frames = int(np.ceil(policy.max_gap_seconds * SAMPLE_RATE / FRAME_SAMPLES))
+        self._gap_frames = max(gap_frames, MIN_PAUSE_FRAMES)
         self._samples: Samples = np.zeros(0, np.float32)
         self._probabilities = np.zeros(0, np.float32)
         self._speech = np.zeros(0, np.bool_)
@@ -60,6 +75,12 @@ class WindowPacker:
         self._pauses: list[_Pause] = []
         self._floor = 0
         """The sample where the last window ended: windows never overlap."""
+
+    @property
+    def next_start(self) -> float:
+        """No window still to come starts before this, in seconds."""
+        frame = self._origin + len(self._speech) if self._opened is None else self._opened
+        return max(self._floor, frame * FRAME_SAMPLES - self._lead) / SAMPLE_RATE
 
     def push(self, activity: Activity) -> list[Window]:
         """Windows that are complete now."""
@@ -134,12 +155,12 @@ class WindowPacker:
         speech = self._speech[start - self._origin : end - self._origin]
         if np.count_nonzero(speech) < MIN_SPEECH_FRAMES:
             return []
-        first = max(self._floor, start * FRAME_SAMPLES - self._pad)
         last = end * FRAME_SAMPLES + self._pad
         if ceiling is not None:
             last = min(last, max(ceiling, end * FRAME_SAMPLES))
         offset = self._origin * FRAME_SAMPLES
         last = min(last, offset + len(self._samples))
+        first = max(self._floor, start * FRAME_SAMPLES - self._lead, last - self._max_samples)
         self._floor = last
         samples = self._samples[first - offset : last - offset].copy()
         return [Window(first / SAMPLE_RATE, samples, _spans(speech, start, first))]
@@ -148,7 +169,7 @@ class WindowPacker:
         """Drop what no window can need any more, but keep the padding of the next one."""
         end = self._origin + len(self._speech)
         keep_from = end if self._opened is None else self._opened
-        drop = keep_from - self._origin - -(-self._pad // FRAME_SAMPLES)
+        drop = keep_from - self._origin - -(-self._lead // FRAME_SAMPLES)
         if drop > 0:
             self._samples = self._samples[drop * FRAME_SAMPLES :].copy()
             self._probabilities = self._probabilities[drop:].copy()

@@ -36,7 +36,6 @@ class Batcher:
         self._closing = False
         self._lanes: list[asyncio.Task[None]] = []
         self._threads = ThreadPoolExecutor(model.info.workers, thread_name_prefix="device")
-        metrics.QUEUE_WINDOWS.set_function(lambda: len(self._queue))
 
     async def __aenter__(self) -> "Batcher":
         self._lanes = [
@@ -52,6 +51,11 @@ class Batcher:
         for ticket in self._queue.drain():
             _fail(ticket, Overloaded("The server is shutting down. Please retry."))
         self._threads.shutdown()
+
+    @property
+    def waiting(self) -> int:
+        """Windows that wait for the device."""
+        return len(self._queue)
 
     async def detect_language(self, job: Job) -> Mapping[str, float]:
         """Probability by language code. Encodes the job, which the decoding then need not."""

@@ -1,8 +1,6 @@
 """Finds a model, chooses how it runs on this machine's device, and loads it."""
 
-import ctypes
 import os
-import platform
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,8 +8,9 @@ import ctranslate2
 from faster_whisper import WhisperModel
 from faster_whisper.utils import download_model
 
+from app.config import model_id
 from app.engine.model import EngineInfo
-from app.engine.profile import read_profile
+from app.engine.profile import WEIGHTS, ModelProfile, read_profile
 from app.engine.whisper import WhisperEngine
 
 STARTER = "starter"
@@ -35,16 +34,17 @@ class EngineChoices:
     max_batch_size: int | None = None
 
 
-def load(name: str, choices: EngineChoices) -> "WhisperEngine":
+def load(source: str, choices: EngineChoices) -> WhisperEngine:
     """Load a model: `starter`, a directory, or any name or hub id that faster-whisper knows.
 
-    Raises ValueError or RuntimeError, with the reason, if there is no such model or device.
+    Downloads it if need be. Raises ValueError or RuntimeError, with the reason, if there is no such
+    model or device.
     """
     device = chosen_device(choices.device)
     workers, threads = _cpu_split(os.cpu_count() or 1) if device == "cpu" else (1, 4)
     workers = choices.workers or workers
     threads = choices.threads_per_worker or threads
-    directory = _directory(name)
+    directory = _local_directory(source) or Path(download_model(source))
     model = WhisperModel(
         str(directory),
         device=device,
@@ -54,7 +54,7 @@ def load(name: str, choices: EngineChoices) -> "WhisperEngine":
         num_workers=workers,
     )
     info = EngineInfo(
-        model=directory.name if Path(name).is_dir() else name,
+        model=model_id(source),
         device=device,
         compute_type=model.model.compute_type,
         workers=workers * (len(choices.device_indexes) if device == "cuda" else 1),
@@ -62,8 +62,16 @@ def load(name: str, choices: EngineChoices) -> "WhisperEngine":
         beam_size=choices.beam_size,
         max_batch_size=choices.max_batch_size or _MAX_BATCH_SIZES[device],
     )
-    created = int((directory / "model.bin").stat().st_mtime)
-    return WhisperEngine(model, info, read_profile(directory), created)
+    return WhisperEngine(model, info, read_profile(directory))
+
+
+def local_profile(source: str) -> ModelProfile:
+    """What is known of a model without loading or downloading it.
+
+    Raises ValueError for a name that can be no model's, and for a profile that is wrong.
+    """
+    directory = _local_directory(source)
+    return ModelProfile() if directory is None else read_profile(directory)
 
 
 def chosen_device(asked: str) -> str:
@@ -73,11 +81,20 @@ def chosen_device(asked: str) -> str:
     return "cuda" if ctranslate2.get_cuda_device_count() else "cpu"
 
 
-def _directory(name: str) -> Path:
-    if name == STARTER:
+def _local_directory(source: str) -> Path | None:
+    """Where the model lies on this machine; None if it would have to be downloaded."""
+    if source == STARTER:
         return STARTER_DIRECTORY
-    path = Path(name)
-    return path if path.is_dir() else Path(download_model(name))
+    path = Path(source)
+    if path.is_dir():
+        return path
+    try:
+        path = Path(download_model(source, local_files_only=True))
+    except FileNotFoundError:
+        return None
+    except ValueError as error:  # faster-whisper's or the hub's, who know nothing of directories
+        raise ValueError(f"'{source}' is no directory and no model of faster-whisper") from error
+    return path if (path / WEIGHTS).is_file() else None  # else a download broke off
 
 
 def _compute_type(asked: str, device: str) -> str:
@@ -94,18 +111,3 @@ def _cpu_split(cores: int) -> tuple[int, int]:
     """
     threads = min(4, max(1, cores // 2))
     return max(1, cores // threads), threads
-
-
-def keep_memory() -> None:
-    """Let glibc keep and reuse the encoder's large buffers on a CPU (docs/engine.md §5.2).
-
-    By default every operation of a worker thread maps and unmaps its buffers: page faults made
-    encoding 1.6 to 2.3 times slower. The numbers are mallopt's M_ARENA_MAX, M_MMAP_MAX,
-    M_TRIM_THRESHOLD and M_TOP_PAD. Call it before the process has a second thread: an arena that
-    exists already goes on being used. Elsewhere than on glibc there is nothing to do.
-    """
-    if platform.libc_ver()[0] != "glibc":
-        return
-    libc = ctypes.CDLL(None)
-    for parameter, value in ((-8, 1), (-4, 0), (-1, 2**31 - 1), (-2, 1 << 26)):
-        libc.mallopt(parameter, value)

@@ -28,8 +28,11 @@ class DecodeOptions:
     language: str
     """ISO 639-1 code, already decided."""
     prompt: str = ""
+    keywords: tuple[str, ...] = ()
+    """Words and phrases to expect, none of them blank or twice."""
     temperature: float = 0.0
     words: bool = False
+    token_scores: bool = False
     full_length: bool = False
     """Allow as many tokens as the model can produce, whatever the window's length."""
 
@@ -78,12 +81,11 @@ class SpeechModel(Protocol):
     @property
     def profile(self) -> ModelProfile: ...
 
-    @property
-    def created(self) -> int:
-        """When the weights were made, in Unix seconds."""
-
     def warm_up(self) -> None:
         """Run everything once, so that no request pays for the first time."""
+
+    def unload(self) -> None:
+        """Drop the weights, whoever still holds the object; it is not used again."""
 
     @property
     def encode_batch_size(self) -> int:

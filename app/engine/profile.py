@@ -5,6 +5,7 @@ from pathlib import Path
 from pydantic import BaseModel, ConfigDict, Field
 
 FILE_NAME = "verbatim.json"
+WEIGHTS = "model.bin"
 
 
 class ModelProfile(BaseModel):
@@ -13,6 +14,8 @@ class ModelProfile(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     description: str = "A Whisper model."
+    created: int | None = Field(None, ge=0)
+    """When the weights were made, in Unix seconds."""
     languages: tuple[str, ...] = ()
     """ISO 639-1 codes it can hear; empty: all that its vocabulary has."""
     window_seconds: float = Field(30.0, gt=1.0, le=30.0)
@@ -24,8 +27,15 @@ class ModelProfile(BaseModel):
 
 
 def read_profile(directory: Path) -> ModelProfile:
-    """The profile beside the weights. Raises ValueError if the file is there but wrong."""
+    """The profile beside the weights; without `created` there, the date of their file.
+
+    Raises ValueError if the profile is there but wrong.
+    """
     path = directory / FILE_NAME
-    if not path.is_file():
-        return ModelProfile()
-    return ModelProfile.model_validate_json(path.read_text(encoding="utf-8"))
+    profile = ModelProfile()
+    if path.is_file():
+        profile = ModelProfile.model_validate_json(path.read_text(encoding="utf-8"))
+    weights = directory / WEIGHTS
+    if profile.created is None and weights.is_file():
+        return profile.model_copy(update={"created": int(weights.stat().st_mtime)})
+    return profile

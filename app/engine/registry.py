@@ -1,10 +1,31 @@
-"""The models a process serves, by id and by the names that clients written for OpenAI use."""
+"""Which of the served models are in memory: loaded when asked for, unloaded to make room.
 
+Everything here runs on the event loop and decides without awaiting, so limits hold without locks.
+Loading and unloading themselves happen on threads.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from contextvars import Context
 from dataclasses import dataclass
+from typing import Literal
 
-from app.engine.model import SpeechModel
-from app.errors import UnknownModel
-from app.families import OPENAI_NAMES
+import structlog
+
+from app.engine.catalogue import Catalogue, ServedModel
+from app.engine.memory import give_memory_back
+from app.engine.resident import LoadModel, Place, Resident
+from app.errors import InvalidRequest, ModelBusy, ModelUnavailable, Overloaded
+from app.telemetry import metrics
+
+log = structlog.get_logger(__name__)
+
+RETRY_SECONDS = 5
+"""When to ask again for a model that cannot be had now; the official clients obey."""
+
+Status = Literal["loaded", "loading", "unloaded"]
+Reason = Literal["idle", "limit", "admin"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -13,29 +34,182 @@ class ModelCard:
 
     id: str
     created: int
-    """Unix seconds."""
+    """Unix seconds; 0 if nobody knows."""
+    owner: str
     description: str
+    status: Status
 
 
 class Registry:
-    """One model under its own name and under OpenAI's names."""
+    """Use as an async context manager: entering loads the pinned models, leaving unloads all.
 
-    def __init__(self, model: SpeechModel) -> None:
-        own, description = model.info.model, model.profile.description
-        self._cards = {own: ModelCard(own, model.created, description)}
-        for name in OPENAI_NAMES:
-            note = f"Served by '{own}'. {description}"
-            self._cards[name] = ModelCard(name, model.created, note)
+    `max_resident` models are in memory at most, those on their way in included; one that nobody
+    has used for `idle_seconds` is unloaded. None: no such limit.
+    """
+
+    def __init__(
+        self,
+        catalogue: Catalogue,
+        load_model: LoadModel,
+        max_resident: int | None = None,
+        idle_seconds: float | None = None,
+    ) -> None:
+        self._catalogue = catalogue
+        self._load_model = load_model
+        self._max_resident = max_resident
+        self._idle_seconds = idle_seconds
+        self._places: dict[str, Place] = {}
+        self._unloading: set[asyncio.Task[None]] = set()
+        metrics.QUEUE_WINDOWS.set_function(self._waiting_windows)
+
+    async def __aenter__(self) -> "Registry":
+        async with AsyncExitStack() as undo:
+            undo.push_async_callback(self._close)
+            for model in self._catalogue.models:  # one by one, as each takes all cores
+                if model.is_pinned:
+                    await self.load(model.id)
+            undo.pop_all()
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self._close()
 
     def cards(self) -> list[ModelCard]:
-        return list(self._cards.values())
+        """Of every name, ids before aliases."""
+        return [self.card(name) for name in self._catalogue.names]
 
     def card(self, name: str) -> ModelCard:
         """Raises UnknownModel."""
+        model = self._catalogue.find(name)
+        description = model.profile.description
+        if name != model.id:
+            description = f"Served by '{model.id}'. {description}"
+        created = model.profile.created or 0
+        return ModelCard(name, created, model.owner, description, self._status(model))
+
+    @asynccontextmanager
+    async def lease(self, name: str) -> AsyncIterator[Resident]:
+        """The model, loaded if need be, and in memory for as long as the context is open.
+
+        All who ask for a model while it loads share that one load, which goes on if they leave.
+        Raises UnknownModel; Overloaded if there is no room for it now; ModelUnavailable if it could
+        not be loaded, which the next request tries again.
+        """
+        place = self._claim(self._catalogue.find(name))
         try:
-            return self._cards[name]
-        except KeyError:
-            # OpenAI's words (docs/contract.md §4), for clients that match on them.
-            raise UnknownModel(
-                f"The model `{name}` does not exist or you do not have access to it.", "model"
-            ) from None
+            await place.settled.wait()
+            if place.resident is None:
+                raise ModelUnavailable(f"The model `{name}` could not be loaded.", RETRY_SECONDS)
+            yield place.resident
+        finally:
+            place.lease_count -= 1
+            self._rest(place)
+
+    async def load(self, name: str) -> None:
+        """Returns once the model is in memory. Raises what `lease` raises."""
+        async with self.lease(name):
+            pass
+
+    async def unload(self, name: str) -> None:
+        """Returns once the model's memory is free, at once if it is not loaded.
+
+        Raises UnknownModel, InvalidRequest for a pinned model and ModelBusy for one in use.
+        """
+        model = self._catalogue.find(name)
+        if model.is_pinned:
+            raise InvalidRequest(f"The model `{model.id}` is pinned: it stays loaded.", "model")
+        place = self._places.get(model.id)
+        if place is None:
+            return
+        if not place.is_idle:
+            use = f"requests that use it: {place.lease_count}"
+            reason = "it is being loaded" if place.resident is None else use
+            raise ModelBusy(f"The model `{model.id}` cannot be unloaded now; {reason}.", "model")
+        self._leave(place, "admin")
+        await asyncio.wait([place.life])
+
+    def _status(self, model: ServedModel) -> Status:
+        place = self._places.get(model.id)
+        if place is None:
+            return "unloaded"
+        return "loading" if place.resident is None else "loaded"
+
+    def _claim(self, model: ServedModel) -> Place:
+        """The model's place, in use from now on. A new one begins to load."""
+        place = self._places.get(model.id)
+        if place is None:
+            self._make_room(model)
+            place = self._places[model.id] = Place(model)
+            # In a context of its own, or its log would go on naming the request that came first.
+            life = self._live(place, set(self._unloading))
+            place.life = asyncio.create_task(life, name=f"model-{model.id}", context=Context())
+            log.info("loading_model", model=model.id)
+        place.lease_count += 1
+        place.keep()
+        return place
+
+    def _make_room(self, wanted: ServedModel) -> None:
+        """Unload the idle model that was used least recently, if there is one too many."""
+        if self._max_resident is None or len(self._places) < self._max_resident:
+            return
+        places = self._places.values()
+        idle = [place for place in places if place.is_idle and not place.served.is_pinned]
+        if not idle:
+            raise Overloaded(
+                f"The model `{wanted.id}` is not loaded, and all in memory are in use or pinned.",
+                RETRY_SECONDS,
+            )
+        self._leave(min(idle, key=lambda place: place.last_used), "limit")
+
+    async def _live(self, place: Place, leaving_before: set[asyncio.Task[None]]) -> None:
+        """A model's time in memory. It begins when all are gone that gave up their place before."""
+        if leaving_before:
+            await asyncio.wait(leaving_before)
+        try:
+            model = await place.load(self._load_model)
+            if model is None:
+                return
+            place.served.profile = model.profile
+            await place.serve(model, lambda: self._rest(place))
+        finally:
+            if self._is_here(place):
+                del self._places[place.served.id]
+            place.settled.set()  # nobody waits for a model that failed
+        await asyncio.to_thread(model.unload)
+        del model  # the last reference, so that there is something to give back
+        await asyncio.to_thread(give_memory_back)
+
+    def _rest(self, place: Place) -> None:
+        """Count the idle time of a model that nobody uses."""
+        loop = asyncio.get_running_loop()
+        place.last_used = loop.time()
+        may_leave = place.is_idle and self._is_here(place) and not place.served.is_pinned
+        if self._idle_seconds is not None and may_leave:
+            place.timer = loop.call_later(self._idle_seconds, self._leave, place, "idle")
+
+    def _is_here(self, place: Place) -> bool:
+        """Not yet asked to leave, by itself or by the end of the process."""
+        return self._places.get(place.served.id) is place
+
+    def _leave(self, place: Place, reason: Reason) -> None:
+        """Have an idle model unloaded."""
+        place.keep()
+        del self._places[place.served.id]
+        self._unloading.add(place.life)
+        place.life.add_done_callback(self._unloading.discard)
+        place.leaving.set()
+        metrics.MODEL_UNLOADS.labels(place.served.id, reason).inc()
+        log.info("unloading_model", model=place.served.id, reason=reason)
+
+    async def _close(self) -> None:
+        places = list(self._places.values())
+        self._places.clear()
+        for place in places:
+            place.keep()
+            place.leaving.set()
+        await asyncio.gather(*self._unloading, *(place.life for place in places))
+
+    def _waiting_windows(self) -> int:
+        """Called by whatever thread reads the metrics."""
+        residents = [place.resident for place in list(self._places.values())]
+        return sum(resident.batcher.waiting for resident in residents if resident)

@@ -21,7 +21,7 @@ def place(hypothesis: Hypothesis, window: Window, not_before: float) -> list[Seg
             continue
         segment = _ordered(_snapped(heard, window.speech).placed_at(window.start), not_before)
         not_before = segment.end
-        segments.append(segment)
+        segments.append(replace(segment, channel=window.channel))
     return segments
 
 

@@ -20,15 +20,15 @@ from app.engine.model import DecodeOptions, Job, SpeechModel
 from app.errors import InvalidRequest
 from app.languages import language_name
 from app.pipeline import fallback
+from app.pipeline.context import distinct
 from app.pipeline.language import SpokenLanguage
-from app.pipeline.placing import place
+from app.pipeline.timeline import Heard, Timeline
 from app.telemetry import metrics
 
 MIN_UNHEARD_SECONDS = 1.0
 """Speech after the last timestamp that is worth another look at the rest of the window."""
 
 T = TypeVar("T")
-Heard = list[tuple[Window, Hypothesis]]
 
 
 class Transcriber:
@@ -99,7 +99,9 @@ class Transcriber:
             options.task,
             await language.of(job, self._batcher),
             options.prompt,
+            distinct(options.keywords),
             words=options.words,
+            token_scores=options.token_scores,
         )
         ladder: Sequence[float] = (options.temperature,)
         if options.temperature == 0.0 and self._use_fallback:
@@ -156,7 +158,12 @@ class _Request:
         self._transcriber = transcriber
         self._options = options
         self._request_id = request_id
-        self._recording = Recording(file, transcriber.policy)
+        self._recording = Recording(
+            file,
+            transcriber.policy,
+            options.chunking,
+            split_channels=options.split_channels,
+        )
         self._blocks = self._recording.windows()
         self._language = SpokenLanguage(options, transcriber.languages)
         self._under_way: asyncio.Queue[asyncio.Task[Heard] | Exception | None] = asyncio.Queue(
@@ -169,16 +176,19 @@ class _Request:
     async def parts(self) -> AsyncIterator[Segment | Transcript]:
         segments: list[Segment] = []
         prompt_token_count = 0
-        clock = 0.0
+        timeline = Timeline()
         while (item := await self._under_way.get()) is not None:
             if isinstance(item, Exception):
                 raise item
-            for window, hypothesis in await item:
-                prompt_token_count = max(prompt_token_count, hypothesis.prompt_token_count)
-                for segment in place(hypothesis, window, clock):
-                    clock = segment.end
-                    segments.append(segment)
-                    yield segment
+            heard = await item
+            counts = [hypothesis.prompt_token_count for _, hypothesis in heard]
+            prompt_token_count = max(prompt_token_count, *counts)
+            for segment in timeline.add(heard):
+                segments.append(segment)
+                yield segment
+        for segment in timeline.flush():
+            segments.append(segment)
+            yield segment
         duration = self._recording.duration
         metrics.AUDIO_SECONDS.inc(duration)
         yield Transcript(

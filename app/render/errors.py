@@ -18,6 +18,8 @@ class _Row:
     status: int
     type: str
     code: str | None
+    should_retry: bool = False
+    """Sent as `x-should-retry`: the official clients obey it rather than the status."""
 
 
 _BAD_REQUEST = "invalid_request_error"
@@ -31,16 +33,16 @@ _TABLE: dict[type[BaseException], _Row] = {
     errors.TooLarge: _Row(413, _SERVER, None),
     errors.UnsupportedValue: _Row(400, _BAD_REQUEST, "unsupported_value"),
     errors.InvalidRequest: _Row(400, _BAD_REQUEST, "invalid_value"),
-    errors.NotAuthenticated: _Row(401, _BAD_REQUEST, "invalid_api_key"),
+    errors.WrongKey: _Row(401, _BAD_REQUEST, "invalid_api_key"),
+    errors.NotAuthenticated: _Row(401, _BAD_REQUEST, None),
     errors.NotAllowed: _Row(403, _BAD_REQUEST, None),
-    errors.ModelBusy: _Row(409, _BAD_REQUEST, "model_busy"),
-    errors.RateLimited: _Row(429, "requests", "rate_limit_exceeded"),
+    errors.ModelBusy: _Row(409, _BAD_REQUEST, "model_busy", should_retry=True),
+    errors.RateLimited: _Row(429, "requests", "rate_limit_exceeded", should_retry=True),
     errors.UnknownModel: _Row(404, _BAD_REQUEST, "model_not_found"),
-    errors.Refused: _Row(503, _SERVER, None),
+    errors.Refused: _Row(503, _SERVER, None, should_retry=True),
     errors.EngineFailed: _Row(500, _SERVER, None),
 }
 
-_UNKNOWN = _Row(500, _SERVER, None)
 _UNKNOWN_MESSAGE = (
     "The server had an error while processing your request. Sorry about that! "
     "Please name the request id in the x-request-id header when you report it."
@@ -48,15 +50,14 @@ _UNKNOWN_MESSAGE = (
 
 
 def reply(error: BaseException) -> Reply:
-    """What to answer. An error that is not ours says nothing of itself."""
-    row = next((_TABLE[kind] for kind in type(error).__mro__ if kind in _TABLE), _UNKNOWN)
-    message, param = _UNKNOWN_MESSAGE, None
-    if isinstance(error, errors.SpeechError):
-        message, param = str(error), error.param
-    headers = {}
+    """What to answer. An error that is not ours says nothing of itself, not even of a retry."""
+    row = next((_TABLE[kind] for kind in type(error).__mro__ if kind in _TABLE), None)
+    if row is None or not isinstance(error, errors.SpeechError):
+        return Reply(500, envelope(_UNKNOWN_MESSAGE, _SERVER, None, None))
+    headers = _retry(row.should_retry)
     if isinstance(error, errors.Refused):
         headers["retry-after"] = str(error.retry_after_seconds)
-    return Reply(row.status, envelope(message, row.type, param, row.code), headers)
+    return Reply(row.status, envelope(str(error), row.type, error.param, row.code), headers)
 
 
 def envelope(message: str, type_: str, param: str | None, code: str | None) -> dict[str, Any]:
@@ -70,4 +71,8 @@ def routing_reply(status: int, method: str, path: str) -> Reply:
         message = f"Not allowed to {method} on {path}"
     else:
         message = f"Invalid URL ({method} {path})"
-    return Reply(status, envelope(message, _BAD_REQUEST, None, None))
+    return Reply(status, envelope(message, _BAD_REQUEST, None, None), _retry(False))
+
+
+def _retry(useful: bool) -> dict[str, str]:
+    return {"x-should-retry": "true" if useful else "false"}

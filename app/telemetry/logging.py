@@ -28,6 +28,7 @@ def configure(level: str, log_format: Literal["console", "json"]) -> None:
             processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, renderer],
         )
     )
+    logging.getLogger("uvicorn.error").addFilter(_is_news)
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(level.upper())
@@ -40,3 +41,8 @@ def configure(level: str, log_format: Literal["console", "json"]) -> None:
         logger_factory=structlog.stdlib.LoggerFactory(),
         cache_logger_on_first_use=True,
     )
+
+
+def _is_news(record: logging.LogRecord) -> bool:
+    """Not so uvicorn's word on answers that we break off (app/api); we have said why."""
+    return record.msg != "ASGI callable returned without completing response."

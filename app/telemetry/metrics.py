@@ -15,6 +15,12 @@ QUEUE_WINDOWS = Gauge("stt_queue_windows", "Windows that wait for the device.")
 DEVICE_BUSY_SECONDS = Counter(
     "stt_device_busy_seconds", "Seconds that device workers spent in the model.", ["stage"]
 )
+RESIDENT_MODELS = Gauge("stt_resident_models", "Models in memory.")
+MODEL_LOADS = Counter("stt_model_loads", "Attempts to load a model.", ["model", "outcome"])
+MODEL_LOAD_SECONDS = Counter(
+    "stt_model_load_seconds", "Seconds spent loading and warming up.", ["model"]
+)
+MODEL_UNLOADS = Counter("stt_model_unloads", "Models taken out of memory.", ["model", "reason"])
 EVENT_LOOP_LAG_SECONDS = Histogram(
     "stt_event_loop_lag_seconds",
     "How much later than asked the event loop woke a task that sleeps 20 ms.",
@@ -22,7 +28,7 @@ EVENT_LOOP_LAG_SECONDS = Histogram(
 )
 ENGINE_INFO = Gauge(
     "stt_engine_info",
-    "Always 1; the labels say what the engine settled on.",
+    "1 for each model in memory; the labels say what its engine settled on.",
     [
         "model",
         "device",

@@ -1,10 +1,24 @@
+import json
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
 import httpx
 import pytest
-from openai import NotFoundError
+from openai import APIStatusError, AuthenticationError, NotFoundError, PermissionDeniedError
 
+from app.api.administration import _masked
+from app.engine.loading import STARTER_DIRECTORY
 from app.families import OPENAI_NAMES
-from tests.live_server import LiveServer
+from bench.random_model import DIMENSIONS, build
+from tests.live_server import LiveServer, wait_until
+from tests.recordings import FOLDER, load_sample, reference, repeat_to
+from tests.words import word_errors
 
+CLIP = FOLDER / "12_short_clip.wav"
+HUB_ID = "Systran/faster-whisper-tiny"
+ADMIN_KEY = "a key with spaces"
+MIB = 1024 * 1024
 NAMES = {"starter", *OPENAI_NAMES}
 
 
@@ -47,3 +61,217 @@ def test_any_bearer_token_is_accepted_on_loopback_without_keys(server: LiveServe
 def test_health(server: LiveServer) -> None:
     assert httpx.get(f"{server.url}/health/live").json() == {"status": "live"}
     assert httpx.get(f"{server.url}/health/ready").json() == {"status": "ready"}
+
+
+@pytest.fixture(scope="module")
+def directories(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Models to serve beside the starter: its twin, one whose weights are missing, one larger."""
+    path = tmp_path_factory.mktemp("models")
+    shutil.copytree(STARTER_DIRECTORY, path / "twin")
+    shutil.copytree(STARTER_DIRECTORY, path / "broken")
+    (path / "broken" / "model.bin").unlink()
+    (path / "random").mkdir()
+    build(path / "random", DIMENSIONS["tiny"], "int8", 16)
+    return path
+
+
+def served(directories: Path, *names: str) -> str:
+    return json.dumps([HUB_ID if name == HUB_ID else str(directories / name) for name in names])
+
+
+@pytest.fixture(scope="module")
+def house(directories: Path) -> Iterator[LiveServer]:
+    """Several models, one of them under an OpenAI name, and somebody to administer them."""
+    with LiveServer(
+        VERBATIM_MODELS__SERVED=served(directories, "twin", "broken", "random", HUB_ID),
+        VERBATIM_MODELS__ALIASES='{"gpt-4o-transcribe": "twin", "office": "twin"}',
+        VERBATIM_ACCESS__ADMIN_KEY=ADMIN_KEY,
+    ) as live:
+        yield live
+
+
+def administer(server: LiveServer, path: str, key: str | None = ADMIN_KEY) -> httpx.Response:
+    headers = {} if key is None else {"authorization": f"Bearer {key}"}
+    return httpx.post(f"{server.url}/v1/models/{path}", headers=headers, timeout=60)
+
+
+def hears(server: LiveServer, model: str) -> str:
+    return server.client.audio.transcriptions.create(file=CLIP, model=model).text
+
+
+def status(server: LiveServer, model: str) -> object:
+    return server.client.models.retrieve(model).to_dict()["status"]
+
+
+def test_every_model_and_name_is_listed_without_being_loaded(house: LiveServer) -> None:
+    models = {model.id: model.to_dict() for model in house.client.models.list()}
+    assert set(models) == {"starter", "twin", "broken", "random", HUB_ID, "office", *OPENAI_NAMES}
+    assert models[HUB_ID] == {
+        "id": HUB_ID,
+        "object": "model",
+        "created": 0,
+        "owned_by": "Systran",
+        "shutdown_date": None,
+        "description": "A Whisper model.",
+        "status": "unloaded",
+    }
+    assert models["starter"]["status"] == models["whisper-1"]["status"] == "loaded"
+    assert models["twin"]["created"] == models["starter"]["created"] == 1_794_960_000
+    for alias in ("office", "gpt-4o-transcribe"):
+        assert str(models[alias]["description"]).startswith("Served by 'twin'. ")
+    assert str(models["gpt-transcribe"]["description"]).startswith("Served by 'starter'. ")
+
+
+@pytest.mark.parametrize("path", [HUB_ID, HUB_ID.replace("/", "%2F")])
+def test_an_id_with_a_slash_is_found_raw_and_encoded(house: LiveServer, path: str) -> None:
+    assert httpx.get(f"{house.url}/v1/models/{path}").json()["id"] == HUB_ID
+    assert house.client.models.retrieve(HUB_ID).owned_by == "Systran"
+
+
+def test_a_model_is_loaded_when_an_alias_of_it_is_asked_for(house: LiveServer) -> None:
+    administer(house, "twin/unload")
+    assert status(house, "office") == "unloaded"
+    assert word_errors(reference(CLIP.name), hears(house, "office")) == 0
+    assert status(house, "office") == status(house, "twin") == "loaded"
+    assert house.client.models.retrieve("gpt-4o-transcribe").created == 1_794_960_000
+
+
+def test_an_administrator_unloads_a_model_and_the_next_request_loads_it(house: LiveServer) -> None:
+    loaded = administer(house, "twin/load")
+    assert (loaded.status_code, loaded.json()["status"]) == (200, "loaded")
+    resident = house.metric("stt_resident_models")
+    unloads = 'stt_model_unloads_total{model="twin",reason="admin"}'
+    before = house.metric(unloads)
+    for _ in range(2):
+        unloaded = administer(house, "office/unload")
+        assert unloaded.status_code == 200
+        assert (unloaded.json()["id"], unloaded.json()["status"]) == ("office", "unloaded")
+    assert house.metric(unloads) == before + 1
+    assert house.metric("stt_resident_models") == resident - 1
+    assert word_errors(reference(CLIP.name), hears(house, "twin")) == 0
+
+
+def test_a_model_in_use_is_not_unloaded_and_the_stream_goes_on(house: LiveServer) -> None:
+    with house.stream(FOLDER / "08_long_call.flac", model="twin", language="en") as answer:
+        lines = answer.iter_lines()
+        next(lines)
+        refused = administer(house, "twin/unload")
+        last = [line for line in lines if line][-1]
+    assert refused.status_code == 409
+    assert refused.json()["error"]["code"] == "model_busy"
+    assert "requests that use it: 1" in refused.json()["error"]["message"]
+    assert "transcript.text.done" in last
+    assert administer(house, "twin/unload").status_code == 200
+
+
+def test_a_pinned_model_stays(house: LiveServer) -> None:
+    refused = administer(house, "whisper-1/unload")
+    assert refused.status_code == 400
+    assert refused.json()["error"]["param"] == "model"
+    assert status(house, "starter") == "loaded"
+
+
+def test_a_model_that_cannot_be_loaded_does_not_harm_the_server(house: LiveServer) -> None:
+    with pytest.raises(APIStatusError) as caught:
+        hears(house, "broken")
+    assert caught.value.status_code == 503
+    assert caught.value.response.headers["retry-after"] == "5"
+    assert caught.value.body == {
+        "message": "The model `broken` could not be loaded.",
+        "type": "server_error",
+        "param": None,
+        "code": None,
+    }
+    assert status(house, "broken") == "unloaded"
+    assert httpx.get(f"{house.url}/health/ready").json() == {"status": "ready"}
+    assert word_errors(reference(CLIP.name), hears(house, "whisper-1")) == 0
+
+
+def test_an_unknown_model_is_refused_everywhere(house: LiveServer) -> None:
+    for action in ("load", "unload"):
+        assert administer(house, f"nobody/{action}").json()["error"]["code"] == "model_not_found"
+    with pytest.raises(NotFoundError) as caught:
+        hears(house, "nobody")
+    assert caught.value.code == "model_not_found"
+
+
+def test_unloading_gives_the_memory_back(house: LiveServer) -> None:
+    """Also what glibc would keep: weights, and buffers of several hundred MiB."""
+    used, left = [], []
+    for _ in range(3):
+        hears(house, "random")
+        used.append(house.resident_bytes)
+        assert administer(house, "random/unload").status_code == 200
+        left.append(house.resident_bytes)
+    assert min(used) - max(left) > 100 * MIB
+    assert left[-1] - left[0] < 20 * MIB, "something of each stays"
+
+
+def test_administration_wants_its_key(house: LiveServer) -> None:
+    missing = administer(house, "twin/load", key=None)
+    assert missing.status_code == 401
+    assert missing.json()["error"]["code"] is None
+    assert missing.json()["error"]["message"].startswith("You didn't provide an API key. You need")
+    for key, shown in (
+        ("a key with", "*****"),
+        (f"{ADMIN_KEY}!", "a *****ces!"),
+        ("sk-abcdefghijklmnop", "sk*****mnop"),
+    ):
+        wrong = administer(house, "twin/load", key)
+        assert wrong.status_code == 401
+        assert wrong.json()["error"]["code"] == "invalid_api_key"
+        assert wrong.json()["error"]["message"] == f"Incorrect API key provided: {shown}."
+    with pytest.raises(AuthenticationError):
+        house.client.post("/models/twin/load", cast_to=object)
+
+
+def test_administration_is_off_without_a_key(server: LiveServer) -> None:
+    refused = administer(server, "starter/load")
+    assert refused.status_code == 403
+    assert "VERBATIM_ACCESS__ADMIN_KEY" in refused.json()["error"]["message"]
+
+
+def test_a_model_cannot_be_deleted(server: LiveServer) -> None:
+    with pytest.raises(PermissionDeniedError) as caught:
+        server.client.models.delete("starter")
+    assert caught.value.type == "invalid_request_error"
+    assert "`starter`" in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("key", "shown"),
+    [("", "*****"), ("123456789012345", "*****"), ("1234567890123456", "12*****3456")],
+)
+def test_of_a_short_key_nothing_is_shown(key: str, shown: str) -> None:
+    assert _masked(key) == shown
+
+
+def test_with_room_for_two_models_an_idle_one_leaves_by_itself_or_for_another(
+    directories: Path, tmp_path: Path
+) -> None:
+    long_recording = tmp_path / "five_minutes.wav"
+    repeat_to(long_recording, load_sample("08_long_call.flac"), 300.0)
+    with LiveServer(
+        VERBATIM_MODELS__SERVED=served(directories, "twin", "random"),
+        VERBATIM_MODELS__MAX_RESIDENT="2",
+        VERBATIM_MODELS__IDLE_SECONDS="2",
+    ) as live:
+        assert word_errors(reference(CLIP.name), hears(live, "twin")) == 0
+        hears(live, "random")
+        assert live.metric('stt_model_unloads_total{model="twin",reason="limit"}') == 1
+        wait_until(
+            lambda: live.metric('stt_model_unloads_total{model="random",reason="idle"}') == 1
+        )
+        wait_until(lambda: live.metric("stt_resident_models") == 1)
+        assert live.metric('stt_model_loads_total{model="starter",outcome="loaded"}') == 1
+        assert word_errors(reference(CLIP.name), hears(live, "twin")) == 0
+        with live.stream(long_recording, model="twin") as answer:
+            lines = answer.iter_lines()
+            next(lines)
+            with pytest.raises(APIStatusError) as caught:
+                hears(live, "random")
+        assert caught.value.status_code == 503
+        assert caught.value.response.headers["retry-after"] == "5"
+        patient = live.client.with_options(max_retries=2)  # as the SDK does by default
+        patient.audio.transcriptions.create(file=CLIP, model="random")
+        assert live.stop() == 0

@@ -4,10 +4,21 @@ from collections.abc import Iterator
 import numpy as np
 import pytest
 
-from app.audio.decoding import BLOCK_SAMPLES, decode
+from app.audio.decoding import BLOCK_SAMPLES, decode, decode_channels
 from app.domain import SAMPLE_RATE, Samples
 from app.errors import AudioTooShort, UndecodableAudio
-from tests.recordings import BROKEN, MEDIA, load_sample, noise, silence, wav
+from tests.recordings import (
+    BROKEN,
+    MEDIA,
+    encode,
+    load_sample,
+    mp3,
+    noise,
+    silence,
+    stereo,
+    stereo_wav,
+    wav,
+)
 
 
 @pytest.fixture(scope="module")
@@ -97,3 +108,32 @@ def test_a_stream_that_changes_its_format_midway_is_heard_to_its_end(clip: Sampl
     assert len(decoded(chained)) / SAMPLE_RATE == pytest.approx(
         2 * len(clip) / SAMPLE_RATE, abs=0.3
     )
+
+
+def test_the_channels_of_stereo_come_out_sample_for_sample(clip: Samples) -> None:
+    other = load_sample("01_order_call.wav")
+    split = list(decode_channels(io.BytesIO(stereo_wav(clip, other)), split=True))
+    expected = np.round(stereo(clip, other) * 32768) / 32768
+    np.testing.assert_array_equal(np.concatenate(split, axis=1), expected)
+    assert {block.shape for block in split[:-1]} == {(2, BLOCK_SAMPLES)}
+
+
+def test_only_who_asks_gets_the_channels_apart(clip: Samples) -> None:
+    (block, *_) = decode_channels(io.BytesIO(stereo_wav(clip, 0 * clip)), split=False)
+    np.testing.assert_allclose(block[0], clip[:BLOCK_SAMPLES] / np.sqrt(2), atol=1e-4)
+    (block, *_) = decode_channels(io.BytesIO(wav(clip)), split=True)
+    assert block.shape == (1, BLOCK_SAMPLES)
+
+
+def test_a_stream_may_turn_from_mono_to_stereo_and_back(clip: Samples) -> None:
+    mono = mp3(clip)
+    both = encode(
+        stereo(clip, np.float32(0.25) * clip), "mp3", "libmp3lame", layout="stereo", bit_rate=64_000
+    )
+    for content, channels in ((mono + both, 1), (both + mono, 2)):
+        split = np.concatenate(list(decode_channels(io.BytesIO(content), split=True)), axis=1)
+        assert len(split) == channels
+        assert split.shape[1] / SAMPLE_RATE == pytest.approx(2 * len(clip) / SAMPLE_RATE, abs=0.3)
+        assert np.abs(split[0, -len(clip) :]).max() > 0.3
+    assert np.abs(split[1, : len(clip)]).max() > 0.1
+    assert not split[1, -SAMPLE_RATE * 4 :].any()

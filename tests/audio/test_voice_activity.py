@@ -38,3 +38,20 @@ def test_nothing_in_nothing_out() -> None:
     detector = VoiceActivity()
     assert len(detector.push(np.zeros(0, np.float32)).speech) == 0
     assert len(detector.flush().speech) == 0
+
+
+def test_a_higher_threshold_hears_less_speech_in_noise() -> None:
+    speech = load_sample("12_short_clip.wav") * 0.05
+    noisy = speech + noise(len(speech) / 16_000, 0.01)
+    shares = [
+        float(np.mean(VoiceActivity(begins).push(noisy).speech))
+        for begins in (0.0, 0.1, 0.5, 0.9, 1.0)
+    ]
+    assert shares == sorted(shares, reverse=True)
+    assert shares[0] == 1.0
+    assert shares[1] > shares[2] + 0.05 > shares[3] + 0.1
+    assert shares[-1] == 0.0
+
+
+def test_at_threshold_zero_even_silence_is_speech() -> None:
+    assert VoiceActivity(0.0).push(silence(3.0)).speech.all()

@@ -6,7 +6,7 @@ from faster_whisper.vad import VadOptions, get_speech_timestamps
 
 from app.audio.voice_activity import FRAME_SAMPLES, Activity, VoiceActivity
 from app.audio.windows import WindowPacker, WindowPolicy
-from app.domain import SAMPLE_RATE, Window
+from app.domain import SAMPLE_RATE, Chunking, Window
 from tests.recordings import load_sample
 
 FRAME = FRAME_SAMPLES / SAMPLE_RATE
@@ -127,3 +127,48 @@ def test_real_speech_is_cut_where_faster_whisper_cuts_it(name: str) -> None:
     assert [(round(w.start * 16000), round(w.start * 16000) + len(w.samples)) for w in found] == [
         (span["start"], span["end"]) for span in expected
     ]
+
+
+def test_sound_before_speech_is_kept_as_far_as_was_asked_for() -> None:
+    chunked = POLICY.chunked(Chunking(prefix_padding_seconds=0.3, silence_seconds=0.2))
+    first, second = windows("." * 50 + "#" * 50 + "." * 50 + "#" * 20 + "." * 50, chunked)
+    assert first.start == pytest.approx(50 * FRAME - 0.3, abs=1e-4)
+    assert first.start + first.duration == pytest.approx(100 * FRAME + 0.1, abs=1e-4)
+    assert second.start == pytest.approx(150 * FRAME - 0.3, abs=1e-4)
+    assert second.speech[0] == pytest.approx((0.3, 0.3 + 20 * FRAME), abs=1e-4)
+
+
+def test_a_pause_shorter_than_the_padding_is_shared_by_its_neighbours() -> None:
+    chunked = POLICY.chunked(Chunking(prefix_padding_seconds=0.3, silence_seconds=0.2))
+    first, second = windows("#" * 30 + "." * 8 + "#" * 30 + "." * 30, chunked)
+    assert second.start == pytest.approx(first.start + first.duration)
+    assert 30 * FRAME < second.start < 38 * FRAME
+
+
+def test_a_long_prefix_takes_only_the_room_that_speech_leaves() -> None:
+    chunked = POLICY.chunked(Chunking(prefix_padding_seconds=10.0, silence_seconds=0.5))
+    (window,) = windows("." * 500 + "#" * 200 + "." * 50, chunked)
+    assert window.duration == pytest.approx(POLICY.max_seconds)
+    assert window.start + window.duration == pytest.approx(700 * FRAME + 0.1, abs=1e-4)
+
+
+@pytest.mark.parametrize("prefix", [0.0, 10.0])
+@pytest.mark.parametrize("silence", [0.0, 30.0])
+@pytest.mark.parametrize("pattern", ["#" * 3000, "." * 3000, "#." * 1500, "####.." * 500])
+def test_no_chunking_strategy_makes_a_window_the_model_cannot_hear(
+    prefix: float, silence: float, pattern: str
+) -> None:
+    windows(pattern, POLICY.chunked(Chunking(0.5, prefix, silence)))
+
+
+def test_no_window_starts_before_the_time_that_was_announced() -> None:
+    activities = [activity("." * 9 + "#" * 40 + "." * gap + "#" * 300) for gap in (2, 11, 30, 90)]
+    packer = WindowPacker(POLICY.chunked(Chunking(0.5, 1.0, 0.3)))
+    announced, found = 0.0, 0
+    for each in activities * 2:
+        for window in packer.push(each):
+            assert window.start >= announced
+            found += 1
+        assert packer.next_start >= announced
+        announced = packer.next_start
+    assert found > 8

@@ -7,6 +7,6 @@ NO_STREAM: Cannot = {"LiteLLM": "LiteLLM does not stream transcriptions"}
 NO_ROUTE: Cannot = {"LiteLLM": "LiteLLM has no such route"}
 OWN_LIST: Cannot = {"LiteLLM": "LiteLLM answers from its own list"}
 ASKS_VERBOSE: Cannot = {
-    "LiteLLM": "LiteLLM asks for `verbose_json` instead, which the model does not have"
+    "LiteLLM": "LiteLLM asks for `verbose_json` instead, which has no `languages`"
 }
 DROPS_SCORES: Cannot = {"LiteLLM": "LiteLLM drops `logprobs` from the answer"}

@@ -18,6 +18,11 @@ def test_times_become_absolute() -> None:
     assert (segment.start, segment.end, segment.window_start) == (101.0, 102.0, 100.0)
 
 
+def test_a_segment_is_from_the_channel_of_its_window() -> None:
+    other = Window(0.0, np.zeros(SAMPLE_RATE, np.float32), ((0.0, 1.0),), channel=1)
+    assert [each.channel for each in place(heard(Segment(0.0, 1.0, " Hi.", ())), other, 0.0)] == [1]
+
+
 def test_times_that_lie_in_silence_move_to_the_speech_they_enclose() -> None:
     assert snap(0.0, 4.0, [(0.5, 1.5), (2.0, 3.2)]) == (0.5, 3.2)
     assert snap(0.6, 1.0, [(0.5, 1.5)]) == (0.6, 1.0)

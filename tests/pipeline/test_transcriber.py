@@ -4,6 +4,7 @@ import time
 from collections.abc import AsyncIterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import aclosing, asynccontextmanager
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -14,7 +15,7 @@ from app.engine.model import Job
 from app.errors import EngineFailed, InvalidRequest, UndecodableAudio
 from app.pipeline.transcriber import Transcriber, _unheard
 from tests.fakes import FakeModel, hypothesis
-from tests.recordings import load_sample, silence, wav
+from tests.recordings import load_sample, silence, stereo_wav, wav
 
 CALL = wav(load_sample("08_long_call.flac"))
 
@@ -55,6 +56,16 @@ async def test_segments_come_in_order_and_the_transcript_is_all_of_them() -> Non
     assert starts == sorted(starts)
 
 
+async def test_every_window_is_told_each_keyword_once() -> None:
+    model = short_windows()
+    options = Options(keywords=("Zoë", " ", "Acme", "Zoë "), token_scores=True)
+    async with transcriber(model) as works:
+        await works.transcribe(io.BytesIO(CALL), options, "r")
+    assert len(model.decode_options) == 22
+    assert {each.keywords for each in model.decode_options} == {("Zoë", "Acme")}
+    assert all(each.token_scores for each in model.decode_options)
+
+
 async def test_the_first_segment_does_not_wait_for_the_last_window() -> None:
     model = short_windows(max_batch_size=1)
     async with (
@@ -63,6 +74,28 @@ async def test_the_first_segment_does_not_wait_for_the_last_window() -> None:
     ):
         await anext(parts)
         assert model.count < 10
+
+
+async def test_the_sides_of_a_call_are_told_in_one_order_and_while_it_goes_on() -> None:
+    sides = stereo_wav(load_sample("08_long_call.flac"), load_sample("11_sales_call.mp3"))
+    model = short_windows(max_batch_size=1)
+    options = Options(language="en", split_channels=True)
+    async with (
+        transcriber(model) as works,
+        aclosing(works.stream(io.BytesIO(sides), options, "r")) as parts,
+    ):
+        segments = [await anext(parts)]
+        assert model.count < 10
+        segments += [part async for part in parts]
+    *segments, transcript = segments
+    assert isinstance(transcript, Transcript)
+    assert transcript.segments == tuple(segments)
+    assert {segment.channel for segment in transcript.segments} == {0, 1}
+    starts = [segment.start for segment in transcript.segments]
+    assert starts == sorted(starts)
+    for channel in (0, 1):
+        own = [each for each in transcript.segments if each.channel == channel]
+        assert all(earlier.end <= later.start for earlier, later in pairwise(own))
 
 
 async def test_windows_prepared_ahead_are_bounded() -> None:

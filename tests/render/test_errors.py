@@ -11,6 +11,8 @@ from app.render.errors import reply, routing_reply
         (errors.MissingParameter("m", "p"), 400, "missing_required_parameter"),
         (errors.AudioTooShort("m", "p"), 400, "audio_too_short"),
         (errors.TooLarge("m"), 413, None),
+        (errors.NotAuthenticated("m"), 401, None),
+        (errors.WrongKey("m"), 401, "invalid_api_key"),
         (errors.UnknownModel("m", "model"), 404, "model_not_found"),
         (errors.Overloaded("m"), 503, None),
         (errors.EngineFailed("m"), 500, None),
@@ -42,7 +44,30 @@ def test_an_unknown_error_says_nothing_of_itself() -> None:
 
 
 def test_an_overloaded_server_says_when_to_come_back() -> None:
-    assert reply(errors.Overloaded("m", retry_after_seconds=7)).headers == {"retry-after": "7"}
+    assert reply(errors.Overloaded("m", retry_after_seconds=7)).headers == {
+        "x-should-retry": "true",
+        "retry-after": "7",
+    }
+
+
+@pytest.mark.parametrize(
+    ("error", "should_retry"),
+    [
+        (errors.InvalidRequest("m"), "false"),
+        (errors.NotAuthenticated("m"), "false"),
+        (errors.UnknownModel("m"), "false"),
+        (errors.TooLarge("m"), "false"),
+        (errors.EngineFailed("m"), "false"),
+        (errors.ModelBusy("m"), "true"),
+        (errors.RateLimited("m"), "true"),
+        (errors.ModelUnavailable("m"), "true"),
+        (RuntimeError("m"), None),
+    ],
+)
+def test_clients_are_told_whether_a_retry_can_mend_it(
+    error: Exception, should_retry: str | None
+) -> None:
+    assert reply(error).headers.get("x-should-retry") == should_retry
 
 
 def test_an_unknown_route_is_named() -> None:

@@ -1,0 +1,44 @@
+"""What a process serves: models by id, and the other names they answer to. Nothing is loaded."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from app.engine.profile import ModelProfile
+from app.errors import UnknownModel
+
+
+@dataclass(slots=True)
+class ServedModel:
+    """A model that the operator chose. Not frozen: once it is downloaded, its profile is known."""
+
+    id: str
+    source: str
+    """`starter`, a directory, or a name or hub id that faster-whisper loads."""
+    profile: ModelProfile
+    is_pinned: bool = False
+    """Loaded at start and never unloaded."""
+
+    @property
+    def owner(self) -> str:
+        """The organisation of a hub id."""
+        return self.id.partition("/")[0] if "/" in self.id else "verbatim"
+
+
+class Catalogue:
+    """Finds models by name. Ids go before aliases, which are other names for ids."""
+
+    def __init__(self, models: Sequence[ServedModel], aliases: Mapping[str, str]) -> None:
+        self.models = tuple(models)
+        own = {model.id: model for model in models}
+        self._by_name = {name: own[id] for name, id in aliases.items()} | own
+        self.names = (*own, *(name for name in aliases if name not in own))
+
+    def find(self, name: str) -> ServedModel:
+        """Raises UnknownModel."""
+        try:
+            return self._by_name[name]
+        except KeyError:
+            # OpenAI's words (docs/contract.md §4), for clients that match on them.
+            raise UnknownModel(
+                f"The model `{name}` does not exist or you do not have access to it.", "model"
+            ) from None

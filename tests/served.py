@@ -1,0 +1,45 @@
+"""An application of ours on a real port, in this process, so that its model can be a fake."""
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import uvicorn
+from openai import DefaultHttpxClient, OpenAI
+from starlette.types import ASGIApp
+
+from app.config import Settings
+from app.main import create_app
+from tests.fakes import FakeModel
+from tests.live_server import wait_until
+
+
+def fake_app(model: FakeModel, **settings: object) -> ASGIApp:
+    """The whole application around a fake model; settings by group, as Settings takes them."""
+    return create_app(Settings.model_validate(settings), lambda _: model)
+
+
+@contextmanager
+def served(app: ASGIApp) -> Iterator[str]:
+    """The URL at which uvicorn serves it, configured as in `app/__main__.py`."""
+    server = uvicorn.Server(
+        uvicorn.Config(app, port=0, log_config=None, access_log=False, server_header=False)
+    )
+    thread = threading.Thread(target=server.run)
+    thread.start()
+    wait_until(lambda: server.started)
+    try:
+        yield f"http://127.0.0.1:{server.servers[0].sockets[0].getsockname()[1]}"
+    finally:
+        server.should_exit = True
+        thread.join(30)
+
+
+def counting_client(url: str, max_retries: int = 2) -> tuple[OpenAI, list[object]]:
+    """The official SDK, and every request that it sends, retries included."""
+    sent: list[object] = []
+    http = DefaultHttpxClient(event_hooks={"request": [sent.append]})
+    client = OpenAI(
+        base_url=f"{url}/v1", api_key="any key", http_client=http, max_retries=max_retries
+    )
+    return client, sent
