@@ -35,7 +35,7 @@ lock: $(CLIENTS)  ## renew the lock files
 	$(VENV)/bin/uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
 		--no-annotate --custom-compile-command "make lock" -q tests/conformance/requirements.in \
 		-o tests/conformance/requirements.txt
-	$(VENV)/clients/bin/npm install --package-lock-only --no-audit --no-fund --prefix tests/conformance/node
+	PATH="$(CURDIR)/$(VENV)/clients/bin:$$PATH" npm install --package-lock-only --no-audit --no-fund --prefix tests/conformance/node
 
 clean:
 	rm -rf $(VENV) tests/conformance/node/node_modules .pytest_cache .mypy_cache .ruff_cache

@@ -66,15 +66,7 @@ SPEAKERS = [
         cannot=NO_STREAM,
     ),
     Case(
-        "`known_speaker_names[]`",
-        "diarized_json",
-        speakers_are("Baker", "Anna"),
-        STEREO,
-        model="gpt-4o-transcribe-diarize",
-        fields={**DIARIZED, "known_speaker_names": ["Baker", "Anna"]},
-    ),
-    Case(
-        "`known_speaker_references[]`",
+        "`known_speaker_names[]`, `…references[]`",
         "diarized_json",
         speakers_are("Baker", "Anna"),
         STEREO,

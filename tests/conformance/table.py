@@ -57,9 +57,9 @@ def render(outcomes: Outcomes) -> str:
 
 def _cell(client: ClientName, cases: list[Case], outcomes: Outcomes, notes: list[str]) -> str:
     sent = [outcomes[client, case.id] for case in cases if client not in case.cannot]
-    marks = {_mark(notes.index(case.cannot[client]) + 1) for case in cases if client in case.cannot}
-    result = "-" if not sent else "✓" if set(sent) == {"passed"} else "✗"
-    return result + "".join(sorted(marks))
+    reasons = {case.cannot[client] for case in cases if client in case.cannot}
+    marks = [_mark(number) for number, note in enumerate(notes, 1) if note in reasons]
+    return ("-" if not sent else "✓" if set(sent) == {"passed"} else "✗") + "".join(marks)
 
 
 def _mark(number: int) -> str:
