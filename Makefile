@@ -14,7 +14,7 @@ run: $(RUN)  ## start the server with the embedded model
 	VERBATIM_SERVER__HOST=$(HOST) VERBATIM_SERVER__PORT=$(PORT) $(VENV)/bin/python -m app
 
 test: $(CLIENTS) lint  ## run every test
-	$(VENV)/bin/python -m pytest $(ARGS)
+	$(VENV)/bin/python -m pytest -n 2 --dist loadfile $(ARGS)
 
 lint: $(DEV)  ## ruff and mypy
 	$(VENV)/bin/ruff check .
