@@ -11,7 +11,6 @@ import numpy as np
 from av.audio.frame import AudioFrame
 from av.audio.resampler import AudioResampler
 from av.container import InputContainer
-from av.stream import Discard
 
 from app.audio import limits
 from app.audio.channels import Channels
@@ -104,17 +103,21 @@ def _opened(file: BinaryIO) -> InputContainer:
         raise UndecodableAudio(
             f"Invalid file format. Supported formats: {SUPPORTED}", "file"
         ) from error
-    if not container.streams.audio:
+    try:
+        _check_track(container)
+    except UndecodableAudio:
         container.close()
+        raise
+    return container
+
+
+def _check_track(container: InputContainer) -> None:
+    if not container.streams.audio:
         raise UndecodableAudio("The file has no audio track.", "file")
     stream = container.streams.audio[0]
     if stream.codec_context is None or stream.codec_context.name not in _CODECS.split(","):
-        container.close()
         raise UndecodableAudio("The audio track has an encoding that is not supported.", "file")
-    for other in container.streams:
-        if other is not stream:
-            other.discard = Discard.all  # not even read, where the format allows it
-    return container
+    limits.check_layout(stream.layout)
 
 
 def _corrupted() -> UndecodableAudio:

@@ -3,9 +3,9 @@
 import ctypes
 from typing import BinaryIO
 
-import av
 import av.stream
 from av.audio.frame import AudioFrame
+from av.audio.layout import AudioLayout
 
 from app.errors import UndecodableAudio
 
@@ -69,18 +69,27 @@ def check_fragments(file: BinaryIO) -> None:
     file.seek(0)
 
 
+def check_layout(layout: AudioLayout) -> None:
+    """Raises UndecodableAudio if its channels are too many or in places of their own."""
+    name = layout.name
+    if layout.nb_channels > MAX_CHANNELS:
+        raise UndecodableAudio(
+            f"{layout.nb_channels} channels are not supported. At most {MAX_CHANNELS} are.", "file"
+        )
+    if "(" in name or name.startswith("ambisonic"):
+        # PyAV 17.1 to 19.0 free such a layout twice, which ends the process (PyAV-Org/PyAV#2284).
+        # A reference that nobody gives back keeps this copy from being freed at all.
+        ctypes.pythonapi.Py_IncRef(ctypes.py_object(layout))
+        raise UndecodableAudio("The layout of the audio channels is not supported.", "file")
+
+
 def check_sound(frame: AudioFrame) -> None:
     """Raises UndecodableAudio if the sound is none that can be mixed and resampled cheaply."""
+    check_layout(frame.layout)
     if not MIN_SAMPLE_RATE <= frame.sample_rate <= MAX_SAMPLE_RATE:
         raise UndecodableAudio(
             f"A sample rate of {frame.sample_rate} Hz is not supported. "
             f"It must be from {MIN_SAMPLE_RATE} to {MAX_SAMPLE_RATE} Hz.",
-            "file",
-        )
-    if frame.layout.nb_channels > MAX_CHANNELS:
-        raise UndecodableAudio(
-            f"{frame.layout.nb_channels} channels are not supported. "
-            f"There may be at most {MAX_CHANNELS}.",
             "file",
         )
 

@@ -15,6 +15,9 @@ from app.domain import Samples
 FRAME_SAMPLES = 512
 """What Silero judges at a time: 32 ms at 16 kHz."""
 
+MIN_CONSTANT_FRAMES = 32
+"""A second without any sound is not worth the network's time, which costs 2 ms for it."""
+
 _CONTEXT_SAMPLES = 64
 _STATE_SHAPE = (1, 1, 128)
 
@@ -73,8 +76,8 @@ class VoiceActivity:
         return Activity(samples, probabilities, speech)
 
     def _probabilities(self, samples: Samples) -> NDArray[np.float32]:
-        if not len(samples):
-            return np.zeros(0, np.float32)
+        if not len(samples) or self._is_nothing_new(samples):
+            return np.zeros(len(samples) // FRAME_SAMPLES, np.float32)
         frames = samples.reshape(-1, FRAME_SAMPLES)
         # Each frame is seen together with the last 64 samples before it.
         before = np.concatenate([self._context[None], frames[:-1, -_CONTEXT_SAMPLES:]])
@@ -84,3 +87,15 @@ class VoiceActivity:
             {"input": np.concatenate([before, frames], axis=1), "h": self._h, "c": self._c},
         )
         return np.asarray(output, np.float32).reshape(-1)
+
+    def _is_nothing_new(self, samples: Samples) -> bool:
+        """Nobody speaks, and the same value as before is repeated: hours of it can be uploaded.
+
+        The network's memory then stays as the silence before has left it.
+        """
+        return (
+            not self._speaking
+            and len(samples) >= MIN_CONSTANT_FRAMES * FRAME_SAMPLES
+            and bool(np.all(self._context == samples[0]))
+            and bool(np.all(samples == samples[0]))
+        )

@@ -1,3 +1,5 @@
+import time
+
 import numpy as np
 import pytest
 from faster_whisper.vad import get_vad_model
@@ -55,3 +57,22 @@ def test_a_higher_threshold_hears_less_speech_in_noise() -> None:
 
 def test_at_threshold_zero_even_silence_is_speech() -> None:
     assert VoiceActivity(0.0).push(silence(3.0)).speech.all()
+
+
+@pytest.mark.parametrize("value", [0.0, 0.4])
+def test_hours_of_nothing_cost_no_network_and_change_nothing_after_them(value: float) -> None:
+    speech = load_sample("12_short_clip.wav")
+    block = np.full(64 * FRAME_SAMPLES, value, np.float32)
+
+    def speech_after(blocks: int, samples_at_once: int) -> list[bool]:
+        """Pushed in blocks of less than a second, nothing is left out."""
+        sound = np.concatenate([block] * blocks)
+        detector = VoiceActivity()
+        for at in range(0, len(sound), samples_at_once):
+            assert not detector.push(sound[at : at + samples_at_once]).speech[8:].any()
+        return detector.push(speech).speech.tolist()
+
+    assert speech_after(30, len(block)) == speech_after(30, FRAME_SAMPLES)
+    started = time.process_time()
+    speech_after(1800, len(block))
+    assert time.process_time() - started < 1.0, "an hour of silence"
