@@ -91,7 +91,8 @@ class VoiceActivity:
     def _is_nothing_new(self, samples: Samples) -> bool:
         """Nobody speaks, and the same value as before is repeated: hours of it can be uploaded.
 
-        The network's memory then stays as the silence before has left it.
+        Left out, it does not wear out the network's memory either: after two minutes of zeros
+        Silero hears words begin 0.15 s late, and less surely.
         """
         return (
             not self._speaking
