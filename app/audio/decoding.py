@@ -4,6 +4,7 @@ Blocking and pull-driven: nothing is read that was not asked for. It knows nothi
 """
 
 from collections.abc import Iterator
+from io import SEEK_SET
 from typing import BinaryIO
 
 import av
@@ -88,13 +89,31 @@ def decode_channels(file: BinaryIO, *, split: bool) -> Iterator[Channels]:
         )
 
 
+class _Source:
+    """The file as FFmpeg sees it, which goes to places that no file has if a header says so.
+
+    A file then raises, and PyAV prints a traceback for each time; FFmpeg understands a -1.
+    """
+
+    def __init__(self, file: BinaryIO) -> None:
+        self._file = file
+        self.read = file.read
+        self.tell = file.tell
+
+    def seek(self, offset: int, whence: int = SEEK_SET) -> int:
+        try:
+            return self._file.seek(offset, whence)
+        except (OSError, ValueError):
+            return -1
+
+
 def _opened(file: BinaryIO) -> InputContainer:
     if not file.read(1):
         raise UndecodableAudio("The audio file is empty.", "file")
     limits.check_fragments(file)
     try:
         container = av.open(
-            file,
+            _Source(file),
             mode="r",
             metadata_errors="ignore",
             options=_OPTIONS,

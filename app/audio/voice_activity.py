@@ -51,6 +51,7 @@ class VoiceActivity:
         self._begins = begins
         self._ends = min(begins, max(begins - _HYSTERESIS, _LOWEST_END))
         self._session = get_vad_model().session  # one for the process, safe to run in parallel
+        self._silent_frames = 0
         self._forget()
         self._context = np.zeros(_CONTEXT_SAMPLES, np.float32)
         self._rest = np.zeros(0, np.float32)
