@@ -77,7 +77,8 @@ def decode_channels(file: BinaryIO, *, split: bool) -> Iterator[Channels]:
             stereo = split and container.streams.audio[0].layout.nb_channels == 2
             for block in _blocks(_resampled(container, 2 if stereo else 1)):
                 total += block.shape[1]
-                yield block
+                # Floats may hold anything: infinities, no numbers at all, a million times too loud.
+                yield np.nan_to_num(block, copy=False, posinf=1.0, neginf=-1.0).clip(-1.0, 1.0)
     except (av.error.FFmpegError, UnicodeDecodeError) as error:
         # FFmpeg's own words may hold addresses of its internals: they go into the cause only.
         raise _corrupted() from error

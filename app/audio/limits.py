@@ -18,8 +18,8 @@ MAX_SAMPLE_RATE = 768_000
 MAX_CHANNELS = 24
 """22.2 surround has most of those that FFmpeg can mix."""
 
-MAX_FRAGMENT_SAMPLES = 4_000_000
-"""Of all tracks: a day of AAC. FFmpeg takes about 40 bytes for each, sent or only announced."""
+MAX_FRAGMENT_SAMPLES = 2_000_000
+"""Of all tracks: half a day of AAC. FFmpeg takes about 40 bytes for each, sent or announced."""
 
 MAX_IDLE_PACKETS = 10_000
 """Packets in a row without a sound: 200 s of damage in telephony's packets of 20 ms."""

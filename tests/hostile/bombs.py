@@ -22,10 +22,11 @@ def wav_header(
     size: int | None = None,
     seconds: float = 1.0,
     kind: int = 1,
+    body: bytes | None = None,
 ) -> bytes:
     """A wav of a tone whose header says whatever it is told."""
     tone = np.sin(np.arange(int(16_000 * seconds)) / 5) * 8_000
-    body = tone.astype("<i2").tobytes()
+    body = tone.astype("<i2").tobytes() if body is None else body
     align = channels * bits // 8
     sound = struct.pack(
         "<HHIIHH", kind, channels, rate, rate * align & 0xFFFFFFFF, align & 0xFFFF, bits
@@ -47,6 +48,10 @@ def headers() -> dict[str, bytes]:
         lies[f"{size}_bytes.wav"] = wav_header(size=size)
     for kind in (0, 0x55, 0xFFFE, 0xFFFF):
         lies[f"kind_{kind}.wav"] = wav_header(kind=kind)
+    for value in (np.nan, np.inf, -np.inf, 1e30):
+        tone = np.sin(np.arange(16_000, dtype=np.float32) / 5)
+        tone[::100] = value
+        lies[f"{value}_samples.wav"] = wav_header(kind=3, bits=32, body=tone.tobytes())
     return lies
 
 
@@ -95,8 +100,8 @@ def bombs() -> dict[str, Callable[[], bytes]]:
         "two_hours_of_silence.flac": lambda: constant_flac(2),
         "two_hours_of_a_constant.flac": lambda: constant_flac(2, value=9_000),
         "half_an_hour_of_silence.mp3": lambda: low() * 180,
-        "half_an_hour_in_bytes.ogg": lambda: tiny_packets("ogg", 0x18, 30_000, 60),
-        "tiny_packets.webm": lambda: tiny_packets("webm", 0x80, 30_000, 2.5),
+        "ten_minutes_in_bytes.ogg": lambda: tiny_packets("ogg", 0x18, 10_000, 60),
+        "tiny_packets.webm": lambda: tiny_packets("webm", 0x80, 20_000, 2.5),
         "fragment.mp4": lambda: mp4.fragments(1, 1, 50_000_000),
         "fragments.mp4": lambda: mp4.fragments(1, 30, 1_000_000),
         "tracks.mp4": lambda: mp4.fragments(30, 1, 1_000_000),
