@@ -8,7 +8,7 @@ DEV := $(VENV)/.development
 CLIENTS := $(VENV)/.clients
 DEBIAN := $(VENV)/.debian
 
-.PHONY: run test lint conformance bench lock clean
+.PHONY: run test lint conformance bench fuzz lock clean
 
 run: $(RUN)  ## start the server with the embedded model
 	VERBATIM_SERVER__HOST=$(HOST) VERBATIM_SERVER__PORT=$(PORT) $(VENV)/bin/python -m app
@@ -26,6 +26,9 @@ conformance: $(CLIENTS)  ## every client against the server; writes the table in
 
 bench: $(DEV)  ## measure the server against its baselines, e.g. make bench ARGS="--dims tiny"
 	$(VENV)/bin/python -m bench $(ARGS)
+
+fuzz: $(DEV)  ## damage media files at random for two minutes, e.g. make fuzz ARGS="--seed 7"
+	nice $(VENV)/bin/python -m tests.hostile.fuzz $(ARGS)
 
 lock: $(CLIENTS)  ## renew the lock files
 	$(VENV)/bin/uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
@@ -60,7 +63,7 @@ $(CLIENTS): tests/conformance/requirements.txt tests/conformance/node/package-lo
 
 # Elsewhere, or without root, tests that miss a program are skipped and say which package has it.
 $(DEBIAN): $(RUN)
-	missing=""; for each in curl chromium; do command -v $$each > /dev/null || missing="$$missing $$each"; done; \
+	missing=""; for each in curl chromium strace; do command -v $$each > /dev/null || missing="$$missing $$each"; done; \
 	if [ -n "$$missing" ] && [ "$$(id -u)" = 0 ] && [ -f /etc/debian_version ]; then \
 		apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -qq --no-install-recommends $$missing; \
 	fi

@@ -18,7 +18,8 @@ def main() -> int:
     except ValueError as error:
         print(f"Verbatim cannot start: {error}", file=sys.stderr)
         return 2
-    logging.configure(settings.telemetry.log_level, settings.telemetry.log_format)
+    telemetry = settings.telemetry
+    logging.configure(telemetry.log_level, telemetry.log_format, telemetry.audit_batches)
     if settings.audio.spool_dir is not None:
         tempfile.tempdir = str(settings.audio.spool_dir)  # where Starlette spools uploads
     prepare_libraries()  # before app.main imports them

@@ -73,6 +73,7 @@ class AudioSettings(Group):
 class TelemetrySettings(Group):
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     log_format: Literal["console", "json"] = "console"
+    audit_batches: bool = Field(False, description="log who shares each device call with whom")
 
 
 class Settings(BaseSettings):

@@ -19,9 +19,13 @@ ROOT = Path(__file__).parents[1]
 
 
 class LiveServer:
-    """`with LiveServer(VERBATIM_…="…") as server:` starts one and stops it by SIGTERM."""
+    """`with LiveServer(VERBATIM_…="…") as server:` starts one and stops it by SIGTERM.
 
-    def __init__(self, **environment: str) -> None:
+    `wrapper`: a program and its arguments that run the server and become it.
+    """
+
+    def __init__(self, *wrapper: str, **environment: str) -> None:
+        self._wrapper = wrapper
         with socket.socket() as free:
             free.bind(("127.0.0.1", 0))
             self.port: int = free.getsockname()[1]
@@ -37,7 +41,7 @@ class LiveServer:
 
     def __enter__(self) -> "LiveServer":
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "app"],
+            [*self._wrapper, sys.executable, "-m", "app"],
             cwd=ROOT,
             env=self._environment,
             stderr=subprocess.PIPE,

@@ -15,6 +15,7 @@ _HOW_TO_INSTALL = {
     "curl": "apt-get install curl",
     "litellm": "make test",
     "node": "make test",
+    "strace": "apt-get install strace",
 }
 
 

@@ -4,6 +4,7 @@ Blocking and pull-driven: nothing is read that was not asked for. It knows nothi
 """
 
 from collections.abc import Iterator
+from io import SEEK_SET
 from typing import BinaryIO
 
 import av
@@ -12,6 +13,7 @@ from av.audio.frame import AudioFrame
 from av.audio.resampler import AudioResampler
 from av.container import InputContainer
 
+from app.audio import limits
 from app.audio.channels import Channels
 from app.domain import SAMPLE_RATE, Samples
 from app.errors import AudioTooShort, UndecodableAudio
@@ -30,12 +32,27 @@ _DEMUXERS = (
     "aac,ac3,aiff,amr,asf,au,avi,caf,eac3,flac,flv,matroska,webm,mov,mp3,mpeg,mpegts,ogg,w64,wav"
 )
 
+# Decoders of what these hold. All others stay shut, those of pictures too, which FFmpeg would run
+# to find out more about a film than anybody here asks.
+_CODECS = (
+    "aac,aac_latm,ac3,adpcm_ima_qt,adpcm_ima_wav,adpcm_ms,adpcm_swf,adpcm_yamaha,alac,amrnb,amrwb,"
+    "dca,eac3,flac,g722,g723_1,g726,g726le,gsm,gsm_ms,ilbc,libopencore_amrnb,libopencore_amrwb,"
+    "libopus,mp1,mp1float,mp2,mp2float,mp3,mp3float,nellymoser,opus,pcm_alaw,pcm_bluray,pcm_dvd,"
+    "pcm_f32be,pcm_f32le,pcm_f64be,pcm_f64le,pcm_mulaw,pcm_s16be,pcm_s16le,pcm_s24be,pcm_s24le,"
+    "pcm_s32be,pcm_s32le,pcm_s8,pcm_u8,speex,truespeech,vorbis,wavpack,wmalossless,wmapro,wmav1,"
+    "wmav2,wmavoice"
+)
+
 _OPTIONS = {
     "format_whitelist": _DEMUXERS,
+    "codec_whitelist": _CODECS,
     "protocol_whitelist": "pipe",
+    "max_streams": str(limits.MAX_STREAMS),
     # FFmpeg looks for DTS inside the PCM of a wav for 2.5 ms, longer than decoding a clip takes.
     "max_probe_packets": "4",
 }
+
+limits.limit_allocations()
 
 
 def decode(file: BinaryIO) -> Iterator[Samples]:
@@ -60,7 +77,8 @@ def decode_channels(file: BinaryIO, *, split: bool) -> Iterator[Channels]:
             stereo = split and container.streams.audio[0].layout.nb_channels == 2
             for block in _blocks(_resampled(container, 2 if stereo else 1)):
                 total += block.shape[1]
-                yield block
+                # Floats may hold anything: infinities, no numbers at all, a million times too loud.
+                yield np.nan_to_num(block, copy=False, posinf=1.0, neginf=-1.0).clip(-1.0, 1.0)
     except (av.error.FFmpegError, UnicodeDecodeError) as error:
         # FFmpeg's own words may hold addresses of its internals: they go into the cause only.
         raise _corrupted() from error
@@ -72,13 +90,31 @@ def decode_channels(file: BinaryIO, *, split: bool) -> Iterator[Channels]:
         )
 
 
+class _Source:
+    """The file as FFmpeg sees it, which goes to places that no file has if a header says so.
+
+    A file then raises, and PyAV prints a traceback for each time; FFmpeg understands a -1.
+    """
+
+    def __init__(self, file: BinaryIO) -> None:
+        self._file = file
+        self.read = file.read
+        self.tell = file.tell
+
+    def seek(self, offset: int, whence: int = SEEK_SET) -> int:
+        try:
+            return self._file.seek(offset, whence)
+        except (OSError, ValueError):
+            return -1
+
+
 def _opened(file: BinaryIO) -> InputContainer:
     if not file.read(1):
         raise UndecodableAudio("The audio file is empty.", "file")
-    file.seek(0)
+    limits.check_fragments(file)
     try:
         container = av.open(
-            file,
+            _Source(file),
             mode="r",
             metadata_errors="ignore",
             options=_OPTIONS,
@@ -87,10 +123,21 @@ def _opened(file: BinaryIO) -> InputContainer:
         raise UndecodableAudio(
             f"Invalid file format. Supported formats: {SUPPORTED}", "file"
         ) from error
-    if not container.streams.audio:
+    try:
+        _check_track(container)
+    except UndecodableAudio:
         container.close()
-        raise UndecodableAudio("The file has no audio track.", "file")
+        raise
     return container
+
+
+def _check_track(container: InputContainer) -> None:
+    if not container.streams.audio:
+        raise UndecodableAudio("The file has no audio track.", "file")
+    stream = container.streams.audio[0]
+    if stream.codec_context is None or stream.codec_context.name not in _CODECS.split(","):
+        raise UndecodableAudio("The audio track has an encoding that is not supported.", "file")
+    limits.check_layout(stream.layout)
 
 
 def _corrupted() -> UndecodableAudio:
@@ -98,11 +145,13 @@ def _corrupted() -> UndecodableAudio:
 
 
 def _frames(container: InputContainer) -> Iterator[AudioFrame]:
-    """Every frame that can be decoded; a damaged packet costs only itself."""
-    stream = container.streams.audio[0]
-    decoded = 0
-    packets = container.demux(stream)
-    while True:
+    """Every frame that can be decoded; a damaged packet costs only itself.
+
+    The recording ends where the container breaks off, or no sound came for too many packets.
+    """
+    packets = container.demux(container.streams.audio[0])
+    decoded = idle = 0
+    while idle < limits.MAX_IDLE_PACKETS:
         try:
             packet = next(packets)
         except StopIteration:
@@ -110,13 +159,15 @@ def _frames(container: InputContainer) -> Iterator[AudioFrame]:
         except av.error.FFmpegError:
             if not decoded:
                 raise
-            return  # the container breaks off; what came before is the recording
+            return
+        idle += 1
         try:
             frames = packet.decode()
-        except av.error.InvalidDataError:
+        except (av.error.InvalidDataError, av.error.ArgumentError):
             continue
         for frame in frames:
             decoded += 1
+            idle = 0
             yield frame
 
 
@@ -126,6 +177,7 @@ def _resampled(container: InputContainer, channel_count: int) -> Iterator[Channe
     for frame in _frames(container):
         if shape != (frame.format.name, frame.layout.name, frame.sample_rate):
             # A stream may change its format midway (chained ogg, broadcast recordings).
+            limits.check_sound(frame)
             if resampler is not None:
                 yield from _pcm(resampler.resample(None), channel_count)
             shape = (frame.format.name, frame.layout.name, frame.sample_rate)

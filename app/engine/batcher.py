@@ -17,7 +17,7 @@ from app.domain import Hypothesis
 from app.engine.model import DecodeOptions, Job, SpeechModel
 from app.engine.queue import Queue, Step, Ticket
 from app.errors import EngineFailed, Overloaded
-from app.telemetry import metrics
+from app.telemetry import audit, metrics
 
 log = structlog.get_logger(__name__)
 
@@ -120,6 +120,7 @@ class Batcher:
         self, stage: str, work: Callable[[Sequence[Ticket]], list[Any]], tickets: Sequence[Ticket]
     ) -> list[Any]:
         """One outcome per ticket; a call that fails is made again for each ticket alone."""
+        audit.device_call(stage, [(each.job.request_id, each.job.position) for each in tickets])
         loop = asyncio.get_running_loop()
         started = time.perf_counter()
         try:

@@ -6,9 +6,11 @@ from typing import Literal
 
 import structlog
 
+from app.telemetry import audit
 
-def configure(level: str, log_format: Literal["console", "json"]) -> None:
-    """Send everything to stderr, one line per event."""
+
+def configure(level: str, log_format: Literal["console", "json"], audit_batches: bool) -> None:
+    """Send everything to stderr, one line per event; device calls only if they are audited."""
     shared: list[structlog.typing.Processor] = [
         structlog.contextvars.merge_contextvars,
         structlog.processors.add_log_level,
@@ -32,6 +34,7 @@ def configure(level: str, log_format: Literal["console", "json"]) -> None:
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(level.upper())
+    logging.getLogger(audit.LOGGER).setLevel(logging.INFO if audit_batches else logging.WARNING)
     structlog.configure(
         processors=[
             structlog.stdlib.filter_by_level,

@@ -174,7 +174,7 @@ def log_lines() -> Iterator[Callable[[], list[str]]]:
     root, stream = logging.getLogger(), io.StringIO()
     handlers, level = root.handlers[:], root.level
     with redirect_stderr(stream):
-        our_logging.configure("info", "json")
+        our_logging.configure("info", "json", audit_batches=False)
     yield lambda: stream.getvalue().splitlines()
     root.handlers[:] = handlers
     root.setLevel(level)

@@ -7,6 +7,7 @@ import pytest
 from app.audio.decoding import BLOCK_SAMPLES, decode, decode_channels
 from app.domain import SAMPLE_RATE, Samples
 from app.errors import AudioTooShort, UndecodableAudio
+from tests.hostile.bombs import wav_header
 from tests.recordings import (
     BROKEN,
     MEDIA,
@@ -137,3 +138,11 @@ def test_a_stream_may_turn_from_mono_to_stereo_and_back(clip: Samples) -> None:
         assert np.abs(split[0, -len(clip) :]).max() > 0.3
     assert np.abs(split[1, : len(clip)]).max() > 0.1
     assert not split[1, -SAMPLE_RATE * 4 :].any()
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf, -1e30])
+def test_no_sample_is_louder_than_full_scale_or_no_number(value: float) -> None:
+    sound = np.full(SAMPLE_RATE, value, np.float32)
+    samples = decoded(wav_header(kind=3, bits=32, body=sound.tobytes()))
+    assert len(samples) == SAMPLE_RATE
+    assert set(np.unique(samples)) <= {0.0, np.sign(value)}

@@ -1,8 +1,11 @@
+import time
+
 import numpy as np
 import pytest
 from faster_whisper.vad import get_vad_model
 
 from app.audio.voice_activity import FRAME_SAMPLES, VoiceActivity
+from app.domain import SAMPLE_RATE
 from tests.recordings import load_sample, noise, silence
 
 
@@ -55,3 +58,28 @@ def test_a_higher_threshold_hears_less_speech_in_noise() -> None:
 
 def test_at_threshold_zero_even_silence_is_speech() -> None:
     assert VoiceActivity(0.0).push(silence(3.0)).speech.all()
+
+
+@pytest.mark.parametrize("level", [0.0, 1e-3, 1e-2])
+def test_minutes_without_speech_dull_no_ears(level: float) -> None:
+    """Silero itself hears words begin later the longer nothing was said before them."""
+    speech = load_sample("12_short_clip.wav")
+
+    def first_frame(seconds: float) -> int:
+        sound = noise(seconds + len(speech) / SAMPLE_RATE, level)
+        sound[-len(speech) :] += speech
+        detector = VoiceActivity()
+        blocks = [detector.push(block) for block in np.array_split(sound, round(seconds))]
+        heard = np.concatenate([block.speech for block in blocks])
+        return int(np.argmax(heard)) - round(seconds * SAMPLE_RATE / FRAME_SAMPLES)
+
+    assert first_frame(300.0) == pytest.approx(first_frame(2.0), abs=1)
+
+
+def test_an_hour_of_nothing_costs_a_second() -> None:
+    block = silence(64 * FRAME_SAMPLES / SAMPLE_RATE)
+    detector = VoiceActivity()
+    started = time.process_time()
+    for _ in range(1800):
+        assert not detector.push(block).speech.any()
+    assert time.process_time() - started < 1.0

@@ -1,0 +1,118 @@
+"""What a file may claim of itself before FFmpeg believes it: a few bytes can announce gigabytes."""
+
+import ctypes
+from typing import BinaryIO
+
+import av.stream
+from av.audio.frame import AudioFrame
+from av.audio.layout import AudioLayout
+
+from app.errors import UndecodableAudio
+
+MIN_SAMPLE_RATE = 2_000
+"""Hz. At 1 Hz a megabyte would be eleven days of sound; nobody records speech below this."""
+
+MAX_SAMPLE_RATE = 768_000
+"""Hz, the most that recorders offer."""
+
+MAX_CHANNELS = 24
+"""22.2 surround has most of those that FFmpeg can mix."""
+
+MAX_FRAGMENT_SAMPLES = 2_000_000
+"""Of all tracks: half a day of AAC. FFmpeg takes about 40 bytes for each, sent or announced."""
+
+MAX_IDLE_PACKETS = 10_000
+"""Packets in a row without a sound: 200 s of damage in telephony's packets of 20 ms."""
+
+MAX_STREAMS = 200
+"""Tracks of one file; films bring dozens of subtitles and fonts."""
+
+_MAX_ALLOCATION_BYTES = 64 * 1024**2
+_CHUNK_BYTES = 1024**2
+
+# A box of an mp4 is its size and its tag, 4 bytes each; after its tag, `trun` has 4 bytes of
+# version and flags and 4 of the count of its samples.
+_HEADER_BYTES = 8
+_TRUN, _TRUN_BYTES = b"trun", 12
+
+
+def limit_allocations() -> None:
+    """No single allocation of FFmpeg above 64 MiB, in the whole process. It then gives an error.
+
+    PyAV does not offer `av_max_alloc`, but the library that it loaded has it.
+    """
+    library = ctypes.CDLL(av.stream.__file__)
+    library.av_max_alloc.argtypes = [ctypes.c_size_t]
+    library.av_max_alloc.restype = None
+    library.av_max_alloc(_MAX_ALLOCATION_BYTES)
+
+
+def check_fragments(file: BinaryIO) -> None:
+    """Raises UndecodableAudio if the fragments of an mp4 announce too many samples.
+
+    A `trun` box needs no byte for a sample, so 16 bytes can announce 4 billion. Inside the top
+    boxes it is searched for and not parsed: FFmpeg takes boxes in places where they do not belong.
+    Leaves the file at its start.
+    """
+    length = file.seek(0, 2)
+    count = at = 0
+    while at + _HEADER_BYTES <= length:
+        file.seek(at)
+        size, tag = _header(file, length - at)
+        if size < _HEADER_BYTES or (at == 0 and size > length):
+            break  # not an mp4: the letters that others start with are larger than they are
+        if tag != b"mdat":  # sound, which FFmpeg does not search for boxes either
+            count += _announced(file, size)
+        if count > MAX_FRAGMENT_SAMPLES:
+            raise UndecodableAudio("The file announces more samples than it can hold.", "file")
+        at += size
+    file.seek(0)
+
+
+def check_layout(layout: AudioLayout) -> None:
+    """Raises UndecodableAudio if its channels are too many or in places of their own."""
+    name = layout.name
+    if layout.nb_channels > MAX_CHANNELS:
+        raise UndecodableAudio(
+            f"{layout.nb_channels} channels are not supported. At most {MAX_CHANNELS} are.", "file"
+        )
+    if "(" in name or name.startswith("ambisonic"):
+        # PyAV 17.1 to 19.0 free such a layout twice, which ends the process (PyAV-Org/PyAV#2284).
+        # A reference that nobody gives back keeps this copy from being freed at all.
+        ctypes.pythonapi.Py_IncRef(ctypes.py_object(layout))
+        raise UndecodableAudio("The layout of the audio channels is not supported.", "file")
+
+
+def check_sound(frame: AudioFrame) -> None:
+    """Raises UndecodableAudio if the sound is none that can be mixed and resampled cheaply."""
+    check_layout(frame.layout)
+    if not MIN_SAMPLE_RATE <= frame.sample_rate <= MAX_SAMPLE_RATE:
+        raise UndecodableAudio(
+            f"A sample rate of {frame.sample_rate} Hz is not supported. "
+            f"It must be from {MIN_SAMPLE_RATE} to {MAX_SAMPLE_RATE} Hz.",
+            "file",
+        )
+
+
+def _header(file: BinaryIO, rest: int) -> tuple[int, bytes]:
+    """Size and tag of the box that begins here; 0 stands for all that is left of the file."""
+    size, tag = int.from_bytes(file.read(4), "big"), file.read(4)
+    if size == 1:
+        size = int.from_bytes(file.read(8), "big")
+    return size or rest, tag
+
+
+def _announced(file: BinaryIO, size: int) -> int:
+    """Samples in the `trun` boxes of the next `size` bytes."""
+    count = 0
+    left = b""
+    while size > 0 and (chunk := file.read(min(size, _CHUNK_BYTES))):
+        size -= len(chunk)
+        piece = left + chunk
+        at = piece.find(_TRUN)
+        while 0 <= at <= len(piece) - _TRUN_BYTES:
+            count += int.from_bytes(piece[at + 8 : at + _TRUN_BYTES], "big")
+            at = piece.find(_TRUN, at + 1)
+        # A box that is cut in two here was not counted and is whole in the next piece.
+        left = piece[-(_TRUN_BYTES - 1) :]
+    return count

@@ -1,0 +1,103 @@
+"""The decoder against the corpus: every file ends in sound or in an error of ours, and cheaply."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.hostile.corpus import damaged, named
+from tests.hostile.probe import Outcome, Prober
+from tests.recordings import MEDIA, Samples, load_sample
+
+MAX_RESIDENT_MIB = 250
+"""Of a process that decodes one of these: 30 of its own, and what the limits leave a file."""
+
+MAX_CPU_SECONDS = 5.0
+
+
+@pytest.fixture(scope="module")
+def clip() -> Samples:
+    return load_sample("12_short_clip.wav")
+
+
+@pytest.fixture(scope="module")
+def prober() -> Iterator[Prober]:
+    with Prober() as running:
+        yield running
+
+
+def survived(outcome: Outcome) -> bool:
+    return (
+        outcome.status == 0
+        and outcome.answer != ""
+        and outcome.resident_mib <= MAX_RESIDENT_MIB
+        and outcome.cpu_seconds <= MAX_CPU_SECONDS
+    )
+
+
+@pytest.fixture(scope="module")
+def outcomes(
+    prober: Prober, clip: Samples, tmp_path_factory: pytest.TempPathFactory
+) -> dict[str, Outcome]:
+    path = tmp_path_factory.mktemp("corpus") / "upload"
+    found = {}
+    for name, content in named(clip):
+        path.write_bytes(content)
+        found[name] = prober.outcome(path)
+    return found
+
+
+def test_every_hostile_file_is_survived_cheaply(outcomes: dict[str, Outcome]) -> None:
+    assert len(outcomes) > 100
+    assert {name: each for name, each in outcomes.items() if not survived(each)} == {}
+
+
+def test_what_names_other_files_is_no_audio(outcomes: dict[str, Outcome]) -> None:
+    for name in ("file.m3u8", "http.ffconcat", "http.mpd", "file.sdp", "http_reference.mov"):
+        assert not outcomes[name].answer.endswith(" s"), name
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("1_hz.wav", "A sample rate of 1 Hz is not supported. It must be from 2000 to 768000 Hz."),
+        ("25_channels.wav", "25 channels are not supported. At most 24 are."),
+        ("tracks.mp4", "The file announces more samples than it can hold."),
+        ("own_layout.mp4", "The layout of the audio channels is not supported."),
+    ],
+)
+def test_a_limit_is_named(outcomes: dict[str, Outcome], name: str, message: str) -> None:
+    assert outcomes[name].answer == message
+
+
+@pytest.mark.parametrize(
+    ("name", "seconds"),
+    [
+        ("0_bytes.wav", 1.0),
+        ("4294967295_bytes.wav", 1.0),
+        ("two_hours_of_silence.flac", 7200.0),
+        ("ten_minutes_in_bytes.ogg", 600.0),
+        ("rates_and_channels.mp3", 6.2),
+        ("linked_segments.mkv", 4.7),
+    ],
+)
+def test_what_can_be_heard_is_heard(
+    outcomes: dict[str, Outcome], name: str, seconds: float
+) -> None:
+    answer = outcomes[name].answer
+    assert answer.endswith(" s"), answer
+    assert float(answer.removesuffix(" s")) == pytest.approx(seconds, rel=0.1)
+
+
+@pytest.mark.parametrize("name", MEDIA)
+def test_a_damaged_file_of_every_format_is_survived(
+    name: str, prober: Prober, clip: Samples, tmp_path: Path
+) -> None:
+    path = tmp_path / "upload"
+    lost = {}
+    for what, content in damaged(MEDIA[name], clip, seed=1):
+        path.write_bytes(content)
+        outcome = prober.outcome(path)
+        if not survived(outcome):
+            lost[what] = outcome
+    assert lost == {}

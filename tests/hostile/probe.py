@@ -1,0 +1,110 @@
+"""Decodes files in processes of their own: what a file costs, and whether it is survived.
+
+`python -m tests.hostile.probe` reads paths from its input and writes one `Outcome` for each as a
+line of JSON. Every file has its own fork, so that a crash, a hang or a hoard is only its own.
+"""
+
+import json
+import os
+import resource
+import signal
+import subprocess
+import sys
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from types import TracebackType
+
+from tests.live_server import ROOT
+
+MAX_SECONDS = 20
+"""Of wall-clock time, on a machine that does other things too."""
+MAX_CPU_SECONDS = 10
+MAX_ADDRESS_BYTES = 4 * 1024**3
+"""No more than what keeps a hoard from harming the machine; what a file may take is tested."""
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """`answer`: seconds of sound, or the error that the API would show; empty after a crash."""
+
+    answer: str
+    status: int
+    """As os.wait gives it; 0 if the process lived."""
+    cpu_seconds: float
+    resident_mib: int
+    """The most that the process had; an idle one has about 30."""
+
+
+class Prober:
+    """`with Prober() as prober:` starts the process that forks."""
+
+    def __enter__(self) -> "Prober":
+        self._process = subprocess.Popen(
+            [sys.executable, "-m", "tests.hostile.probe"],
+            cwd=ROOT,
+            env=os.environ | {"OPENBLAS_NUM_THREADS": "1"},
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            text=True,
+        )
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self._process.communicate()
+
+    def outcome(self, path: Path) -> Outcome:
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
+        self._process.stdin.write(f"{path}\n")
+        self._process.stdin.flush()
+        return Outcome(**json.loads(self._process.stdout.readline()))
+
+
+def _decoded(path: str) -> str:
+    from app.audio.decoding import decode_channels
+    from app.errors import SpeechError
+
+    try:
+        with open(path, "rb") as file:
+            count = sum(block.shape[1] for block in decode_channels(file, split=True))
+    except SpeechError as error:
+        return str(error)
+    return f"{count / 16_000:.1f} s"
+
+
+def _probe(path: str) -> Outcome:
+    reading, writing = os.pipe()
+    child = os.fork()
+    if child == 0:
+        resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+        resource.setrlimit(resource.RLIMIT_AS, (MAX_ADDRESS_BYTES, MAX_ADDRESS_BYTES))
+        resource.setrlimit(resource.RLIMIT_CPU, (MAX_CPU_SECONDS, MAX_CPU_SECONDS))
+        signal.alarm(MAX_SECONDS)
+        status = 1
+        try:
+            os.write(writing, _decoded(path).encode())
+            status = 0
+        finally:
+            os._exit(status)
+    os.close(writing)
+    with os.fdopen(reading) as pipe:
+        answer = pipe.read()
+    _, status, usage = os.wait4(child, 0)
+    return Outcome(answer, status, usage.ru_utime + usage.ru_stime, usage.ru_maxrss // 1024)
+
+
+def main() -> None:
+    import app.audio.decoding  # noqa: F401  # once, before any fork
+
+    for line in sys.stdin:
+        print(json.dumps(asdict(_probe(line.rstrip("\n")))), flush=True)
+
+
+if __name__ == "__main__":
+    main()

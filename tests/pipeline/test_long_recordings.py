@@ -1,0 +1,37 @@
+"""Minutes of known words: none lost or doubled where windows meet, and no time drifts."""
+
+from pathlib import Path
+
+import pytest
+
+from tests.live_server import LiveServer
+from tests.long_recordings import arranged, drift, transcribed
+from tests.recordings import wav
+from tests.words import normalise, word_errors
+
+# Windows end at these pauses, which are as short as the starter's may be.
+PAUSES = (0.35, 0.5, 1.0, 2.5)
+
+# As long as no window can be: now each is filled, and cut at the best of its pauses.
+UNENDED = '{"type": "server_vad", "silence_duration_ms": 30000}'
+
+
+@pytest.mark.parametrize("fields", [{}, {"chunking_strategy": UNENDED}])
+def test_no_word_is_lost_or_doubled_where_windows_meet(
+    server: LiveServer, tmp_path: Path, fields: dict[str, str]
+) -> None:
+    words, sound = arranged(PAUSES, count=40, seed=3)
+    path = tmp_path / "minutes.wav"
+    path.write_bytes(wav(sound))
+    heard = transcribed(server, path, language="en", **fields)["text"]
+    count = len(normalise(words))
+    # The starter mishears names and numbers, and invents a phrase now and then.
+    assert abs(len(normalise(heard)) - count) <= 0.04 * count
+    assert word_errors(words, heard) <= 0.06 * count
+
+
+def test_times_do_not_drift(server: LiveServer, tmp_path: Path) -> None:
+    """Ten minutes; `python -m tests.long_recordings` measures an hour."""
+    found = drift(server, tmp_path / "clicks.wav", 600.0)
+    assert len(found.late) == 29
+    assert max(map(abs, found.late)) < 0.3

@@ -1,0 +1,80 @@
+"""The corpus of hostile files against the running server, watched from outside by strace."""
+
+import re
+import time
+from pathlib import Path
+
+import httpx
+import pytest
+
+from tests.hostile.corpus import damaged, named
+from tests.live_server import LiveServer
+from tests.programs import require
+from tests.recordings import FOLDER, MEDIA, load_sample
+
+DEADLINE_SECONDS = 20.0
+MAX_GROWTH_MIB = 400
+"""Of all of them one after the other; on a CPU the server keeps what it once had."""
+
+# What reaches files and other machines by name or address.
+WATCHED = "open,openat,openat2,creat,execve,socket,connect,io_uring_setup"
+
+
+def ask(server: LiveServer, name: str, content: bytes) -> httpx.Response:
+    return httpx.post(
+        f"{server.url}/v1/audio/transcriptions",
+        files={"file": (name, content)},
+        data={"model": "whisper-1"},
+        timeout=DEADLINE_SECONDS,
+    )
+
+
+def in_envelope(answer: httpx.Response) -> bool:
+    """A text, or an error that is the caller's as OpenAI puts it."""
+    if answer.status_code == 200:
+        return isinstance(answer.json()["text"], str)
+    error = answer.json()["error"]
+    return answer.status_code == 400 and error["param"] == "file" and bool(error["message"])
+
+
+def reached(line: str) -> str | None:
+    """The path that a line of strace opens; the whole line if it does something else."""
+    opened = re.search(r'(?:open|openat|openat2|creat)\((?:AT_FDCWD, )?"([^"]*)"', line)
+    return opened[1] if opened else line
+
+
+@pytest.mark.timeout(300)
+def test_no_upload_harms_the_server_or_makes_it_reach_out(tmp_path: Path) -> None:
+    spool, trace = tmp_path / "spool", tmp_path / "trace"
+    spool.mkdir()
+    strace = (require("strace"), "-D", "-f", "-q", "-o", str(trace), "--seccomp-bpf")
+    clip = load_sample("12_short_clip.wav")
+    with LiveServer(
+        *strace, "-e", f"trace={WATCHED}", VERBATIM_AUDIO__SPOOL_DIR=str(spool)
+    ) as server:
+        # Python reads a module when it is first needed: each kind of answer once before.
+        for name in ("12_short_clip.wav", "11_sales_call.mp3", "08_long_call.flac"):
+            assert ask(server, name, (FOLDER / name).read_bytes()).status_code == 200
+        assert ask(server, "text.wav", b"text" * 1_000_000).status_code == 400
+        known = len(trace.read_text().splitlines())
+        resident = server.resident_bytes
+        wrong = {}
+        for name, content in named(clip):
+            started = time.monotonic()
+            answer = ask(server, name, content)
+            if not in_envelope(answer) or time.monotonic() - started > DEADLINE_SECONDS:
+                wrong[name] = answer.text
+        for name, make in MEDIA.items():
+            *_, (_, content) = damaged(make, clip, seed=2)
+            answer = ask(server, name, content)
+            if not in_envelope(answer):
+                wrong[f"damaged {name}"] = answer.text
+        assert wrong == {}
+        assert server.resident_bytes - resident < MAX_GROWTH_MIB * 1024**2
+        lines = trace.read_text().splitlines()[known:]
+        touched = {reached(line) for line in lines if "+++ exited" not in line}
+        assert ask(server, "12.wav", (FOLDER / "12_short_clip.wav").read_bytes()).json()["text"]
+    assert {path for path in touched if not str(path).startswith(str(spool))} == set()
+    assert touched, "large uploads lie in the spool folder"
+    assert list(spool.iterdir()) == []
+    assert "Traceback" not in server.errors
