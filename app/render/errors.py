@@ -41,6 +41,8 @@ _TABLE: dict[type[BaseException], _Row] = {
     errors.UnknownModel: _Row(404, _BAD_REQUEST, "model_not_found"),
     errors.Refused: _Row(503, _SERVER, None, should_retry=True),
     errors.EngineFailed: _Row(500, _SERVER, None),
+    # Tried again it would take as long again, and the device has other work.
+    errors.DeadlineExceeded: _Row(504, _SERVER, None),
 }
 
 _UNKNOWN_MESSAGE = (
