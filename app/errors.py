@@ -37,6 +37,10 @@ class TooLarge(InvalidRequest):
     """The request body is larger than the server takes."""
 
 
+class UploadStalled(SpeechError):
+    """The request body stopped coming before its end."""
+
+
 class UnknownModel(SpeechError):
     """No such model is served here."""
 

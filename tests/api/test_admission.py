@@ -15,6 +15,7 @@ import openai
 import pytest
 from prometheus_client import REGISTRY
 
+from app.api import bodies
 from tests.fakes import FakeModel
 from tests.live_server import wait_until
 from tests.recordings import FOLDER, flac_claiming, load_sample, repeat_to
@@ -215,6 +216,18 @@ def test_too_many_slow_uploads_are_refused_until_one_leaves() -> None:
         wait_until(lambda: metric("stt_cancelled_requests_total", stage="upload") == left + 2)
         assert post(url).json()["text"] == HEARD
     assert metric("stt_refused_requests_total", reason="uploads") > refused
+
+
+def test_an_upload_that_stalls_gives_up_its_place(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(bodies, "MAX_PAUSE_SECONDS", 0.4)
+    with served(fake_app(FakeModel(), limits={"max_uploads": 1})) as url:
+        with closing(begin_upload(url)) as connection:
+            answer = b""
+            while b"}}" not in answer:
+                answer += connection.recv(4096)
+        assert answer.startswith(b"HTTP/1.1 408 ")
+        assert b"nothing came for 0.4 seconds" in answer
+        assert post(url).json()["text"] == HEARD
 
 
 @pytest.mark.parametrize(
