@@ -1,8 +1,8 @@
-"""`python -m bench.overload`: more than the server can take, after the most that it can.
+"""`python -m bench.overload`: more than the server can take, and before and after it its best.
 
-The best throughput comes first, in the same run, from clients who wait for their answers. Then
-requests come at a multiple of that rate, whether answered or not. What a clip's words are is what
-the idle server heard in it, and every accepted request must answer with just these.
+The best throughput is that of clients who wait for their answers. In between, requests come at a
+multiple of that rate, whether answered or not. What a clip's words are is what the idle server
+heard in it, and every accepted request must answer with just these.
 """
 
 import argparse
@@ -11,7 +11,6 @@ import itertools
 import random
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass
 from statistics import median
 
@@ -20,12 +19,16 @@ import numpy as np
 
 from bench import load
 from bench.__main__ import MODELS
+from bench.figures import Traffic
 from bench.measurement import setup_of
-from bench.recordings import short_clips
-from bench.server import Period, Server, Snapshot, running
+from bench.recordings import Clip, short_clips
+from bench.server import Server, running
 
-CLIENTS = 32
-"""Of the closed loop: batches are full, and nobody is refused."""
+CLIENTS = 16
+"""Who wait for their answers: two batches of four for each of two workers, and nobody refused."""
+
+SETTLING_SHARE = 0.25
+"""Of the overload, until as many wait as are let in; throughput and memory count from then on."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,28 +40,39 @@ class Plan:
     max_wait_seconds: float
     """The server's promise."""
 
+    @property
+    def settings(self) -> dict[str, str]:
+        return {
+            "VERBATIM_MODEL": "starter",
+            "VERBATIM_TELEMETRY__LOG_LEVEL": "error",
+            "VERBATIM_LIMITS__MAX_WAIT_SECONDS": str(self.max_wait_seconds),
+            # Sampling at temperatures above 0 would hear other words from one time to the next.
+            "VERBATIM_ENGINE__FALLBACK": "false",
+        }
+
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
     """What became of one request."""
 
+    answer: load.Answer
     status: int
-    seconds: float
     text: str
     expected: str
 
 
 @dataclass(frozen=True, slots=True)
 class Overload:
-    """What a run measured. The server's figures leave out the first quarter of the overload."""
+    """What a run measured; throughput in seconds of recordings per second."""
 
-    best_audio_seconds_per_second: float
-    audio_seconds_per_second: float
+    best_before: float
+    best_after: float
+    throughput: float
     outcomes: Sequence[Outcome]
-    idle_seconds: float
-    """Of a request alone, in the middle of all clips."""
+    alone_seconds: float
+    """A request to the idle server takes so long in the middle."""
     resident_bytes: tuple[int, int]
-    """After the first quarter and at the end."""
+    """When the overload had settled and at its end."""
 
     def having(self, status: int) -> list[Outcome]:
         return [each for each in self.outcomes if each.status == status]
@@ -72,49 +86,46 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m bench.overload", description=__doc__)
     parser.add_argument("--seconds", type=float, default=120.0)
     parser.add_argument("--factor", type=float, default=4.0)
-    parser.add_argument("--max-wait", type=float, default=10.0, help="seconds")
+    parser.add_argument("--max-wait", type=float, default=30.0, help="seconds")
     arguments = parser.parse_args()
     plan = Plan(arguments.seconds, arguments.factor, arguments.max_wait)
-    with starter(plan) as server:
-        print(report(asyncio.run(measured(server, plan)), plan))
+    with running(["app"], plan.settings) as server:
+        clips = short_clips(setup_of(server.snapshot(), MODELS / "starter"))
+        print(report(asyncio.run(measured(server, clips, plan)), plan))
 
 
-@contextmanager
-def starter(plan: Plan) -> Iterator[Server]:
-    settings = {
-        "VERBATIM_TELEMETRY__LOG_LEVEL": "error",
-        "VERBATIM_LIMITS__MAX_WAIT_SECONDS": str(plan.max_wait_seconds),
-        # Sampling at temperatures above 0 would hear other words from one time to the next.
-        "VERBATIM_ENGINE__FALLBACK": "false",
-    }
-    with running(["app"], settings) as server:
-        yield server
-
-
-async def measured(server: Server, plan: Plan) -> Overload:
-    clips = short_clips(setup_of(server.snapshot(), MODELS / "starter"))
+async def measured(server: Server, clips: Sequence[Clip], plan: Plan) -> Overload:
     uploads = [load.Request.of(clip) for clip in clips]
     async with load.clients(server.base_url) as client:
         alone = [await send(client, upload, "") for upload in uploads]
-        best, before, after = await load.closed_loop(
-            server.base_url, clips, CLIENTS, plan.seconds / 4, server.snapshot
-        )
-        cycle = itertools.cycle(zip(uploads, (each.text for each in alone), strict=True))
-        loop = open_loop(client, cycle, plan.factor * best.requests_per_second, plan.seconds)
-        overload = asyncio.create_task(loop)
-        await asyncio.sleep(plan.seconds / 4)
-        start, resident = await asyncio.to_thread(server.snapshot), server.resident_bytes()
-        await asyncio.sleep(plan.seconds * 3 / 4)
-        end = await asyncio.to_thread(server.snapshot)
-        memory = (resident, server.resident_bytes())
-        outcomes = await overload
+        before = await best(server, clips, plan)
+        known = itertools.cycle(zip(uploads, (each.text for each in alone), strict=True))
+        rate = plan.factor * before.requests_per_second
+        start = time.perf_counter()
+        coming = asyncio.create_task(open_loop(client, known, rate, plan.seconds))
+        await asyncio.sleep(plan.seconds * SETTLING_SHARE)
+        settled = server.resident_bytes()
+        await asyncio.sleep(plan.seconds * (1 - SETTLING_SHARE))
+        memory = (settled, server.resident_bytes())
+        outcomes = await coming
+        after = await best(server, clips, plan)
+    begin, end = start + plan.seconds * SETTLING_SHARE, start + plan.seconds
+    answers = sorted((each.answer for each in outcomes if each.status == 200), key=lambda a: a.at)
+    counted = [answer for answer in answers if begin <= answer.at <= end]
     return Overload(
-        throughput(before, after),
-        throughput(start, end),
+        before.audio_seconds_per_second,
+        after.audio_seconds_per_second,
+        load.rate(counted, [answer.request.audio_seconds for answer in counted]),
         outcomes,
-        median(each.seconds for each in alone),
+        median(each.answer.latency_seconds for each in alone),
         memory,
     )
+
+
+async def best(server: Server, clips: Sequence[Clip], plan: Plan) -> Traffic:
+    seconds = plan.seconds * SETTLING_SHARE
+    traffic, _, _ = await load.closed_loop(server.base_url, clips, CLIENTS, seconds, time.time)
+    return traffic
 
 
 async def open_loop(
@@ -136,39 +147,33 @@ async def open_loop(
 
 async def send(client: httpx.AsyncClient, upload: load.Request, expected: str) -> Outcome:
     started = time.perf_counter()
-    answer = await client.post(
+    reply = await client.post(
         "/v1/audio/transcriptions",
         content=upload.body,
         headers={"content-type": upload.content_type},
     )
-    seconds = time.perf_counter() - started
-    text = answer.json()["text"] if answer.is_success else ""
-    return Outcome(answer.status_code, seconds, text, expected)
-
-
-def throughput(start: Snapshot, end: Snapshot) -> float:
-    """Seconds of recordings per second, as the server counts them."""
-    period = Period(start, end)
-    return period.total("stt_audio_seconds_total") / period.seconds
+    ended = time.perf_counter()
+    text = reply.json()["text"] if reply.is_success else ""
+    answer = load.Answer(ended, ended - started, upload)
+    return Outcome(answer, reply.status_code, text, expected)
 
 
 def report(run: Overload, plan: Plan) -> str:
     accepted, refused = run.having(200), run.having(503)
     others = len(run.outcomes) - len(accepted) - len(refused)
-    share = run.audio_seconds_per_second / run.best_audio_seconds_per_second
-    before, after = (count / 1024**2 for count in run.resident_bytes)
+    share = run.throughput / ((run.best_before + run.best_after) / 2)
+    settled, end = (count / 1024**2 for count in run.resident_bytes)
     return "\n".join(
         [
-            f"{plan.factor:g} times the best load for {plan.seconds:g} s; at most "
-            f"{plan.max_wait_seconds:g} s of waiting are promised",
-            f"best: {run.best_audio_seconds_per_second:.1f} audio s/s; overloaded: "
-            f"{run.audio_seconds_per_second:.1f} audio s/s ({share:.0%})",
-            f"{len(run.outcomes)} requests: {len(accepted)} answered, {len(refused)} refused, "
-            f"{others} others; {len(run.wrong)} answers with other words",
-            f"alone, a request takes {run.idle_seconds:.2f} s",
-            f"answered after {latencies(accepted)}",
+            f"{plan.factor:g} times the best load for {plan.seconds:g} s, promised wait "
+            f"{plan.max_wait_seconds:g} s",
+            f"audio seconds per second: {run.best_before:.1f} at best before, "
+            f"{run.throughput:.1f} overloaded, {run.best_after:.1f} at best after ({share:.0%})",
+            f"requests: {len(run.outcomes)}, answered {len(accepted)}, refused {len(refused)}, "
+            f"others {others}, with other words than alone {len(run.wrong)}",
+            f"answered after {latencies(accepted)}; alone {run.alone_seconds * 1000:.0f} ms",
             f"refused after {latencies(refused)}",
-            f"resident memory: {before:.0f} MiB after a quarter of the time, {after:.0f} at the end",
+            f"resident memory: {settled:.0f} MiB once settled, {end:.0f} MiB at the end",
         ]
     )
 
@@ -176,8 +181,9 @@ def report(run: Overload, plan: Plan) -> str:
 def latencies(outcomes: Sequence[Outcome]) -> str:
     if not outcomes:
         return "nothing"
-    p50, p95, most = np.percentile([each.seconds for each in outcomes], (50, 95, 100))
-    return f"{p50 * 1000:.0f} ms (p50), {p95 * 1000:.0f} ms (p95), {most * 1000:.0f} ms (most)"
+    seconds = [each.answer.latency_seconds for each in outcomes]
+    p50, p95, most = np.percentile(seconds, (50, 95, 100)) * 1000
+    return f"{p50:.0f} ms (p50), {p95:.0f} ms (p95), {most:.0f} ms (most)"
 
 
 if __name__ == "__main__":
