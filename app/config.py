@@ -63,7 +63,7 @@ class AccessSettings(Group):
 class LimitsSettings(Group):
     requests_per_minute: int | None = Field(None, ge=1, description="of one key or address")
     max_wait_seconds: float = Field(
-        30.0, gt=0, description="a request that others would hold up for longer gets a 503"
+        60.0, gt=0, description="a request that others may hold up for longer gets a 503"
     )
     deadline_seconds: float | None = Field(
         None, gt=0, description="a request not answered in time gets a 504"

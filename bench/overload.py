@@ -24,9 +24,6 @@ from bench.measurement import setup_of
 from bench.recordings import Clip, short_clips
 from bench.server import Server, running
 
-CLIENTS = 16
-"""Who wait for their answers: two batches of four for each of two workers, and nobody refused."""
-
 SETTLING_SHARE = 0.25
 """Of the overload, until as many wait as are let in; throughput and memory count from then on."""
 
@@ -39,6 +36,8 @@ class Plan:
     """Their rate in multiples of the best."""
     max_wait_seconds: float
     """The server's promise."""
+    clients: int
+    """Who wait for their answers: enough for full batches, too few for anyone to be refused."""
 
     @property
     def settings(self) -> dict[str, str]:
@@ -87,8 +86,9 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=120.0)
     parser.add_argument("--factor", type=float, default=4.0)
     parser.add_argument("--max-wait", type=float, default=30.0, help="seconds")
+    parser.add_argument("--clients", type=int, default=16)
     arguments = parser.parse_args()
-    plan = Plan(arguments.seconds, arguments.factor, arguments.max_wait)
+    plan = Plan(arguments.seconds, arguments.factor, arguments.max_wait, arguments.clients)
     with running(["app"], plan.settings) as server:
         clips = short_clips(setup_of(server.snapshot(), MODELS / "starter"))
         print(report(asyncio.run(measured(server, clips, plan)), plan))
@@ -123,8 +123,9 @@ async def measured(server: Server, clips: Sequence[Clip], plan: Plan) -> Overloa
 
 
 async def best(server: Server, clips: Sequence[Clip], plan: Plan) -> Traffic:
-    seconds = plan.seconds * SETTLING_SHARE
-    traffic, _, _ = await load.closed_loop(server.base_url, clips, CLIENTS, seconds, time.time)
+    traffic, _, _ = await load.closed_loop(
+        server.base_url, clips, plan.clients, plan.seconds * SETTLING_SHARE, time.time
+    )
     return traffic
 
 

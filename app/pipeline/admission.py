@@ -21,6 +21,12 @@ MAX_RETRY_SECONDS = 120
 """openai-python gives up at once when it is told to wait longer (docs/contract.md §4)."""
 
 
+AHEAD_SHARE = 0.5
+"""Of the longest wait, for work that is there already. The rest is for those who come later:
+requests take turns, so they go before the second and later windows of one that is waiting, and in
+a steady overload take up to as much again."""
+
+
 class Work:
     """One admitted recording: what is left of it, told by who transcribes it. Times in seconds."""
 
@@ -94,7 +100,7 @@ class Admission:
         return sum(work.audio_seconds for work in list(self._works))
 
     def wait_seconds(self, own_seconds: float = 0.0) -> float:
-        """How long others would hold up a new request that takes the device `own_seconds`.
+        """How long those before it would hold up a request that takes the device `own_seconds`.
 
         Requests take turns of one window (engine/queue.py). So of each other one no more goes
         first than the new one takes itself, or one window: a clip does not wait for the end of
@@ -137,11 +143,11 @@ class Admission:
 
     def _check_wait(self, own_seconds: float = 0.0) -> None:
         wait = self.wait_seconds(own_seconds)
-        excess = wait - self._limits.max_wait_seconds
+        excess = wait - self._limits.max_wait_seconds * AHEAD_SHARE
         if excess > 0:
             metrics.REFUSED_REQUESTS.labels("wait").inc()
             raise Overloaded(
-                f"The server is busy: the request would wait for {wait:.0f} seconds. "
+                f"The server is busy: the request would wait for at least {wait:.0f} seconds. "
                 "Please retry later.",
                 retry_after_seconds=min(MAX_RETRY_SECONDS, ceil(excess)),
             )
