@@ -20,7 +20,6 @@ from app.telemetry import metrics
 MAX_RETRY_SECONDS = 120
 """openai-python gives up at once when it is told to wait longer (docs/contract.md §4)."""
 
-
 AHEAD_SHARE = 0.5
 """Of the longest wait, for work that is there already. The rest is for those who come later:
 requests take turns, so they go before the second and later windows of one that is waiting, and in
