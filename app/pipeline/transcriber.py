@@ -206,6 +206,7 @@ class _Request:
         for task in remaining:
             task.cancel()
         await asyncio.gather(*remaining, return_exceptions=True)
+        self._work.read_to_end()
         await self._transcriber.on_cpu(self._blocks.close)
 
     async def _submit(self) -> None:
@@ -216,7 +217,7 @@ class _Request:
                 self._work.read(self._recording.duration)
                 for window in windows:
                     await self._under_way.put(self._start(window))
-            self._work.read_to_end()
+            self._work.read_to_end()  # whatever the file said
         except Exception as error:
             end = error
         await self._under_way.put(end)

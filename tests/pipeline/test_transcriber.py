@@ -119,6 +119,21 @@ async def test_leaving_early_drops_what_waits() -> None:
         assert len(model.decoded) <= decoded + 1
 
 
+async def test_the_work_is_told_what_is_left_and_that_nothing_is_once_it_ends() -> None:
+    model = short_windows(max_batch_size=1)
+    left = Work(Pace(1, 8.0), Length(73.0, is_claimed=True), Deadline())
+    async with transcriber(model) as works:
+        parts = works.stream(io.BytesIO(CALL), Options(language="en"), "r", left)
+        async with aclosing(parts):
+            await anext(parts)
+            assert 50.0 < left.audio_seconds < 73.0
+        assert left.audio_seconds == pytest.approx(0.0)
+        lying = Work(Pace(1, 8.0), Length(3600.0, is_claimed=True), Deadline())
+        with pytest.raises(UndecodableAudio):
+            await works.transcribe(io.BytesIO(b"text"), Options(), "r", lying)
+        assert lying.audio_seconds == 0.0
+
+
 async def test_cancelling_a_request_that_waits_for_the_device_returns_at_once() -> None:
     model = short_windows()
     model.gate.clear()
