@@ -22,7 +22,7 @@ from bench.__main__ import MODELS
 from bench.figures import Traffic
 from bench.measurement import setup_of
 from bench.recordings import Clip, short_clips
-from bench.server import Server, running
+from bench.server import Period, Server, running
 
 SETTLING_SHARE = 0.25
 """Of the overload, until as many wait as are let in; throughput and memory count from then on."""
@@ -67,6 +67,11 @@ class Overload:
     best_before: float
     best_after: float
     throughput: float
+    best_cpu_ms: float
+    """CPU time of the server for a second of recordings, at its best before the overload. On a
+    shared machine it says more than the clock."""
+    cpu_ms: float
+    """The same in the overload, refusals included."""
     outcomes: Sequence[Outcome]
     alone_seconds: float
     """A request to the idle server takes so long in the middle."""
@@ -98,17 +103,18 @@ async def measured(server: Server, clips: Sequence[Clip], plan: Plan) -> Overloa
     uploads = [load.Request.of(clip) for clip in clips]
     async with load.clients(server.base_url) as client:
         alone = [await send(client, upload, "") for upload in uploads]
-        before = await best(server, clips, plan)
+        before, at_best = await best(server, clips, plan)
         known = itertools.cycle(zip(uploads, (each.text for each in alone), strict=True))
         rate = plan.factor * before.requests_per_second
         start = time.perf_counter()
         coming = asyncio.create_task(open_loop(client, known, rate, plan.seconds))
         await asyncio.sleep(plan.seconds * SETTLING_SHARE)
-        settled = server.resident_bytes()
+        settled, settled_at = server.resident_bytes(), await asyncio.to_thread(server.snapshot)
         await asyncio.sleep(plan.seconds * (1 - SETTLING_SHARE))
         memory = (settled, server.resident_bytes())
+        overloaded = Period(settled_at, await asyncio.to_thread(server.snapshot))
         outcomes = await coming
-        after = await best(server, clips, plan)
+        after, _ = await best(server, clips, plan)
     begin, end = start + plan.seconds * SETTLING_SHARE, start + plan.seconds
     answers = sorted((each.answer for each in outcomes if each.status == 200), key=lambda a: a.at)
     counted = [answer for answer in answers if begin <= answer.at <= end]
@@ -116,17 +122,23 @@ async def measured(server: Server, clips: Sequence[Clip], plan: Plan) -> Overloa
         before.audio_seconds_per_second,
         after.audio_seconds_per_second,
         load.rate(counted, [answer.request.audio_seconds for answer in counted]),
+        cpu_ms(at_best),
+        cpu_ms(overloaded),
         outcomes,
         median(each.answer.latency_seconds for each in alone),
         memory,
     )
 
 
-async def best(server: Server, clips: Sequence[Clip], plan: Plan) -> Traffic:
-    traffic, _, _ = await load.closed_loop(
-        server.base_url, clips, plan.clients, plan.seconds * SETTLING_SHARE, time.time
+async def best(server: Server, clips: Sequence[Clip], plan: Plan) -> tuple[Traffic, Period]:
+    traffic, start, end = await load.closed_loop(
+        server.base_url, clips, plan.clients, plan.seconds * SETTLING_SHARE, server.snapshot
     )
-    return traffic
+    return traffic, Period(start, end)
+
+
+def cpu_ms(period: Period) -> float:
+    return 1000 * period.cpu_seconds / period.total("stt_audio_seconds_total")
 
 
 async def open_loop(
@@ -170,6 +182,8 @@ def report(run: Overload, plan: Plan) -> str:
             f"{plan.max_wait_seconds:g} s",
             f"audio seconds per second: {run.best_before:.1f} at best before, "
             f"{run.throughput:.1f} overloaded, {run.best_after:.1f} at best after ({share:.0%})",
+            f"CPU time of the server per audio second: {run.best_cpu_ms:.0f} ms at best, "
+            f"{run.cpu_ms:.0f} ms overloaded",
             f"requests: {len(run.outcomes)}, answered {len(accepted)}, refused {len(refused)}, "
             f"others {others}, with other words than alone {len(run.wrong)}",
             f"answered after {latencies(accepted)}; alone {run.alone_seconds * 1000:.0f} ms",
