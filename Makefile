@@ -5,14 +5,15 @@ PORT ?= $(or $(VERBATIM_SERVER__PORT),8000)
 VENV := .venv
 RUN := $(VENV)/.runtime
 DEV := $(VENV)/.development
+CLIENTS := $(VENV)/.clients
 DEBIAN := $(VENV)/.debian
 
-.PHONY: run test lint bench bench-overload lock clean
+.PHONY: run test lint conformance bench bench-overload lock clean
 
 run: $(RUN)  ## start the server with the embedded model
 	VERBATIM_SERVER__HOST=$(HOST) VERBATIM_SERVER__PORT=$(PORT) $(VENV)/bin/python -m app
 
-test: $(DEV) lint  ## run every test
+test: $(CLIENTS) lint  ## run every test
 	$(VENV)/bin/python -m pytest $(ARGS)
 
 lint: $(DEV)  ## ruff and mypy
@@ -20,20 +21,27 @@ lint: $(DEV)  ## ruff and mypy
 	$(VENV)/bin/ruff format --check .
 	$(VENV)/bin/mypy
 
+conformance: $(CLIENTS)  ## every client against the server; writes the table in README.md
+	$(VENV)/bin/python -m tests.conformance.table
+
 bench: $(DEV)  ## measure the server against its baselines, e.g. make bench ARGS="--dims tiny"
 	$(VENV)/bin/python -m bench $(ARGS)
 
 bench-overload: $(DEV)  ## send four times what the server can take
 	$(VENV)/bin/python -m bench.overload $(ARGS)
 
-lock: $(DEV)  ## renew both lock files
+lock: $(CLIENTS)  ## renew the lock files
 	$(VENV)/bin/uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
 		--no-annotate --custom-compile-command "make lock" -q pyproject.toml -o requirements.txt
 	$(VENV)/bin/uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
 		--no-annotate --custom-compile-command "make lock" -q -c requirements.txt --group dev -o requirements-dev.txt
+	$(VENV)/bin/uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
+		--no-annotate --custom-compile-command "make lock" -q tests/conformance/requirements.in \
+		-o tests/conformance/requirements.txt
+	PATH="$(CURDIR)/$(VENV)/clients/bin:$$PATH" npm install --package-lock-only --no-audit --no-fund --prefix tests/conformance/node
 
 clean:
-	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache
+	rm -rf $(VENV) tests/conformance/node/node_modules .pytest_cache .mypy_cache .ruff_cache
 
 $(RUN): requirements.txt
 	test -x $(VENV)/bin/python || $(PYTHON) -m venv $(VENV)
@@ -42,4 +50,21 @@ $(RUN): requirements.txt
 
 $(DEV): requirements-dev.txt $(RUN)
 	$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-dev.txt
+	touch $@
+
+# Node and npm come as a Python package. LiteLLM contradicts our dependencies, so its environment
+# is its own.
+$(CLIENTS): tests/conformance/requirements.txt tests/conformance/node/package-lock.json $(DEV) $(DEBIAN)
+	test -x $(VENV)/clients/bin/python || $(VENV)/bin/python -m venv --without-pip $(VENV)/clients
+	$(VENV)/bin/python -m pip --python $(VENV)/clients/bin/python install --quiet --disable-pip-version-check \
+		--require-hashes -r tests/conformance/requirements.txt
+	PATH="$(CURDIR)/$(VENV)/clients/bin:$$PATH" npm ci --no-audit --no-fund --prefix tests/conformance/node
+	touch $@
+
+# Elsewhere, or without root, tests that miss a program are skipped and say which package has it.
+$(DEBIAN): $(RUN)
+	missing=""; for each in curl chromium; do command -v $$each > /dev/null || missing="$$missing $$each"; done; \
+	if [ -n "$$missing" ] && [ "$$(id -u)" = 0 ] && [ -f /etc/debian_version ]; then \
+		apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -qq --no-install-recommends $$missing; \
+	fi
 	touch $@

@@ -141,7 +141,7 @@ def read_settings() -> Settings:
         if name.upper().startswith(PREFIX):
             group = name.upper().removeprefix(PREFIX).split("__")[0].lower()
             if group not in Settings.model_fields:
-                raise ValueError(f"{name} is not a setting of Verbatim; see the README's table")
+                raise ValueError(f"{name} is not a setting of Verbatim; see docs/settings.md")
     try:
         return Settings()
     except ValidationError as error:

@@ -114,6 +114,7 @@ class TokenScore:
     token: bytes
     """UTF-8, though one token may hold only a part of a character."""
     logprob: float
+    """Natural logarithm, never above 0."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,6 +137,8 @@ class Segment:
     channel: int = 0
     token_scores: tuple[TokenScore, ...] = ()
     """One for each token of the text; empty unless asked for. Together their bytes are `text`."""
+    text_token_count: int = 0
+    """How many of `tokens` are text."""
 
     def placed_at(self, offset: float) -> "Segment":
         """The segment of a window that starts `offset` seconds into the recording."""
@@ -163,6 +166,7 @@ class Hypothesis:
     is_full_length: bool = True
     """The budget was all that the model can write."""
     prompt_token_count: int = 0
+    """Text tokens of keywords and prompt that the model was told."""
 
     @property
     def text(self) -> str:

@@ -25,7 +25,8 @@ class Family:
 
 _WHISPER = Family(("json", "text", "srt", "verbose_json", "vtt"))
 _GPT_4O = Family(("json", "text"), counts_tokens=True)
-_GPT = Family(("json", "text"), counts_tokens=True, lists_languages=True)
+# LiteLLM asks for `verbose_json` where its caller wants `json`, and OpenAI may well allow it.
+_GPT = Family(("json", "text", "verbose_json"), counts_tokens=True, lists_languages=True)
 _DIARIZE = Family(("json", "text", "diarized_json"), counts_tokens=True, only_diarizes=True)
 _OWN = Family(("json", "text", "srt", "verbose_json", "vtt", "diarized_json"))
 

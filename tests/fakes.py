@@ -47,7 +47,7 @@ class FakeModel:
         return np.asarray(samples[:1], np.float32)
 
     def batch_key(self, job: Job, options: DecodeOptions) -> BatchKey:
-        return (options.prompt, options.temperature)
+        return (options.prompt, options.keywords, options.temperature)
 
     def encode(self, jobs: Sequence[Job]) -> list[Encoded]:
         self.encoded.append([job.request_id for job in jobs])

@@ -1,21 +1,29 @@
-"""Programs that some tests drive and that pip does not install."""
+"""Programs that tests run, and what to do where one is missing."""
 
 import os
 import shutil
 
 import pytest
 
+from tests.live_server import ROOT
+
+CLIENTS = ROOT / ".venv" / "clients" / "bin"
+"""Where `make test` installs what tests/conformance/requirements.txt lists."""
+
+_HOW_TO_INSTALL = {
+    "chromium": "apt-get install chromium",
+    "curl": "apt-get install curl",
+    "litellm": "make test",
+    "node": "make test",
+}
+
 
 def require(name: str) -> str:
-    """The path of a program, named as its Debian package is.
-
-    Without it the test is skipped, saying what to install; where `CI` is `true` it fails instead,
-    so that nothing is skipped there unseen.
-    """
-    path = shutil.which(name)
-    if path is not None:
+    """The path of a program. Without it the test is skipped, or fails where CI=true."""
+    path = shutil.which(name, path=os.pathsep.join([str(CLIENTS), os.environ["PATH"]]))
+    if path:
         return path
-    message = f"{name} is not installed: apt-get install {name}"
+    reason = f"{name} is not installed: {_HOW_TO_INSTALL[name]}"
     if os.environ.get("CI") == "true":
-        pytest.fail(message)
-    pytest.skip(message)
+        pytest.fail(reason)
+    pytest.skip(reason)

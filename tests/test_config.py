@@ -1,8 +1,10 @@
+import re
 from pathlib import Path
 
 import pytest
 
-from app.config import model_id, read_settings
+from app.config import Group, Settings, model_id, read_settings
+from tests.live_server import ROOT
 
 
 def test_defaults_serve_the_starter_on_loopback() -> None:
@@ -101,3 +103,19 @@ def test_the_id_of_a_directory_is_its_last_part(tmp_path: Path) -> None:
     assert model_id(str(directory)) == model_id(f"{directory}/") == "whisper-de"
     assert model_id("Systran/faster-whisper-tiny") == "Systran/faster-whisper-tiny"
     assert model_id("starter") == "starter"
+
+
+def _names(group: type[Settings | Group], prefix: str) -> set[str]:
+    names: set[str] = set()
+    for field, about in group.model_fields.items():
+        inner, name = about.annotation, f"{prefix}{field.upper()}"
+        if isinstance(inner, type) and issubclass(inner, Group):
+            names |= _names(inner, f"{name}__")
+        else:
+            names.add(name)
+    return names
+
+
+def test_every_setting_is_documented_and_nothing_else() -> None:
+    documented = re.findall(r"^\| `(VERBATIM_\w+)`", (ROOT / "docs/settings.md").read_text(), re.M)
+    assert sorted(documented) == sorted(_names(Settings, "VERBATIM_"))

@@ -38,7 +38,7 @@ class Fields:
         text = self._texts(name)
         if not text:
             raise _missing(name)
-        return text[-1]
+        return self._read(name, str, text[-1])
 
     def one(self, name: str, read: Callable[[str], T], default: T) -> T:
         texts = self._texts(name)
@@ -75,7 +75,11 @@ class Fields:
 
     def _read(self, name: str, read: Callable[[str], T], text: str) -> T:
         try:
-            text.encode()  # nothing further down can use a lone surrogate
+            text.encode()
+        except UnicodeEncodeError:
+            # JSON can spell half a character ("\ud800"), which no answer could repeat.
+            raise InvalidRequest(f"Invalid value for '{name}': not Unicode.", name) from None
+        try:
             return read(text)
         except ValueError as error:
             raise InvalidRequest(f"Invalid value for '{name}': {error}", name) from None

@@ -17,6 +17,10 @@ from app.render.responses import Granularity
 MAX_SPEAKERS = 4
 """Of `known_speaker_names` and `known_speaker_references` (docs/contract.md §1.1)."""
 
+MAX_CONTEXT_CHARACTERS = 4_096
+"""Of keywords together, and of the end of a prompt that is kept. Whisper reads 223 tokens of them,
+and prose has four or five characters in one; to cut megabytes into tokens would hold up others."""
+
 _TRANSLATION_FORMATS: tuple[ResponseFormat, ...] = ("json", "text", "srt", "verbose_json", "vtt")
 
 
@@ -56,8 +60,8 @@ def parse(data: FormData, task: Task) -> AudioForm:
         task=task,
         language=fields.one("language", _language, None),
         languages=tuple(fields.many("languages", _language)),
-        prompt=fields.one("prompt", str, ""),
-        keywords=tuple(fields.many("keywords", str)),
+        prompt=fields.one("prompt", _end_of_prompt, ""),
+        keywords=_keywords(fields),
         temperature=fields.one("temperature", _temperature, 0.0),
         words="word" in granularities,
         token_scores="logprobs" in include,
@@ -202,6 +206,19 @@ def _language(text: str) -> str:
     if code is None:
         raise ValueError(f"'{text[:100]}' is not an ISO-639-1 language code.")
     return code
+
+
+def _end_of_prompt(text: str) -> str:
+    return text[-MAX_CONTEXT_CHARACTERS:]
+
+
+def _keywords(fields: Fields) -> tuple[str, ...]:
+    keywords = tuple(fields.many("keywords", str))
+    if sum(map(len, keywords)) > MAX_CONTEXT_CHARACTERS:
+        raise InvalidRequest(
+            f"keywords are longer than {MAX_CONTEXT_CHARACTERS} characters in all.", "keywords"
+        )
+    return keywords
 
 
 def _temperature(text: str) -> float:

@@ -5,6 +5,7 @@ from contextlib import AsyncExitStack
 from dataclasses import dataclass
 
 from fastapi import Request
+from python_multipart.multipart import parse_options_header
 from starlette.datastructures import FormData
 from starlette.requests import ClientDisconnect
 
@@ -22,6 +23,9 @@ from app.telemetry import metrics
 
 MAX_TEXT_BYTES = 16 * 1024**2
 """Of one part that is not a file: ten seconds of a speaker as a data URL take a few megabytes."""
+
+CHARSETS = frozenset({b"utf-8", b"utf8", b"us-ascii", b"iso-8859-1"})
+"""Of a form; the last is what Apache's HttpClient announces unless told otherwise."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,11 +63,16 @@ async def take_in(
 
 
 async def _received(request: Request, held: AsyncExitStack) -> FormData:
-    """The whole body, on disk where it is large. Its files are closed when `held` is."""
+    """The whole body, on disk where it is large. Its files are closed when `held` is.
+
+    Raises InvalidRequest for a charset other than the few that clients announce: Python knows
+    some, like punycode, that fail or take for ever.
+    """
+    _, parameters = parse_options_header(request.headers.get("content-type"))
+    if parameters.get(b"charset", b"utf-8").lower() not in CHARSETS:
+        raise InvalidRequest("The charset of the form must be UTF-8.")
     try:
         data = await request.form(max_part_size=MAX_TEXT_BYTES)
-    except UnicodeError:
-        raise InvalidRequest("The form's texts are not in the charset that it names.") from None
     except ClientDisconnect:
         metrics.CANCELLED_REQUESTS.labels("upload").inc()
         raise

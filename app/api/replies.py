@@ -9,8 +9,7 @@ from app.render.responses import compact
 
 
 def json_bytes(body: object) -> bytes:
-    """A lone surrogate, which UTF-8 cannot write, becomes the escape that JSON has for it."""
-    return compact(body).encode(errors="backslashreplace")
+    return compact(body).encode()
 
 
 def json_response(body: object) -> Response:

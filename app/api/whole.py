@@ -29,7 +29,9 @@ def body_of(transcript: Transcript, form: AudioForm) -> dict[str, Any] | str:
     """JSON, or plain text."""
     match form.response_format:
         case "json":
-            return responses.json_body(transcript, form.family)
+            return responses.json_body(
+                transcript, form.family, with_scores=form.options.token_scores
+            )
         case "verbose_json":
             return responses.verbose_body(transcript, form.granularities)
         case "diarized_json":

@@ -28,8 +28,11 @@ class DecodeOptions:
     language: str
     """ISO 639-1 code, already decided."""
     prompt: str = ""
+    keywords: tuple[str, ...] = ()
+    """Words and phrases to expect, none of them blank or twice."""
     temperature: float = 0.0
     words: bool = False
+    token_scores: bool = False
     full_length: bool = False
     """Allow as many tokens as the model can produce, whatever the window's length."""
 

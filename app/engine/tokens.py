@@ -3,6 +3,8 @@
 The token layout is Whisper's: text ids below <|endoftext|>, timestamps of 20 ms last.
 """
 
+import codecs
+import math
 import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -13,14 +15,14 @@ import tokenizers
 from faster_whisper.tokenizer import Tokenizer
 from faster_whisper.transcribe import get_suppressed_tokens
 
-from app.domain import Segment, Task, Word
+from app.domain import Segment, Task, TokenScore, Word
 
 SECONDS_PER_TIMESTAMP = 0.02
 MAX_PROMPT_TOKENS = 223
 """Whisper keeps half of its 448 positions for text, one of the other half for <|startofprev|>."""
 
-_MAX_PROMPT_CHARACTERS = 16_384
-"""Far more than `MAX_PROMPT_TOKENS` tokens; a prompt of megabytes would hold up the device."""
+MIN_PROBABILITY = 2.0**-24
+"""Less counts as this (a logarithm of -16.6): in float16, the type of most GPUs, the next is 0."""
 
 # The punctuation that openai/whisper joins to the following and to the preceding word.
 _PREPENDED = "\"'“¿([{-"
@@ -58,13 +60,25 @@ class Vocabulary:
         """<|startoftranscript|> with language and task, where the model knows them."""
         return list(self._for(language, task).sot_sequence)
 
-    def context(self, prompt: str) -> list[int]:
-        """<|startofprev|> and the last `MAX_PROMPT_TOKENS` tokens of a prompt; [] without one."""
-        text = prompt.strip()[-_MAX_PROMPT_CHARACTERS:]
-        if not text:
+    def context(self, prompt: str, keywords: Sequence[str] = ()) -> list[int]:
+        """<|startofprev|>, the keywords and the end of the prompt; [] without either.
+
+        Keywords stand where faster-whisper puts its `hotwords`. `MAX_PROMPT_TOKENS` is the limit
+        for both together: keywords are kept first, and the prompt loses its oldest tokens.
+        """
+        listed = self._context_tokens(", ".join(keywords))[:MAX_PROMPT_TOKENS]
+        spoken = self._context_tokens(prompt)
+        room = MAX_PROMPT_TOKENS - len(listed)
+        told = listed + spoken[max(0, len(spoken) - room) :]
+        return [self._for("en", "transcribe").sot_prev, *told] if told else []
+
+    def _context_tokens(self, text: str) -> list[int]:
+        stripped = text.strip()
+        if not stripped:
             return []
-        plain = self._for("en", "transcribe")
-        return [plain.sot_prev, *plain.encode(" " + text)[-MAX_PROMPT_TOKENS:]]
+        ids = self._tokenizer.encode(" " + stripped, add_special_tokens=False).ids
+        # A caller may write "<|startoftranscript|>"; the model must not read it as its own.
+        return [token for token in ids if token < self.end_of_text]
 
     def text(self, tokens: Sequence[int]) -> str:
         return str(self._tokenizer.decode([id for id in tokens if id < self.end_of_text]))
@@ -87,7 +101,8 @@ class Vocabulary:
                 return
             ids = tuple(token for token in (start_token, *text, end_token) if token is not None)
             start = min(start, duration)
-            segments.append(Segment(start, min(max(start, end), duration), written, ids))
+            end = min(max(start, end), duration)
+            segments.append(Segment(start, end, written, ids, text_token_count=len(text)))
 
         for token in tokens:
             if token < self.end_of_text:
@@ -107,6 +122,22 @@ class Vocabulary:
 
     def text_tokens(self, segment: Segment) -> list[int]:
         return [token for token in segment.tokens if token < self.end_of_text]
+
+    def scores(
+        self, tokens: Sequence[int], probabilities: Sequence[float]
+    ) -> tuple[TokenScore, ...]:
+        """One for each of the text tokens of a segment; together their bytes are its text."""
+        pieces = [self._bytes(token) for token in tokens]
+        if b"".join(pieces) != self.text(tokens).encode():
+            pieces = _readable(pieces)
+        return tuple(
+            TokenScore(piece, math.log(min(max(probability, MIN_PROBABILITY), 1.0)))
+            for piece, probability in zip(pieces, probabilities, strict=True)
+        )
+
+    def _bytes(self, token: int) -> bytes:
+        letters = self._tokenizer.id_to_token(token) or ""
+        return bytes(_BYTES[letter] for letter in letters)
 
     def words(self, tokens: list[int], alignment: Alignment, language: str) -> list[Word]:
         """The words of a run of text tokens with their times, punctuation joined to them.
@@ -129,6 +160,30 @@ class Vocabulary:
             probability = float(np.mean(heard)) if len(heard) else 0.0
             words.append(Word(float(begins[first]), float(begins[last]), text, probability))
         return _join_punctuation(words)
+
+
+def _byte_letters() -> dict[str, int]:
+    """The letters that stand for bytes in a byte-level vocabulary (openai/gpt-2, encoder.py).
+
+    Bytes that print in Latin-1 stand for themselves, the others for letters from U+0100 on.
+    """
+    printing = [*range(0x21, 0x7F), *range(0xA1, 0xAD), *range(0xAE, 0x100)]
+    others = [byte for byte in range(0x100) if byte not in printing]
+    letters = {chr(byte): byte for byte in printing}
+    return letters | {chr(0x100 + index): byte for index, byte in enumerate(others)}
+
+
+_BYTES = _byte_letters()
+
+
+def _readable(pieces: Sequence[bytes]) -> list[bytes]:
+    """Bytes that are not UTF-8 become U+FFFD, as in the text of the same tokens.
+
+    Each piece then has the characters that it completes.
+    """
+    decoder = codecs.getincrementaldecoder("utf-8")("replace")
+    last = len(pieces) - 1
+    return [decoder.decode(piece, index == last).encode() for index, piece in enumerate(pieces)]
 
 
 def _join_punctuation(words: list[Word]) -> list[Word]:

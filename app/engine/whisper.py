@@ -4,22 +4,20 @@ It decides how to batch on its device and knows every trap of docs/engine.md §3
 decided by the queue, what to do with a doubtful result by `pipeline/fallback.py`.
 """
 
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from itertools import groupby
-from typing import Any
 
 import ctranslate2
 import numpy as np
 from faster_whisper import WhisperModel
 from faster_whisper.audio import pad_or_trim
-from numpy.typing import NDArray
 
-from app.domain import Hypothesis, Samples, Segment, Word
+from app.domain import Hypothesis, Samples
+from app.engine.alignment import Aligner
 from app.engine.model import BatchKey, DecodeOptions, Encoded, EngineInfo, Features, Job
 from app.engine.profile import ModelProfile
-from app.engine.tokens import Alignment, Vocabulary, compression_ratio
+from app.engine.storage import batch, stacked
+from app.engine.tokens import Vocabulary, compression_ratio
 
 _MAX_LENGTH = 448
 """Positions of Whisper's text decoder."""
@@ -41,8 +39,9 @@ class WhisperEngine:
         self.info = info
         self.is_multilingual: bool = model.model.is_multilingual
         # A CPU gains nothing from aligning rows together (2.4 ms alone, 3.3 in eights), and alone
-        # even the words' probabilities are exact: int8 rounding moves them in a batch.
-        self.align_batch_size = 1 if info.device == "cpu" else _MAX_ALIGN_ROWS
+        # even the tokens' probabilities are exact: int8 rounding moves them in a batch.
+        align_rows = 1 if info.device == "cpu" else _MAX_ALIGN_ROWS
+        self.aligner = Aligner(self._model, self._vocabulary, align_rows)
         known = tuple(model.supported_languages)
         self.profile = profile.model_copy(update={"languages": profile.languages or known})
 
@@ -69,14 +68,14 @@ class WhisperEngine:
     def batch_key(self, job: Job, options: DecodeOptions) -> BatchKey:
         """CTranslate2 wants one position of <|startoftranscript|> and one set of options per call.
 
-        Languages and tasks may mix. The count of prompt tokens is exact and not rounded: trimming
+        Languages and tasks may mix. The count of context tokens is exact and not rounded: trimming
         a caller's prompt to match another's would make results depend on companions.
         """
-        context = len(self._vocabulary.context(options.prompt))
-        return (context, options.temperature, self._token_budget(job.duration, options))
+        context = self._vocabulary.context(options.prompt, options.keywords)
+        return (len(context), options.temperature, self._token_budget(job.duration, options))
 
     def encode(self, jobs: Sequence[Job]) -> list[Encoded]:
-        features = _batch([job.features for job in jobs if job.features is not None])
+        features = batch([job.features for job in jobs if job.features is not None])
         # Decoding batches are put together from several encoding calls, so the rows come to the
         # host; on a GPU that is 4 MB a row, a fraction of a millisecond.
         view = ctranslate2.StorageView.from_array(features)
@@ -90,12 +89,12 @@ class WhisperEngine:
     def detect_languages(self, jobs: Sequence[Job]) -> list[Mapping[str, float]]:
         if not self.is_multilingual:
             return [{"en": 1.0} for _ in jobs]
-        results = self._model.detect_language(_stacked(jobs))
+        results = self._model.detect_language(stacked(jobs))
         return [{token[2:-2]: probability for token, probability in row} for row in results]
 
     def decode(self, jobs: Sequence[Job], options: Sequence[DecodeOptions]) -> list[Hypothesis]:
-        encoded = _stacked(jobs)
-        contexts = [self._vocabulary.context(wanted.prompt) for wanted in options]
+        encoded = stacked(jobs)
+        contexts = [self._vocabulary.context(each.prompt, each.keywords) for each in options]
         prompts = [
             [*context, *self._vocabulary.start_sequence(wanted.language, wanted.task)]
             for context, wanted in zip(contexts, options, strict=True)
@@ -111,10 +110,11 @@ class WhisperEngine:
             **self._search(options[0].temperature),
         )
         hypotheses = [
-            self._hypothesis(result, job, wanted, len(context), budget)
+            # <|startofprev|> is no text.
+            self._hypothesis(result, job, wanted, len(context[1:]), budget)
             for result, job, wanted, context in zip(results, jobs, options, contexts, strict=True)
         ]
-        return self._with_words(hypotheses, jobs, options)
+        return self.aligner.align(hypotheses, jobs, options)
 
     def _token_budget(self, duration: float, options: DecodeOptions) -> int:
         """Tokens a window may produce: a row that runs away holds up its whole batch.
@@ -174,93 +174,7 @@ class WhisperEngine:
             prompt_token_count=prompt_token_count,
         )
 
-    def _with_words(
-        self,
-        hypotheses: list[Hypothesis],
-        jobs: Sequence[Job],
-        options: Sequence[DecodeOptions],
-    ) -> list[Hypothesis]:
-        """Align the rows that want words, in groups that may share an `align` call."""
-        rows = [
-            index
-            for index, hypothesis in enumerate(hypotheses)
-            if options[index].words and hypothesis.segments
-        ]
-
-        def start(index: int) -> tuple[str, str]:
-            return options[index].language, options[index].task
-
-        for _, group in groupby(sorted(rows, key=start), key=start):
-            indexes = list(group)
-            for at in range(0, len(indexes), self.align_batch_size):
-                self._align(indexes[at : at + self.align_batch_size], hypotheses, jobs, options)
-        return hypotheses
-
-    def _align(
-        self,
-        rows: Sequence[int],
-        hypotheses: list[Hypothesis],
-        jobs: Sequence[Job],
-        options: Sequence[DecodeOptions],
-    ) -> None:
-        tokens = [
-            [
-                token
-                for segment in hypotheses[row].segments
-                for token in self._vocabulary.text_tokens(segment)
-            ]
-            for row in rows
-        ]
-        frames = [min(2 * math.ceil(jobs[row].duration * 50), 3000) for row in rows]
-        encoded = [jobs[row] for row in rows]
-        if len(set(frames)) == 1 and len({len(ids) for ids in tokens}) > 1:
-            # Rows with equal frames but unequal texts misalign the shorter ones (CTranslate2
-            # 4.8, docs/engine.md §3.5): padding enters a normalisation over tokens. One odd row
-            # sends all of them down the exact path, so an empty one rides along.
-            frames.append(frames[0] - 2)
-            tokens.append([])
-            encoded.append(encoded[0])
-        first = options[rows[0]]
-        results = self._model.align(
-            _stacked(encoded),
-            self._vocabulary.start_sequence(first.language, first.task),
-            tokens,
-            frames,
-        )
-        for row, ids, result in zip(rows, tokens, results, strict=False):
-            alignment = Alignment(result.alignments, result.text_token_probs)
-            words = self._vocabulary.words(ids, alignment, first.language)
-            hypotheses[row] = replace(
-                hypotheses[row],
-                segments=_distribute(words, hypotheses[row].segments),
-            )
-
 
 def _max_length(prompt_length: int, budget: int) -> int:
     """CTranslate2 allows min(max_length / 2, max_length - prompt + 1) new tokens."""
     return min(_MAX_LENGTH, max(2 * budget, budget + prompt_length - 1))
-
-
-def _stacked(jobs: Sequence[Job]) -> ctranslate2.StorageView:
-    rows = [job.encoded for job in jobs if job.encoded is not None]
-    return ctranslate2.StorageView.from_array(_batch(rows))
-
-
-def _batch(rows: Sequence[NDArray[Any]]) -> NDArray[Any]:
-    """Rows of one shape as one contiguous array, without a copy if there is only one."""
-    return np.stack(rows) if len(rows) > 1 else rows[0][None]
-
-
-def _distribute(words: Sequence[Word], segments: Sequence[Segment]) -> tuple[Segment, ...]:
-    """Give each segment the words of its own text: by length of text, which both share."""
-    placed = []
-    at = 0
-    for segment in segments:
-        mine: list[Word] = []
-        length = 0
-        while at < len(words) and length < len(segment.text):
-            mine.append(words[at])
-            length += len(words[at].text)
-            at += 1
-        placed.append(replace(segment, words=tuple(mine)))
-    return tuple(placed)

@@ -4,13 +4,13 @@ A retry is a new job with the old encoder output, so it neither encodes twice no
 windows it was first decoded with.
 """
 
-import re
 from collections.abc import Sequence
 from dataclasses import replace
 
 from app.domain import Hypothesis
 from app.engine.batcher import Batcher
 from app.engine.model import DecodeOptions, Job
+from app.pipeline.context import echoes_prompt, recites_keywords
 from app.telemetry import metrics
 
 # openai/whisper, transcribe.py: its defaults, also those of faster-whisper.
@@ -19,21 +19,33 @@ MAX_COMPRESSION_RATIO = 2.4
 MIN_AVG_LOGPROB = -1.0
 MAX_NO_SPEECH_PROB = 0.6
 
-MIN_ECHO_WORDS = 4
-"""So many words of the prompt in a row count as an echo unless they are heard without it too."""
-
 
 async def decode(
     batcher: Batcher, job: Job, options: DecodeOptions, temperatures: Sequence[float]
 ) -> Hypothesis:
     """The best hypothesis of a window; without segments if the model thinks nobody spoke."""
-    best = await _by_temperature(batcher, job, options, temperatures)
-    if options.prompt and echo_of(options.prompt, best.text):
-        metrics.FALLBACKS.labels("prompt_echo").inc()
-        unprompted = await _by_temperature(batcher, job, replace(options, prompt=""), temperatures)
-        if not echo_of(options.prompt, unprompted.text):
-            best = replace(unprompted, prompt_token_count=best.prompt_token_count)
+    best = await _without_echo(batcher, job, options, temperatures)
     return replace(best, segments=()) if is_silence(best) else best
+
+
+async def _without_echo(
+    batcher: Batcher, job: Job, options: DecodeOptions, temperatures: Sequence[float]
+) -> Hypothesis:
+    """What the model says back is taken only if it is heard without having been told, too."""
+    told = best = await _by_temperature(batcher, job, options, temperatures)
+    if echoes_prompt(options.prompt, best.text):
+        metrics.FALLBACKS.labels("prompt_echo").inc()
+        unprompted = replace(options, prompt="")
+        heard = await _by_temperature(batcher, job, unprompted, temperatures)
+        if not echoes_prompt(options.prompt, heard.text):
+            best, options = heard, unprompted
+    if recites_keywords(options.keywords, best.text):
+        metrics.FALLBACKS.labels("keyword_echo").inc()
+        unbiased = replace(options, keywords=())
+        heard = await _by_temperature(batcher, job, unbiased, temperatures)
+        if not recites_keywords(options.keywords, heard.text):
+            best = heard
+    return replace(best, prompt_token_count=told.prompt_token_count)
 
 
 async def _by_temperature(
@@ -72,17 +84,3 @@ def is_silence(hypothesis: Hypothesis) -> bool:
     return (
         hypothesis.no_speech_prob > MAX_NO_SPEECH_PROB and hypothesis.avg_logprob < MIN_AVG_LOGPROB
     )
-
-
-def echo_of(prompt: str, text: str) -> bool:
-    """Does the text hold the whole prompt, or `MIN_ECHO_WORDS` of its words in a row?"""
-    prompted, heard = _words(prompt), _words(text)
-    run = min(len(prompted), MIN_ECHO_WORDS)
-    if run == 0:
-        return False
-    spoken = {tuple(heard[at : at + run]) for at in range(len(heard) - run + 1)}
-    return any(tuple(prompted[at : at + run]) in spoken for at in range(len(prompted) - run + 1))
-
-
-def _words(text: str) -> list[str]:
-    return re.findall(r"\w+", text.lower())

@@ -22,6 +22,7 @@ from app.errors import InvalidRequest
 from app.languages import language_name
 from app.pipeline import fallback
 from app.pipeline.admission import Work
+from app.pipeline.context import distinct
 from app.pipeline.language import SpokenLanguage
 from app.pipeline.timeline import Heard, Timeline
 from app.telemetry import metrics
@@ -104,7 +105,9 @@ class Transcriber:
             options.task,
             await language.of(job, self._batcher),
             options.prompt,
+            distinct(options.keywords),
             words=options.words,
+            token_scores=options.token_scores,
         )
         ladder: Sequence[float] = (options.temperature,)
         if options.temperature == 0.0 and self._use_fallback:
@@ -144,27 +147,22 @@ class _Request:
     """The windows of one recording that are on their way, in order."""
 
     def __init__(
-        self,
-        transcriber: Transcriber,
-        file: BinaryIO,
-        options: Options,
-        request_id: str,
-        work: Work,
+        self, works: Transcriber, file: BinaryIO, options: Options, request_id: str, work: Work
     ) -> None:
-        self._transcriber = transcriber
+        self._transcriber = works
         self._options = options
         self._request_id = request_id
         self._work = work
         self._recording = Recording(
             file,
-            transcriber.policy,
+            works.policy,
             options.chunking,
             split_channels=options.split_channels,
         )
         self._blocks = self._recording.windows()
-        self._language = SpokenLanguage(options, transcriber.languages)
+        self._language = SpokenLanguage(options, works.languages)
         self._under_way: asyncio.Queue[asyncio.Task[Heard] | Exception | None] = asyncio.Queue(
-            transcriber.look_ahead
+            works.look_ahead
         )
         self._tasks: set[asyncio.Task[Heard]] = set()
         self._window_count = 0

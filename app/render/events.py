@@ -3,9 +3,11 @@
 from collections.abc import Sequence
 from typing import Any
 
-from app.domain import Segment, Transcript
+from app.domain import Segment, TokenScore, Transcript
+from app.families import Family
 from app.render.errors import reply
-from app.render.responses import compact, diarized_segment, spoken_line, token_usage
+from app.render.responses import compact, diarized_segment, spoken_line, text_body, token_usage
+from app.render.scores import after, logprobs, of_text
 
 KEEP_ALIVE = b": keep-alive\n\n"
 """A comment: every reader of events skips it."""
@@ -16,32 +18,38 @@ def event(body: dict[str, Any]) -> bytes:
     return f"data: {compact(body)}\n\n".encode()
 
 
-def text_delta(delta: str) -> bytes:
-    return event({"type": "transcript.text.delta", "delta": delta})
-
-
 class Deltas:
-    """Segments as text; the deltas, put together, are exactly `Transcript.text`."""
+    """Segments as text; the deltas, put together, are exactly `Transcript.text`.
 
-    def __init__(self) -> None:
-        self._held = ""
+    With scores, each delta has the `logprobs` of its own text, and the end has all of them.
+    """
+
+    def __init__(self, family: Family, *, with_scores: bool) -> None:
+        self._family = family
+        self._with_scores = with_scores
+        self._held_text = ""
+        self._held_scores: list[TokenScore] = []
         self._began = False
 
-    def take(self, text: str) -> str:
+    def segment(self, segment: Segment) -> bytes:
         """What may be sent now; white space waits until more text shows that it is not the end."""
-        text = self._held + text
+        text = self._held_text + segment.text
+        scores = self._held_scores + list(segment.token_scores)
         if not self._began:
+            scores = after(scores, text[: len(text) - len(text.lstrip())])
             text = text.lstrip()
         delta = text.rstrip()
-        self._held = text[len(delta) :]
+        self._held_text, self._held_scores = text[len(delta) :], after(scores, delta)
         self._began = self._began or bool(delta)
-        return delta
-
-    def segment(self, segment: Segment) -> bytes:
-        return text_delta(self.take(segment.text))
+        body: dict[str, Any] = {"type": "transcript.text.delta", "delta": delta}
+        if self._with_scores:
+            body["logprobs"] = logprobs(of_text(scores, delta))
+        return event(body)
 
     def done(self, transcript: Transcript) -> bytes:
-        return text_done(transcript)
+        """The full text, equal to all deltas together."""
+        body = text_body(transcript, self._family, with_scores=self._with_scores)
+        return _done(body, transcript)
 
 
 class Diarized:
@@ -62,17 +70,12 @@ class Diarized:
         ) + event(body)
 
     def done(self, transcript: Transcript) -> bytes:
-        return _done("\n".join(self._lines), transcript)
+        return _done({"text": "\n".join(self._lines)}, transcript)
 
 
-def text_done(transcript: Transcript) -> bytes:
-    """The full text, equal to all deltas together."""
-    return _done(transcript.text, transcript)
-
-
-def _done(text: str, transcript: Transcript) -> bytes:
+def _done(body: dict[str, Any], transcript: Transcript) -> bytes:
     # Only token usage is legal here.
-    return event({"type": "transcript.text.done", "text": text, "usage": token_usage(transcript)})
+    return event({"type": "transcript.text.done", **body, "usage": token_usage(transcript)})
 
 
 def failure(error: BaseException) -> bytes:

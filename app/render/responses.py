@@ -8,6 +8,7 @@ from typing import Any, Literal
 from app.domain import Segment, Transcript, Word
 from app.families import Family
 from app.languages import language_name
+from app.render.scores import logprobs, scores_of
 
 Granularity = Literal["segment", "word"]
 
@@ -22,10 +23,21 @@ def compact(body: object) -> str:
     return json.dumps(body, ensure_ascii=False, separators=(",", ":"))
 
 
-def json_body(transcript: Transcript, family: Family) -> dict[str, Any]:
-    body: dict[str, Any] = {"text": transcript.text}
+def json_body(transcript: Transcript, family: Family, *, with_scores: bool) -> dict[str, Any]:
+    body = text_body(transcript, family, with_scores=with_scores)
     if transcript.task == "transcribe":
         body["usage"] = _usage(transcript, family)
+    return body
+
+
+def text_body(transcript: Transcript, family: Family, *, with_scores: bool) -> dict[str, Any]:
+    """What `json` and the end of a stream share: the text, its languages, its `logprobs`."""
+    body: dict[str, Any] = {"text": transcript.text}
+    if family.lists_languages and transcript.task == "transcribe":
+        heard = dict.fromkeys(segment.language for segment in transcript.segments)
+        body["languages"] = [{"code": code} for code in heard]
+    if with_scores:
+        body["logprobs"] = logprobs(scores_of(transcript))
     return body
 
 
@@ -61,7 +73,8 @@ def spoken_line(diarized: dict[str, Any]) -> str:
 
 
 def _speaker(channel: int, names: Sequence[str]) -> str:
-    return names[channel] if channel < len(names) else chr(ord("A") + channel)
+    # Letters count the speakers without a name: beside an "agent" the other one is A.
+    return names[channel] if channel < len(names) else chr(ord("A") + channel - len(names))
 
 
 def _usage(transcript: Transcript, family: Family) -> dict[str, Any]:
@@ -90,7 +103,7 @@ def token_usage(transcript: Transcript) -> dict[str, Any]:
     """Tokens as the gpt-4o family counts them: audio and prompt in, text out."""
     audio = math.ceil(transcript.duration * AUDIO_TOKENS_PER_SECOND)
     prompt = transcript.prompt_token_count
-    output = sum(len(segment.tokens) for segment in transcript.segments)
+    output = sum(segment.text_token_count for segment in transcript.segments)
     return {
         "type": "tokens",
         "input_tokens": prompt + audio,

@@ -116,7 +116,7 @@ def test_in_a_long_call_both_sides_keep_their_words_and_their_order(server: Live
     ("names", "expected"),
     [
         (["Agent", "Caller"], ["Agent", "Caller"]),
-        (["Agent"], ["Agent", "B"]),
+        (["Agent"], ["Agent", "A"]),
         (["Agent", "Caller", "Third", "Fourth"], ["Agent", "Caller"]),
     ],
 )

@@ -135,6 +135,15 @@ def test_a_body_that_is_too_large_is_refused_as_documented() -> None:
         check(answer, TRANSCRIPTIONS)
 
 
+def test_too_many_requests_are_refused_as_documented() -> None:
+    with LiveServer(VERBATIM_LIMITS__REQUESTS_PER_MINUTE="1") as strict:
+        answers = [httpx.get(f"{strict.url}/v1/models") for _ in range(2)]
+        assert [answer.status_code for answer in answers] == [200, 429]
+        for answer in answers:
+            assert "x-ratelimit-reset-requests" in answer.headers
+            check(answer, "/v1/models", "get")
+
+
 @pytest.mark.parametrize("path", ["/v1/models", "/health/live", "/health/ready", "/metrics"])
 def test_what_is_only_read_is_as_documented(server: LiveServer, path: str) -> None:
     check(httpx.get(server.url + path), path, "get")

@@ -1,4 +1,8 @@
+import math
+from types import SimpleNamespace
+
 import pytest
+from faster_whisper import WhisperModel
 
 from app.engine.tokens import MAX_PROMPT_TOKENS, Alignment, Vocabulary, compression_ratio
 from app.engine.whisper import WhisperEngine
@@ -71,6 +75,101 @@ def test_a_long_prompt_keeps_its_end(vocabulary: Vocabulary) -> None:
     assert len(context) == MAX_PROMPT_TOKENS + 1
     assert vocabulary.text(context[1:]).endswith("Goodbye.")
     assert vocabulary.context("  ") == []
+
+
+def as_faster_whisper(vocabulary: Vocabulary, prompt: str, keywords: str) -> list[int]:
+    """The context that faster-whisper's own `get_prompt` writes before <|startoftranscript|>."""
+    model = SimpleNamespace(max_length=448)
+    tokenizer = vocabulary._for("en", "transcribe")
+    previous = tokenizer.encode(" " + prompt) if prompt else []
+    tokens = WhisperModel.get_prompt(model, tokenizer, previous, hotwords=keywords or None)
+    return list(tokens[: -len(tokenizer.sot_sequence)])
+
+
+@pytest.mark.parametrize(
+    ("prompt", "keywords"),
+    [
+        ("", ()),
+        ("Hello, this is Anna.", ()),
+        ("", ("Northwind",)),
+        ("", ("Northwind", "Zoë Müller")),
+        ("Hello, this is Anna.", ("Northwind", "Zoë Müller")),
+    ],
+)
+def test_the_context_is_the_one_faster_whisper_builds_of_hotwords_and_prompt(
+    vocabulary: Vocabulary, prompt: str, keywords: tuple[str, ...]
+) -> None:
+    theirs = as_faster_whisper(vocabulary, prompt, ", ".join(keywords))
+    assert vocabulary.context(prompt, keywords) == theirs
+
+
+def test_keywords_are_kept_and_the_prompt_loses_its_oldest_words(vocabulary: Vocabulary) -> None:
+    prompt = "Hello. " * 300 + "Goodbye."
+    context = vocabulary.context(prompt, ("Northwind", "Verbatim"))
+    assert len(context) == MAX_PROMPT_TOKENS + 1
+    written = vocabulary.text(context[1:])
+    assert written.startswith(" Northwind, Verbatim")
+    assert written.endswith("Hello. Goodbye.")
+    many = [f"name {number}" for number in range(300)]
+    context = vocabulary.context(prompt, many)
+    assert len(context) == MAX_PROMPT_TOKENS + 1
+    assert (" " + ", ".join(many)).startswith(vocabulary.text(context[1:]))
+
+
+def test_a_caller_cannot_write_the_models_own_tokens(vocabulary: Vocabulary) -> None:
+    context = vocabulary.context("Hello.<|startoftranscript|><|de|>", ("<|endoftext|>Acme",))
+    assert all(token < vocabulary.end_of_text for token in context[1:])
+    assert vocabulary.text(context[1:]) == " Acme Hello."
+
+
+@pytest.mark.parametrize(
+    "text", [" Hello, Anna.", " Grüße aus Köln!", " 你好，世界。", " naïve 🙂 e\u0301"]
+)
+def test_the_bytes_of_scored_tokens_are_the_text(vocabulary: Vocabulary, text: str) -> None:
+    tokens = ids(vocabulary, text)
+    scores = vocabulary.scores(tokens, [0.5] * len(tokens))
+    assert len(scores) == len(tokens)
+    assert b"".join(score.token for score in scores) == text.encode()
+    assert {score.logprob for score in scores} == {math.log(0.5)}
+
+
+def test_every_token_has_the_bytes_that_the_tokenizer_writes_for_it(vocabulary: Vocabulary) -> None:
+    for token in range(vocabulary.end_of_text):
+        written = vocabulary._bytes(token).decode(errors="replace")
+        assert written == vocabulary.text([token])
+
+
+def test_no_token_has_text_before_white_space_so_no_delta_cuts_one(vocabulary: Vocabulary) -> None:
+    for token in range(vocabulary.end_of_text):
+        written = vocabulary.text([token])
+        assert written == written.rstrip() or not written.strip()
+
+
+@pytest.mark.parametrize(
+    "kept", [slice(0, 1), slice(1, 2), slice(0, 2), slice(2, None), slice(1, None), slice(0, None)]
+)
+def test_half_a_character_alone_has_the_bytes_that_the_text_shows(
+    vocabulary: Vocabulary, kept: slice
+) -> None:
+    tokens = [*ids(vocabulary, "🙂")[kept], *ids(vocabulary, "你")[:2], *ids(vocabulary, "a")]
+    scores = vocabulary.scores(tokens, [0.5] * len(tokens))
+    assert len(scores) == len(tokens)
+    assert b"".join(score.token for score in scores).decode() == vocabulary.text(tokens)
+
+
+def test_a_logprob_is_finite_and_never_above_zero(vocabulary: Vocabulary) -> None:
+    tokens = ids(vocabulary, " Hello")
+    for probability, logprob in ((0.0, -16.64), (1e-30, -16.64), (1.0, 0.0), (1.0000001, 0.0)):
+        scores = vocabulary.scores(tokens, [probability] * len(tokens))
+        assert [round(score.logprob, 2) for score in scores] == [logprob] * len(tokens)
+
+
+def test_only_text_tokens_are_counted_as_text(vocabulary: Vocabulary) -> None:
+    tokens = ids(vocabulary, "<|0.20|> Hello.<|1.20|><|1.50|> Goodbye.")
+    segments = vocabulary.segments(tokens, 3.0)
+    counts = [segment.text_token_count for segment in segments]
+    assert counts == [len(vocabulary.text_tokens(segment)) for segment in segments]
+    assert sum(counts) == len(tokens) - 3
 
 
 def test_words_carry_their_punctuation_and_times(vocabulary: Vocabulary) -> None:

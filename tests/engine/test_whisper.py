@@ -5,27 +5,13 @@ import numpy as np
 import pytest
 from faster_whisper import BatchedInferencePipeline, WhisperModel
 
-from app.audio.voice_activity import VoiceActivity
-from app.audio.windows import WindowPacker, WindowPolicy
-from app.domain import Hypothesis, Window
 from app.engine.loading import STARTER_DIRECTORY
 from app.engine.model import DecodeOptions, Job
 from app.engine.whisper import WhisperEngine
-from tests.recordings import FOLDER, load_sample
+from tests.engine.clips import alone, job, windows
+from tests.recordings import FOLDER
 
 ENGLISH = DecodeOptions("transcribe", "en")
-
-
-def windows(name: str) -> list[Window]:
-    samples = load_sample(name)
-    packer, detector = WindowPacker(WindowPolicy(8.0, 0.3)), VoiceActivity()
-    return packer.push(detector.push(samples)) + packer.push(detector.flush()) + packer.flush()
-
-
-def job(engine: WhisperEngine, window: Window) -> Job:
-    encoding = Job("r", window.duration, engine.features(window.samples))
-    encoding.encoded = engine.encode([encoding])[0]
-    return encoding
 
 
 @pytest.fixture(scope="module")
@@ -33,15 +19,20 @@ def call(starter: WhisperEngine) -> list[Job]:
     return [job(starter, window) for window in windows("08_long_call.flac")]
 
 
-def alone(engine: WhisperEngine, jobs: list[Job], options: DecodeOptions) -> list[Hypothesis]:
-    return [engine.decode([each], [options])[0] for each in jobs]
-
-
-@pytest.mark.parametrize("words", [False, True])
+@pytest.mark.parametrize(
+    "options",
+    [
+        ENGLISH,
+        replace(ENGLISH, words=True),
+        replace(ENGLISH, token_scores=True),
+        replace(ENGLISH, words=True, token_scores=True),
+        replace(ENGLISH, keywords=("Anna", "account manager"), prompt="A sales call."),
+    ],
+    ids=["text", "words", "scores", "words and scores", "keywords"],
+)
 def test_a_batch_hears_exactly_what_each_window_alone_does(
-    starter: WhisperEngine, call: list[Job], words: bool
+    starter: WhisperEngine, call: list[Job], options: DecodeOptions
 ) -> None:
-    options = replace(ENGLISH, words=words)
     expected = alone(starter, call, options)
     order = list(range(len(call)))
     random.Random(1).shuffle(order)
@@ -76,28 +67,6 @@ def test_languages_and_tasks_mix_in_a_batch_without_touching_each_other(
     assert "Peter" in together[1].text
 
 
-def test_rows_of_equal_length_with_unequal_texts_align_as_if_alone(
-    starter: WhisperEngine, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """CTranslate2 4.8 misaligns the shorter of them; the engine must keep that from happening."""
-    options = replace(ENGLISH, words=True)
-    call = windows("08_long_call.flac")[:16]
-    length = max(len(window.samples) for window in call)
-    padded = [
-        replace(window, samples=np.pad(window.samples, (0, length - len(window.samples))))
-        for window in call
-    ]
-    jobs = [job(starter, window) for window in padded]
-    expected = alone(starter, jobs, options)
-    monkeypatch.setattr(starter, "align_batch_size", 16)  # together, as on a GPU
-    assert times(starter.decode(jobs, [options] * 16)) == times(expected)
-
-
-def times(hypotheses: list[Hypothesis]) -> list[tuple[float, float]]:
-    words = [word for each in hypotheses for part in each.segments for word in part.words]
-    return [(word.start, word.end) for word in words]
-
-
 def test_it_hears_what_faster_whisper_hears(starter: WhisperEngine) -> None:
     model = WhisperModel(str(STARTER_DIRECTORY), device="cpu", compute_type="int8")
     clips = windows("02_two_voices.wav")
@@ -114,21 +83,19 @@ def test_it_hears_what_faster_whisper_hears(starter: WhisperEngine) -> None:
     assert [each.text for each in ours] == [segment.text.strip() for segment in segments]
 
 
-def test_word_times_follow_the_speech(starter: WhisperEngine) -> None:
-    for window in windows("06_human_digits.wav"):
-        heard = starter.decode([job(starter, window)], [replace(ENGLISH, words=True)])[0]
-        words = [word for segment in heard.segments for word in segment.words]
-        assert "".join(word.text for word in words).strip() == heard.text
-        times = [time for word in words for time in (word.start, word.end)]
-        assert times == sorted(times)
-        assert all(0.0 <= time <= window.duration + 0.02 for time in times)
-
-
 def test_the_language_is_detected(starter: WhisperEngine) -> None:
     german = job(starter, windows("09_german.wav")[0])
     english = job(starter, windows("01_order_call.wav")[0])
     probabilities = starter.detect_languages([german, english])
     assert [max(each, key=lambda code: each[code]) for each in probabilities] == ["de", "en"]
+
+
+def test_keywords_count_for_what_shares_a_batch(starter: WhisperEngine, call: list[Job]) -> None:
+    def key(prompt: str, *keywords: str) -> object:
+        return starter.batch_key(call[0], replace(ENGLISH, prompt=prompt, keywords=keywords))
+
+    assert key("", "Hello.") == key("Hello.")
+    assert key("Hello.", "Hello.") != key("Hello.")
 
 
 def test_prompts_of_equal_token_count_share_a_batch_and_others_do_not(

@@ -104,8 +104,55 @@ async def test_the_prompt_is_context_and_not_text(
     assert heard.text == (expected or prompted.strip())
 
 
-def test_an_echo_is_the_whole_prompt_or_four_words_in_a_row() -> None:
-    assert fallback.echo_of("Verbatim", "So, verbatim!")
-    assert fallback.echo_of("one two three four five", "zero two three four five")
-    assert not fallback.echo_of("one two three four five", "one two three six")
-    assert not fallback.echo_of("...", "anything")
+NAMES = ("Acme", "Northwind Traders", "Verbatim", "Zoë Müller")
+LISTED = DecodeOptions("transcribe", "en", keywords=NAMES)
+
+
+class Biased(FakeModel):
+    """Hears a text for what it is told: `texts` by (prompt, keywords)."""
+
+    texts: dict[tuple[str, tuple[str, ...]], str]
+
+    def decode(self, jobs, options):  # type: ignore[no-untyped-def]
+        self.decode_options += options
+        return [hypothesis(self.texts[each.prompt, each.keywords]) for each in options]
+
+
+def biased(texts: dict[tuple[str, tuple[str, ...]], str]) -> Biased:
+    model = Biased()
+    model.texts = texts
+    return model
+
+
+async def test_keywords_that_are_said_are_no_echo_and_cost_no_second_decoding() -> None:
+    model = biased({("", NAMES): " Good morning, Zoë Müller of Acme."})
+    assert (await decode(model, LISTED)).text == "Good morning, Zoë Müller of Acme."
+    assert len(model.decode_options) == 1
+
+
+async def test_a_model_that_recites_the_keywords_is_asked_again_without_them() -> None:
+    recited = " Acme, Northwind Traders, Verbatim."
+    model = biased({("", NAMES): recited, ("", ()): " Good morning."})
+    assert (await decode(model, LISTED)).text == "Good morning."
+
+
+async def test_a_list_that_is_really_read_out_stays_as_the_keywords_spell_it() -> None:
+    model = biased(
+        {
+            ("", NAMES): " Acme, Northwind Traders, Verbatim.",
+            ("", ()): " acme northwind traders verbatim",
+        }
+    )
+    assert (await decode(model, LISTED)).text == "Acme, Northwind Traders, Verbatim."
+
+
+async def test_a_prompt_that_comes_back_does_not_cost_the_keywords() -> None:
+    prompt = "A call about an order."
+    model = biased(
+        {
+            (prompt, NAMES): " A call about an order.",
+            ("", NAMES): " Good morning, Zoë.",
+        }
+    )
+    heard = await decode(model, DecodeOptions("transcribe", "en", prompt, NAMES))
+    assert heard.text == "Good morning, Zoë."

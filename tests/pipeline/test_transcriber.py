@@ -64,6 +64,16 @@ async def test_segments_come_in_order_and_the_transcript_is_all_of_them() -> Non
     assert starts == sorted(starts)
 
 
+async def test_every_window_is_told_each_keyword_once() -> None:
+    model = short_windows()
+    options = Options(keywords=("Zoë", " ", "Acme", "Zoë "), token_scores=True)
+    async with transcriber(model) as works:
+        await works.transcribe(io.BytesIO(CALL), options, "r", any_work())
+    assert len(model.decode_options) == 22
+    assert {each.keywords for each in model.decode_options} == {("Zoë", "Acme")}
+    assert all(each.token_scores for each in model.decode_options)
+
+
 async def test_the_first_segment_does_not_wait_for_the_last_window() -> None:
     model = short_windows(max_batch_size=1)
     async with (

@@ -1,46 +1,78 @@
 import json
+from typing import Any
 
 import pytest
 
-from app.domain import Segment, Transcript
+from app.domain import Segment, TokenScore, Transcript
 from app.errors import EngineFailed
+from app.families import family_of
 from app.render import events
 
 
-@pytest.mark.parametrize(
-    "texts",
-    [
-        [" Good", " morning."],
-        [" Good ", "morning."],
-        ["", " ", " a", "  ", " b "],
-        ["你好", "世界"],
-        [],
-    ],
-)
-def test_deltas_put_together_are_the_text(texts: list[str]) -> None:
-    deltas = events.Deltas()
-    segments = tuple(Segment(0, 1, text, ()) for text in texts)
-    sent = "".join(deltas.take(text) for text in texts)
-    assert sent == Transcript("transcribe", "en", 1.0, segments).text
+def scored(*tokens: bytes) -> Segment:
+    """A segment of these tokens; each has a score of its own."""
+    scores = tuple(TokenScore(token, -len(token) / 8) for token in tokens)
+    return Segment(0, 1, b"".join(tokens).decode(), (), token_scores=scores)
+
+
+def body(event: bytes) -> dict[str, Any]:
+    return dict(json.loads(event.removeprefix(b"data: ")))
+
+
+SPOKEN = [
+    [scored(b" Good"), scored(b" morning", b".")],
+    [scored(b" Good", b" "), scored(b"morning", b".")],
+    [scored(b""), scored(b" "), scored(b" ", b"a"), scored(b" ", b" "), scored(b" b", b" ")],
+    [scored(b" Gr", b"\xc3", b"\xbc", b"\xc3\x9fe"), scored(b"\xe3\x80", b"\x80", b"")],
+    [scored("你".encode(), "好".encode()), scored("世界".encode())],
+    [],
+]
+
+
+@pytest.mark.parametrize("segments", SPOKEN)
+def test_deltas_put_together_are_the_text(segments: list[Segment]) -> None:
+    deltas = events.Deltas(family_of("whisper-1"), with_scores=False)
+    sent = [body(deltas.segment(each)) for each in segments]
+    transcript = Transcript("transcribe", "en", 1.0, tuple(segments))
+    assert "".join(each["delta"] for each in sent) == transcript.text
+    assert not any("logprobs" in each for each in sent)
+
+
+@pytest.mark.parametrize("segments", SPOKEN)
+def test_each_delta_has_the_scores_of_its_own_text_and_the_end_has_all(
+    segments: list[Segment],
+) -> None:
+    deltas = events.Deltas(family_of("whisper-1"), with_scores=True)
+    sent = [body(deltas.segment(each)) for each in segments]
+    for each in sent:
+        joined = b"".join(bytes(item["bytes"]) for item in each["logprobs"])
+        assert joined.decode() == each["delta"]
+    done = body(deltas.done(Transcript("transcribe", "en", 1.0, tuple(segments))))
+    assert done["logprobs"] == [item for each in sent for item in each["logprobs"]]
+    assert all(item["bytes"] for item in done["logprobs"]), "an empty token is no token"
 
 
 def test_an_event_is_one_data_line() -> None:
-    assert events.text_delta("a\nb") == (
+    deltas = events.Deltas(family_of("whisper-1"), with_scores=False)
+    assert deltas.segment(Segment(0, 1, " a\nb", ())) == (
         b'data: {"type":"transcript.text.delta","delta":"a\\nb"}\n\n'
     )
 
 
-def test_the_last_event_has_the_text_and_token_usage() -> None:
-    done = events.text_done(Transcript("transcribe", "en", 1.0, (Segment(0, 1, " Hi.", (1, 2)),)))
-    body = json.loads(done.removeprefix(b"data: "))
-    assert body["type"] == "transcript.text.done"
-    assert body["text"] == "Hi."
-    assert body["usage"]["type"] == "tokens"
+def test_the_last_event_has_the_text_and_token_usage_whatever_the_model() -> None:
+    segment = Segment(0, 1, " Hi.", (9, 1, 2, 9), language="en", text_token_count=2)
+    transcript = Transcript("transcribe", "en", 1.0, (segment,))
+    done = body(events.Deltas(family_of("whisper-1"), with_scores=False).done(transcript))
+    assert list(done) == ["type", "text", "usage"]
+    assert (done["type"], done["text"]) == ("transcript.text.done", "Hi.")
+    assert (done["usage"]["type"], done["usage"]["output_tokens"]) == ("tokens", 2)
+    listing = body(events.Deltas(family_of("gpt-transcribe"), with_scores=True).done(transcript))
+    assert list(listing) == ["type", "text", "languages", "logprobs", "usage"]
+    assert listing["languages"] == [{"code": "en"}]
 
 
 def test_a_failure_is_openais_error_object() -> None:
-    body = json.loads(events.failure(EngineFailed("It broke.")).removeprefix(b"data: "))
-    assert body == {
+    assert body(events.failure(EngineFailed("It broke."))) == {
         "error": {"message": "It broke.", "type": "server_error", "param": None, "code": None}
     }
 
@@ -61,15 +93,15 @@ def test_a_speakers_segment_is_a_delta_with_its_id_and_then_the_segment() -> Non
             "text": "Hi.",
             "speaker": "Agent",
         },
-        {"type": "transcript.text.delta", "delta": "\nB: Hello.", "segment_id": "seg_002"},
+        {"type": "transcript.text.delta", "delta": "\nA: Hello.", "segment_id": "seg_002"},
         {
             "type": "transcript.text.segment",
             "id": "seg_002",
             "start": 1,
             "end": 2,
             "text": "Hello.",
-            "speaker": "B",
+            "speaker": "A",
         },
     ]
-    assert bodies[4]["text"] == "Agent: Hi.\nB: Hello."
+    assert bodies[4]["text"] == "Agent: Hi.\nA: Hello."
     assert bodies[4]["usage"]["type"] == "tokens"

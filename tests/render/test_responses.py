@@ -2,7 +2,7 @@ import json
 
 import pytest
 
-from app.domain import Segment, Transcript, Word
+from app.domain import Segment, TokenScore, Transcript, Word
 from app.families import family_of
 from app.render.responses import compact, diarized_body, json_body, verbose_body
 
@@ -27,27 +27,65 @@ TRANSCRIPT = Transcript(
             1.236,
             0.0098,
             0.25,
+            token_scores=(
+                TokenScore(b" Gr", -0.5),
+                TokenScore(b"\xc3", -0.25),
+                TokenScore(b"\xbc\xc3\x9fe", 0.0),
+                TokenScore(b", A b.", -1.5),
+            ),
+            text_token_count=4,
         ),
-        Segment(4.0, 5.0, " C.", (50564, 441, 50614), window_start=4.0),
+        Segment(
+            4.0,
+            5.0,
+            " C.",
+            (50564, 441, 50614),
+            language="de",
+            window_start=4.0,
+            token_scores=(TokenScore(b" C.", -0.125),),
+            text_token_count=1,
+        ),
     ),
     prompt_token_count=3,
 )
 
 
 def test_json_is_compact_and_keeps_letters_readable() -> None:
-    assert compact(json_body(TRANSCRIPT, family_of("whisper-1"))) == (
+    assert compact(json_body(TRANSCRIPT, family_of("whisper-1"), with_scores=False)) == (
         '{"text":"Grüße, A b. C.","usage":{"type":"duration","seconds":9}}'
     )
 
 
-def test_the_gpt_family_counts_tokens() -> None:
-    assert json_body(TRANSCRIPT, family_of("gpt-4o-transcribe"))["usage"] == {
+def test_the_gpt_family_counts_tokens_of_text_and_not_of_time() -> None:
+    assert json_body(TRANSCRIPT, family_of("gpt-4o-transcribe"), with_scores=False)["usage"] == {
         "type": "tokens",
         "input_tokens": 88,
         "input_token_details": {"text_tokens": 3, "audio_tokens": 85},
-        "output_tokens": 6,
-        "total_tokens": 94,
+        "output_tokens": 5,
+        "total_tokens": 93,
     }
+
+
+def test_gpt_transcribe_lists_languages_as_they_were_first_heard() -> None:
+    body = json_body(TRANSCRIPT, family_of("gpt-transcribe"), with_scores=True)
+    assert list(body) == ["text", "languages", "logprobs", "usage"]
+    assert body["languages"] == [{"code": "en"}, {"code": "de"}]
+    silence = Transcript("transcribe", "en", 1.0, ())
+    heard = json_body(silence, family_of("gpt-transcribe"), with_scores=True)
+    assert (heard["languages"], heard["logprobs"]) == ([], [])
+
+
+def test_logprobs_are_those_of_the_text_and_show_half_a_character_as_such() -> None:
+    body = json_body(TRANSCRIPT, family_of("gpt-4o-transcribe"), with_scores=True)
+    assert compact(body["logprobs"][:2]) == (
+        '[{"token":"Gr","logprob":-0.5,"bytes":[71,114]},'
+        '{"token":"\ufffd","logprob":-0.25,"bytes":[195]}]'
+    )
+    assert [each["token"] for each in body["logprobs"][2:]] == ["\ufffdße", ", A b.", " C."]
+    assert (
+        bytes(byte for each in body["logprobs"] for byte in each["bytes"]).decode()
+        == (body["text"])
+    )
 
 
 def test_verbose_json_has_openais_keys_in_openais_order() -> None:
@@ -90,7 +128,9 @@ def test_one_granularity_alone_leaves_the_other_out(
 
 def test_a_translation_is_in_english_and_carries_no_usage() -> None:
     german = Transcript("translate", "de", 2.0, TRANSCRIPT.segments)
-    assert json_body(german, family_of("whisper-1")) == {"text": "Grüße, A b. C."}
+    assert json_body(german, family_of("gpt-transcribe"), with_scores=False) == {
+        "text": "Grüße, A b. C."
+    }
     body = verbose_body(german, frozenset({"segment"}))
     assert (body["task"], body["language"]) == ("translate", "english")
     assert "usage" not in body

@@ -1,0 +1,51 @@
+"""openai-node: one process sends all cases, each file as a stream of unknown length."""
+
+import json
+import subprocess
+from collections.abc import Callable, Sequence
+from functools import cache
+
+import pytest
+
+from tests.conformance.case import Answer, Case, Json
+from tests.live_server import ROOT
+from tests.programs import require
+
+FOLDER = ROOT / "tests" / "conformance" / "node"
+
+
+def node(base_url: str, cases: Sequence[Case]) -> Callable[[Case], Answer]:
+    """Sends all the cases when it is first asked for one."""
+
+    @cache
+    def answers() -> dict[str, Json]:
+        program = require("node")
+        if not (FOLDER / "node_modules").exists():
+            pytest.skip("the package openai of Node is not installed: make test")
+        calls = [
+            {
+                "id": case.id,
+                "route": case.route,
+                "path": str(case.path),
+                "model": case.model,
+                "fields": dict(case.fields),
+            }
+            for case in cases
+            if "Node" not in case.cannot
+        ]
+        process = subprocess.run(
+            [program, str(FOLDER / "client.mjs")],
+            input=json.dumps({"baseURL": base_url, "calls": calls}).encode(),
+            check=True,
+            capture_output=True,
+            timeout=90,
+        )
+        result: dict[str, Json] = json.loads(process.stdout)
+        return result
+
+    def ask(case: Case) -> Answer:
+        answer = answers()[case.id]
+        assert "error" not in answer, answer["error"]
+        return Answer(answer["content"], answer["headers"])
+
+    return ask

@@ -1,0 +1,12 @@
+"""What a client cannot send, or hands on no answer to: the notes below README's table."""
+
+from tests.conformance.case import ClientName
+
+Cannot = dict[ClientName, str]
+NO_STREAM: Cannot = {"LiteLLM": "LiteLLM does not stream transcriptions"}
+NO_ROUTE: Cannot = {"LiteLLM": "LiteLLM has no such route"}
+OWN_LIST: Cannot = {"LiteLLM": "LiteLLM answers from its own list"}
+ASKS_VERBOSE: Cannot = {
+    "LiteLLM": "LiteLLM asks for `verbose_json` instead, which has no `languages`"
+}
+DROPS_SCORES: Cannot = {"LiteLLM": "LiteLLM drops `logprobs` from the answer"}

@@ -1,0 +1,172 @@
+"""What other servers of this kind were seen to do wrong, done right here."""
+
+import json
+import re
+import threading
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import httpx
+import pytest
+from openai import BadRequestError, NotFoundError
+
+from tests.live_server import LiveServer
+from tests.recordings import FOLDER, reference, silence, wav
+from tests.words import normalise, word_errors
+
+CLIP, LONG = "12_short_clip.wav", "08_long_call.flac"
+
+
+def transcribe(server: LiveServer, file: Any, **options: Any) -> Any:
+    return server.client.audio.transcriptions.create(file=file, model="whisper-1", **options)
+
+
+def post(server: LiveServer, **fields: str) -> httpx.Response:
+    with (FOLDER / CLIP).open("rb") as file:
+        return httpx.post(
+            f"{server.url}/v1/audio/transcriptions",
+            files={"file": file},
+            data={"model": "whisper-1", **fields},
+            timeout=60,
+        )
+
+
+@pytest.mark.parametrize("seconds", [5.0, 35.0])
+def test_digital_silence_is_a_200_and_empty(server: LiveServer, seconds: float) -> None:
+    assert transcribe(server, wav(silence(seconds))).text == ""
+
+
+def test_a_language_that_does_not_exist_is_a_400_the_sdk_understands(server: LiveServer) -> None:
+    with pytest.raises(BadRequestError) as caught:
+        transcribe(server, FOLDER / CLIP, language="xx")
+    error = caught.value
+    assert (error.type, error.param) == ("invalid_request_error", "language")
+    assert error.code
+    assert "'xx' is not an ISO-639-1 language code" in error.message
+
+
+@pytest.mark.parametrize("value", ["9", "-1", "hot", "1e999"])
+def test_a_temperature_out_of_range_is_refused_by_name(server: LiveServer, value: str) -> None:
+    answer = post(server, temperature=value)
+    assert (answer.status_code, answer.json()["error"]["param"]) == (400, "temperature")
+
+
+def test_an_unknown_model_is_a_404_with_openais_code_and_message(server: LiveServer) -> None:
+    with pytest.raises(NotFoundError) as caught:
+        server.client.audio.transcriptions.create(file=FOLDER / CLIP, model="whisper-9")
+    assert caught.value.code == "model_not_found"
+    assert "The model `whisper-9` does not exist" in caught.value.message
+
+
+def test_the_last_event_of_a_stream_holds_the_whole_text(server: LiveServer) -> None:
+    *_, last = transcribe(server, FOLDER / CLIP, stream=True)
+    assert last.type == "transcript.text.done"
+    assert last.text == reference(CLIP)
+
+
+def test_sentences_are_segments_and_verbose_json_names_its_task(server: LiveServer) -> None:
+    body = post(server, response_format="verbose_json").json()
+    assert body["task"] == "transcribe"
+    assert [each["text"].strip() for each in body["segments"]] == [
+        "The printer is not working.",
+        "I will call you back tomorrow.",
+    ]
+
+
+def test_nothing_is_logged_as_an_error_when_all_goes_well() -> None:
+    with LiveServer() as own:
+        assert list(transcribe(own, FOLDER / CLIP, stream=True))
+        assert transcribe(own, FOLDER / CLIP).text
+    assert "error" not in own.errors.lower()
+
+
+def test_no_request_loads_the_model_again(server: LiveServer) -> None:
+    for _ in range(3):
+        transcribe(server, FOLDER / CLIP)
+    assert server.metric('stt_model_loads_total{model="starter",outcome="loaded"}') == 1
+
+
+def test_vtt_has_its_header(server: LiveServer) -> None:
+    assert transcribe(server, FOLDER / CLIP, response_format="vtt").startswith("WEBVTT\n\n00:")
+
+
+def test_words_stand_beside_segments_under_the_key_word(server: LiveServer) -> None:
+    body = post(
+        server, response_format="verbose_json", **{"timestamp_granularities[]": "word"}
+    ).json()
+    assert "segments" not in body
+    assert [set(each) for each in body["words"]] == [{"word", "start", "end"}] * 11
+
+
+@pytest.mark.parametrize("value", ["xml", "diarized_json"])
+def test_a_format_that_is_not_to_be_had_is_a_400(server: LiveServer, value: str) -> None:
+    answer = post(server, response_format=value)
+    assert (answer.status_code, answer.json()["error"]["param"]) == (400, "response_format")
+
+
+def test_the_default_format_is_json_with_nothing_but_text_and_usage(server: LiveServer) -> None:
+    assert set(post(server).json()) == {"text", "usage"}
+
+
+def test_errors_are_objects_in_json(server: LiveServer) -> None:
+    answer = httpx.post(f"{server.url}/v1/audio/transcriptions", content=b"nonsense")
+    assert answer.headers["content-type"] == "application/json"
+    assert set(answer.json()["error"]) == {"message", "type", "param", "code"}
+
+
+@pytest.fixture
+def busy(server: LiveServer) -> Iterator[None]:
+    """While a long recording is streamed."""
+    done = threading.Event()
+
+    def listen() -> None:
+        with server.stream(FOLDER / LONG) as answer:
+            for _ in answer.iter_lines():
+                if done.is_set():
+                    return
+
+    with ThreadPoolExecutor(1) as pool:
+        pending = pool.submit(listen)
+        time.sleep(0.3)
+        yield
+        done.set()
+    pending.result()
+
+
+def test_a_busy_server_still_answers_everything_else(server: LiveServer, busy: None) -> None:
+    """Also a clip: nobody waits until the recording of somebody else has ended."""
+    for path in ("/v1/models", "/docs", "/health/ready"):
+        started = time.monotonic()
+        assert httpx.get(f"{server.url}{path}").status_code == 200
+        assert time.monotonic() - started < 1.0
+    started = time.monotonic()
+    assert post(server).json()["text"] == reference(CLIP)
+    assert time.monotonic() - started < 5.0
+
+
+def test_the_context_of_one_request_does_not_leak_into_the_next(server: LiveServer) -> None:
+    alone = post(server).content
+    assert post(server, prompt="Northwind laptops, printers and headsets").status_code == 200
+    assert post(server).content == alone
+
+
+def test_times_do_not_drift_and_no_word_is_lost_past_thirty_seconds(server: LiveServer) -> None:
+    answer = transcribe(server, FOLDER / LONG, response_format="verbose_json")
+    spoken = json.loads((FOLDER / LONG).with_suffix(".segments.json").read_text())
+    late = [each for each in spoken if each["start"] > 60.0]
+    for sentence in late:
+        start = min(abs(each.start - sentence["start"]) for each in answer.segments)
+        assert start < 0.5, sentence
+    heard = [each for each in answer.segments if each.start > 29.0]
+    said = " ".join(each["text"] for each in spoken if each["start"] > 30.0)
+    missing = len(normalise(said)) - len(normalise(" ".join(each.text for each in heard)))
+    assert missing <= 2
+    assert word_errors(reference(LONG), answer.text) <= 5
+
+
+def test_every_answer_has_an_id_also_an_error(server: LiveServer) -> None:
+    ids = {answer.headers["x-request-id"] for answer in (post(server), post(server, language="x"))}
+    assert len(ids) == 2
+    assert all(re.fullmatch(r"req_[0-9a-f]{32}", each) for each in ids)
