@@ -89,8 +89,15 @@ def test_a_request_that_would_wait_too_long_is_refused_and_the_sdks_own_retry_su
         assert answer.headers["retry-after"] == "1"
         assert answer.headers["x-should-retry"] == "true"
         client, sent = counting_client(url)
+
+        def go_on_after_the_refusal() -> None:
+            wait_until(
+                lambda: metric("stt_refused_requests_total", reason="wait") == refused + 2, 9
+            )
+            model.gate.set()
+
         with client:
-            threading.Timer(0.3, model.gate.set).start()
+            threading.Thread(target=go_on_after_the_refusal).start()
             assert client.audio.transcriptions.create(file=CLIP, model="whisper-1").text == HEARD
         assert len(sent) == 2
         assert [each.result().json()["text"] for each in waiting] == [HEARD, HEARD]
