@@ -8,7 +8,7 @@ DEV := $(VENV)/.development
 CLIENTS := $(VENV)/.clients
 DEBIAN := $(VENV)/.debian
 
-.PHONY: run test lint conformance bench fuzz lock clean
+.PHONY: run test lint conformance bench bench-overload fuzz lock clean
 
 run: $(RUN)  ## start the server with the embedded model
 	VERBATIM_SERVER__HOST=$(HOST) VERBATIM_SERVER__PORT=$(PORT) $(VENV)/bin/python -m app
@@ -26,6 +26,9 @@ conformance: $(CLIENTS)  ## every client against the server; writes the table in
 
 bench: $(DEV)  ## measure the server against its baselines, e.g. make bench ARGS="--dims tiny"
 	$(VENV)/bin/python -m bench $(ARGS)
+
+bench-overload: $(DEV)  ## send four times what the server can take
+	$(VENV)/bin/python -m bench.overload $(ARGS)
 
 fuzz: $(DEV)  ## damage media files at random for two minutes, e.g. make fuzz ARGS="--seed 7"
 	nice $(VENV)/bin/python -m tests.hostile.fuzz $(ARGS)

@@ -62,6 +62,14 @@ class AccessSettings(Group):
 
 class LimitsSettings(Group):
     requests_per_minute: int | None = Field(None, ge=1, description="of one key or address")
+    max_wait_seconds: float = Field(
+        60.0, gt=0, description="a request that others may hold up for longer gets a 503"
+    )
+    deadline_seconds: float | None = Field(
+        None, gt=0, description="a request not answered in time gets a 504"
+    )
+    max_recording_seconds: float | None = Field(None, gt=0, description="longer ones get a 400")
+    max_uploads: int = Field(128, ge=1, description="bodies received at once; more get a 503")
 
 
 class AudioSettings(Group):

@@ -29,8 +29,16 @@ class AudioTooShort(InvalidRequest):
     """Less audio than can hold a word."""
 
 
+class AudioTooLong(InvalidRequest):
+    """The recording is longer than the server takes."""
+
+
 class TooLarge(InvalidRequest):
     """The request body is larger than the server takes."""
+
+
+class UploadStalled(SpeechError):
+    """The request body stopped coming before its end."""
 
 
 class UnknownModel(SpeechError):
@@ -67,6 +75,10 @@ class RateLimited(Refused):
 
 class Overloaded(Refused):
     """The server cannot take the request now."""
+
+
+class DeadlineExceeded(SpeechError):
+    """The answer was not ready in the time that the server gives to a request."""
 
 
 class ModelUnavailable(Overloaded):

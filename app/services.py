@@ -14,6 +14,7 @@ from app.engine.loading import local_profile
 from app.engine.registry import Registry
 from app.engine.resident import LoadModel
 from app.families import OPENAI_NAMES
+from app.pipeline.admission import Admission
 from app.pipeline.transcriber import Transcriber
 from app.telemetry.event_loop import watch_lag
 
@@ -24,6 +25,7 @@ class Services:
 
     settings: Settings
     registry: Registry
+    admission: Admission
     cpu: Executor
     """Threads for work on sound: decoding, voice activity, features."""
 
@@ -56,7 +58,7 @@ async def open_services(settings: Settings, load_model: LoadModel) -> AsyncItera
         stack.callback(lag.cancel)
         gc.collect()
         gc.freeze()  # what start-up made stays; collections need not look at it again
-        yield Services(settings, registry, cpu)
+        yield Services(settings, registry, Admission(settings.limits), cpu)
 
 
 def _catalogue(settings: Settings) -> Catalogue:

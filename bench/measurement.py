@@ -50,6 +50,24 @@ class Plan:
     long_seconds: float
 
 
+def setup_of(snapshot: Snapshot, model_dir: Path) -> EngineSetup:
+    """What the server says that its engine runs with, and what the model says of itself."""
+    info = snapshot.labels("stt_engine_info")
+    profile = read_profile(model_dir)
+    return EngineSetup(
+        model_dir=str(model_dir),
+        device=info["device"],
+        compute_type=info["compute_type"],
+        workers=int(info["workers"]),
+        threads_per_worker=int(info["threads_per_worker"]),
+        beam_size=int(info["beam_size"]),
+        max_batch_size=int(info["max_batch_size"]),
+        window_seconds=profile.window_seconds,
+        max_gap_seconds=profile.max_gap_seconds,
+        max_new_tokens=profile.max_new_tokens,
+    )
+
+
 class Measurement:
     """The state of a run; `figures` fill up in the order of the methods."""
 
@@ -60,7 +78,7 @@ class Measurement:
 
     def run(self) -> Figures:
         with running(["app"], self._plan.settings) as server:
-            setup = self._setup(server.snapshot())
+            setup = setup_of(server.snapshot(), self._plan.model_dir)
             clips = short_clips(setup)
             figures = Figures(setup)
             figures.idle = self._idle(server, single_window(clips), setup)
@@ -79,22 +97,6 @@ class Measurement:
             figures.sweep = [SweepPoint(**point) for point in points]
             self._done("batch sweep")
         return figures
-
-    def _setup(self, snapshot: Snapshot) -> EngineSetup:
-        info = snapshot.labels("stt_engine_info")
-        profile = read_profile(self._plan.model_dir)
-        return EngineSetup(
-            model_dir=str(self._plan.model_dir),
-            device=info["device"],
-            compute_type=info["compute_type"],
-            workers=int(info["workers"]),
-            threads_per_worker=int(info["threads_per_worker"]),
-            beam_size=int(info["beam_size"]),
-            max_batch_size=int(info["max_batch_size"]),
-            window_seconds=profile.window_seconds,
-            max_gap_seconds=profile.max_gap_seconds,
-            max_new_tokens=profile.max_new_tokens,
-        )
 
     def _idle(self, server: Server, clip: Clip, setup: EngineSetup) -> IdleOverhead:
         upload = load.Request.of(clip)

@@ -234,6 +234,15 @@ def garbled_mp3(samples: Samples) -> bytes:
     return bytes(content)
 
 
+def flac_claiming(samples: Samples, seconds: float) -> bytes:
+    """A flac whose header has another length than its sound."""
+    content = bytearray(encode(samples, "flac", "flac"))
+    at = slice(18, 26)  # of STREAMINFO: rate, channels, bits and, in 36 bits, count of samples
+    fields = int.from_bytes(content[at], "big") >> 36 << 36
+    content[at] = (fields | round(seconds * RATE)).to_bytes(8, "big")
+    return bytes(content)
+
+
 def truncated(make: Maker, keep: float) -> Maker:
     """The first part of a file, as when an upload breaks off."""
 

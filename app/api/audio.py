@@ -4,19 +4,15 @@ import asyncio
 from contextlib import AsyncExitStack
 
 from fastapi import APIRouter, Request, Response
-from python_multipart.multipart import parse_options_header
-from starlette.datastructures import FormData
 from starlette.requests import ClientDisconnect
 
-from app.api.deps import RequestId, TheServices, while_connected
-from app.api.form import AudioForm, parse
+from app.api.deps import RequestId, TheServices
+from app.api.intake import Intake, take_in
 from app.api.keep_alive import json_when_done
-from app.api.speakers import check_references
 from app.api.streaming import streamed
 from app.api.whole import body_of, whole
 from app.domain import Task
-from app.errors import InvalidRequest, SpeechError, UnsupportedValue
-from app.pipeline.transcriber import Transcriber
+from app.errors import SpeechError
 from app.render.errors import reply
 from app.services import Services
 
@@ -24,12 +20,6 @@ router = APIRouter(prefix="/v1/audio", tags=["audio"])
 
 MAX_FILES_AT_ONCE = 16
 """Of one batch request; more would only wait in memory: all share one queue."""
-
-MAX_TEXT_BYTES = 16 * 1024**2
-"""Of one part that is not a file: ten seconds of a speaker as a data URL take a few megabytes."""
-
-CHARSETS = frozenset({b"utf-8", b"utf8", b"us-ascii", b"iso-8859-1"})
-"""Of a form; the last is what Apache's HttpClient announces unless told otherwise."""
 
 
 @router.post("/transcriptions")
@@ -53,13 +43,8 @@ async def transcriptions_batch(
     """Several recordings with one set of options: a list of answers in their order."""
     async with AsyncExitStack() as held:
         try:
-            form = parse(await _received(request, held), "transcribe")
-            if form.stream:
-                raise UnsupportedValue("stream is not supported for several files.", "stream")
-            transcriber = await _transcriber(request, services, form, held)
-            transcriber.check(form.options)
-            work = _each(transcriber, form, request_id)
-            return await json_when_done(request, work, _list_of, held)
+            intake = await take_in(request, services, "transcribe", held, many=True)
+            return await json_when_done(request, _each(intake, request_id), _list_of, held)
         except ClientDisconnect:
             return _to_nobody()
 
@@ -67,37 +52,15 @@ async def transcriptions_batch(
 async def _answer(request: Request, services: Services, request_id: str, task: Task) -> Response:
     async with AsyncExitStack() as held:
         try:
-            form = parse(await _received(request, held), task)
-            transcriber = await _transcriber(request, services, form, held)
+            intake = await take_in(request, services, task, held)
+            form, (work,) = intake.form, intake.works
             if form.stream:
-                return await streamed(request, transcriber, form, request_id, held)
-            work = transcriber.transcribe(form.file, form.options, request_id)
-            return await whole(request, work, form, held)
+                parts = intake.transcriber.stream(form.file, form.options, request_id, work)
+                return await streamed(request, parts, form, held)
+            transcript = intake.transcriber.transcribe(form.file, form.options, request_id, work)
+            return await whole(request, transcript, form, held)
         except ClientDisconnect:
             return _to_nobody()
-
-
-async def _received(request: Request, held: AsyncExitStack) -> FormData:
-    """The whole body, on disk where it is large. Its files are closed when `held` is.
-
-    Raises InvalidRequest for a charset other than the few that clients announce: Python knows
-    some, like punycode, that fail or take for ever.
-    """
-    _, parameters = parse_options_header(request.headers.get("content-type"))
-    if parameters.get(b"charset", b"utf-8").lower() not in CHARSETS:
-        raise InvalidRequest("The charset of the form must be UTF-8.")
-    data = await request.form(max_part_size=MAX_TEXT_BYTES)
-    held.push_async_callback(data.close)
-    return data
-
-
-async def _transcriber(
-    request: Request, services: Services, form: AudioForm, held: AsyncExitStack
-) -> Transcriber:
-    """What will work on the form: its model stays in memory until `held` is closed."""
-    await asyncio.to_thread(check_references, form.speaker_references)
-    lease = services.transcribing(form.model)
-    return await while_connected(request, held.enter_async_context(lease))
 
 
 def _to_nobody() -> Response:
@@ -109,15 +72,19 @@ def _list_of(data: list[object]) -> object:
     return {"object": "list", "data": data}
 
 
-async def _each(transcriber: Transcriber, form: AudioForm, request_id: str) -> list[object]:
+async def _each(intake: Intake, request_id: str) -> list[object]:
     """One body for each file; what is wrong with one recording is said in its own place."""
+    form = intake.form
     slots = asyncio.Semaphore(MAX_FILES_AT_ONCE)
 
     async def one(index: int) -> object:
         async with slots:
             try:
-                transcript = await transcriber.transcribe(
-                    form.files[index].file, form.options, f"{request_id}-{index}"
+                transcript = await intake.transcriber.transcribe(
+                    form.files[index].file,
+                    form.options,
+                    f"{request_id}-{index}",
+                    intake.works[index],
                 )
             except SpeechError as error:
                 return reply(error).body

@@ -1,4 +1,4 @@
-"""Request bodies that are too large, or that nobody wants to read to their end."""
+"""Request bodies that are too large, that stall, or that nobody wants to read to their end."""
 
 import asyncio
 
@@ -6,8 +6,11 @@ from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from app.api.replies import json_reply
-from app.errors import TooLarge
+from app.errors import TooLarge, UploadStalled
 from app.render.errors import reply
+
+MAX_PAUSE_SECONDS = 60.0
+"""nginx's default `client_body_timeout`: the longest wait for another piece of a body."""
 
 MAX_LINGER_SECONDS = 30.0
 """nginx's default `lingering_time`."""
@@ -20,7 +23,10 @@ MAX_LINGER_BYTES = 1024**3
 
 
 class BodyLimit:
-    """Refuses a body that is too large: at once by its Content-Length, else while it is read."""
+    """Refuses a body that is too large: at once by its Content-Length, else while it is read.
+
+    One that stalls is given up, for uploads have a limited number of places.
+    """
 
     def __init__(self, app: ASGIApp, max_bytes: int) -> None:
         self._app = app
@@ -35,10 +41,12 @@ class BodyLimit:
             await json_reply(reply(self._too_large(int(announced))))(scope, receive, send)
             return
         count = 0
+        unread = True
 
         async def receive_counted() -> Message:
-            nonlocal count
-            message = await receive()
+            nonlocal count, unread
+            message = await (_in_time(receive) if unread else receive())
+            unread = message.get("more_body", False)
             if message["type"] == "http.request":
                 count += len(message.get("body", b""))
                 if count > self._max_bytes:
@@ -52,6 +60,16 @@ class BodyLimit:
         return TooLarge(
             f"Maximum content size limit ({self._max_bytes}) exceeded ({count} bytes read)"
         )
+
+
+async def _in_time(receive: Receive) -> Message:
+    try:
+        async with asyncio.timeout(MAX_PAUSE_SECONDS):
+            return await receive()
+    except TimeoutError:
+        raise UploadStalled(
+            f"The upload stalled: nothing came for {MAX_PAUSE_SECONDS:g} seconds."
+        ) from None
 
 
 class LingeringClose:

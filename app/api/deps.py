@@ -8,6 +8,7 @@ from fastapi import Depends, Request
 from starlette.requests import ClientDisconnect
 
 from app.services import Services
+from app.telemetry import metrics
 
 T = TypeVar("T")
 
@@ -40,6 +41,7 @@ async def while_connected(request: Request, work: Awaitable[T]) -> T:
         await asyncio.wait({task, gone}, return_when=asyncio.FIRST_COMPLETED)
         if task.done():
             return task.result()
+        metrics.CANCELLED_REQUESTS.labels("queue").inc()
         raise ClientDisconnect
     finally:
         unfinished = [each for each in (task, gone) if not each.done()]

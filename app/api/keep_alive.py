@@ -19,6 +19,7 @@ from app.api.deps import keep_alive_seconds, while_connected
 from app.api.replies import json_bytes, json_response
 from app.errors import SpeechError
 from app.render.errors import reply
+from app.telemetry import metrics
 
 log = structlog.get_logger(__name__)
 
@@ -75,13 +76,26 @@ class HoldingResponse(StreamingResponse):
     def __init__(
         self, content: AsyncIterator[bytes], media_type: str, held: AsyncExitStack
     ) -> None:
-        super().__init__(content, media_type=media_type)
+        super().__init__(self._watched(content), media_type=media_type)
         self._held = held
+        self._is_over = False
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         async with self._held:
             with suppress(_BrokenOff):
                 await super().__call__(scope, receive, send)
+            if not self._is_over:
+                metrics.CANCELLED_REQUESTS.labels("stream").inc()
+
+    async def _watched(self, content: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+        """Starlette does not say whether it came to the end or the caller left."""
+        try:
+            async for piece in content:
+                yield piece
+        except _BrokenOff:
+            self._is_over = True
+            raise
+        self._is_over = True
 
 
 class _BrokenOff(Exception):

@@ -1,6 +1,6 @@
 """A transcription as server-sent events."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import AsyncExitStack, aclosing
 
 import structlog
@@ -12,7 +12,6 @@ from app.api.form import AudioForm
 from app.api.keep_alive import HoldingResponse, with_pauses
 from app.domain import Segment, Transcript
 from app.errors import SpeechError
-from app.pipeline.transcriber import Transcriber
 from app.render import events
 
 log = structlog.get_logger(__name__)
@@ -20,9 +19,8 @@ log = structlog.get_logger(__name__)
 
 async def streamed(
     request: Request,
-    transcriber: Transcriber,
+    transcribed: AsyncGenerator[Segment | Transcript],
     form: AudioForm,
-    request_id: str,
     held: AsyncExitStack,
 ) -> StreamingResponse:
     """The first part is awaited here, but not for ever: until then, errors have a status.
@@ -30,12 +28,7 @@ async def streamed(
     What `held` holds is given to the response, which lets go of it at its end.
     """
     parts = await held.enter_async_context(
-        aclosing(
-            with_pauses(
-                transcriber.stream(form.file, form.options, request_id),
-                keep_alive_seconds(request),
-            )
-        )
+        aclosing(with_pauses(transcribed, keep_alive_seconds(request)))
     )
     first = await while_connected(request, anext(parts))
 

@@ -61,6 +61,21 @@ def decode(file: BinaryIO) -> Iterator[Samples]:
         yield block[0]
 
 
+def announced_seconds(file: BinaryIO) -> float | None:
+    """The length that the file's header claims; None if it has none or cannot be opened.
+
+    Cheap, for nothing is decoded, and as true as whoever wrote the file. Blocking.
+    """
+    try:
+        with _opened(file) as container:
+            duration = container.duration
+    except (UndecodableAudio, UnicodeDecodeError):
+        return None  # decoding will say what is wrong
+    finally:
+        file.seek(0)
+    return None if duration is None else max(0.0, duration / av.time_base)
+
+
 def decode_channels(file: BinaryIO, *, split: bool) -> Iterator[Channels]:
     """The recording in blocks of shape (channels, <= BLOCK_SAMPLES), float32, 16 kHz.
 

@@ -15,6 +15,7 @@ import structlog
 
 from app.domain import Hypothesis
 from app.engine.model import DecodeOptions, Job, SpeechModel
+from app.engine.pace import Pace
 from app.engine.queue import Queue, Step, Ticket
 from app.errors import EngineFailed, Overloaded
 from app.telemetry import audit, metrics
@@ -26,11 +27,14 @@ class Batcher:
     """Use as an async context manager: entering starts the workers, leaving stops them.
 
     On leaving, the calls that are on the device finish and answer; what still waits fails with
-    Overloaded, so that nobody hangs.
+    Overloaded, so that nobody hangs. `warm_up_seconds` is what the model's warm-up took, the first
+    guess at its pace: an encoder call costs the same however little of its window is sound.
     """
 
-    def __init__(self, model: SpeechModel) -> None:
+    def __init__(self, model: SpeechModel, warm_up_seconds: float = 0.0) -> None:
         self._model = model
+        self.pace = Pace(model.info.workers, model.profile.window_seconds)
+        self.pace.add(warm_up_seconds, model.profile.window_seconds)
         self._queue = Queue(model.info.max_batch_size, model.encode_batch_size)
         self._work = asyncio.Event()
         self._closing = False
@@ -103,6 +107,7 @@ class Batcher:
     async def _run(self, step: Step) -> None:
         work = {"encode": self._encode, "detect": self._detect, "decode": self._decode}[step.stage]
         metrics.BATCH_WINDOWS.labels(step.stage).observe(len(step.tickets))
+        _observe_wait(step)
         outcomes = await self._on_device(step.stage, work, step.tickets)
         for ticket, outcome in zip(step.tickets, outcomes, strict=True):
             if isinstance(outcome, Exception):
@@ -130,7 +135,10 @@ class Batcher:
             if len(tickets) == 1:
                 return [_failure(error)]
         finally:
-            metrics.DEVICE_BUSY_SECONDS.labels(stage).inc(time.perf_counter() - started)
+            busy = time.perf_counter() - started
+            metrics.DEVICE_BUSY_SECONDS.labels(stage).inc(busy)
+            new = tickets if stage == "encode" else ()
+            self.pace.add(busy, sum(ticket.job.duration for ticket in new))
         return [(await self._on_device(stage, work, [ticket]))[0] for ticket in tickets]
 
     def _encode(self, tickets: Sequence[Ticket]) -> list[Any]:
@@ -142,6 +150,15 @@ class Batcher:
     def _decode(self, tickets: Sequence[Ticket]) -> list[Any]:
         options = [ticket.options for ticket in tickets if ticket.options is not None]
         return list(self._model.decode([ticket.job for ticket in tickets], options))
+
+
+def _observe_wait(step: Step) -> None:
+    """How long requests waited until their first window was on the device."""
+    if step.stage == "encode":
+        now = time.monotonic()
+        for ticket in step.tickets:
+            if ticket.job.position == 0:
+                metrics.QUEUE_WAIT_SECONDS.observe(now - ticket.waiting_since)
 
 
 def _failure(error: Exception) -> EngineFailed:

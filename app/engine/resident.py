@@ -11,6 +11,7 @@ import structlog
 from app.engine.batcher import Batcher
 from app.engine.catalogue import ServedModel
 from app.engine.model import EngineInfo, SpeechModel
+from app.engine.pace import Pace
 from app.telemetry import metrics
 
 log = structlog.get_logger(__name__)
@@ -39,6 +40,7 @@ class Place:
         """Set it to have the model unloaded; only when there are no leases."""
         self.lease_count = 0
         """Requests that use the model or wait for it."""
+        self.warm_up_seconds = 0.0
         self.last_used = 0.0
         """On the event loop's clock."""
         self.timer: asyncio.TimerHandle | None = None
@@ -59,7 +61,9 @@ class Place:
         """The model, warm; None, and the reason in the log, if it cannot be loaded."""
         name, started = self.served.id, time.perf_counter()
         try:
-            model = await asyncio.to_thread(_load, self.served.source, load_model)
+            model, self.warm_up_seconds = await asyncio.to_thread(
+                _load, self.served.source, load_model
+            )
         except Exception:
             log.exception("model_failed", model=name)
             metrics.MODEL_LOADS.labels(name, "failed").inc()
@@ -74,8 +78,8 @@ class Place:
 
     async def serve(self, model: SpeechModel, on_ready: Callable[[], None]) -> None:
         """Work on requests from `on_ready` until `leaving` is set."""
-        with _shown(model.info):
-            async with Batcher(model) as batcher:
+        async with Batcher(model, self.warm_up_seconds) as batcher:
+            with _shown(model.info, batcher.pace):
                 self.resident = Resident(model, batcher)
                 self.settled.set()
                 on_ready()
@@ -83,16 +87,20 @@ class Place:
         self.resident = None
 
 
-def _load(source: str, load_model: LoadModel) -> SpeechModel:
+def _load(source: str, load_model: LoadModel) -> tuple[SpeechModel, float]:
+    """The model, and the seconds that its warm-up took."""
     model = load_model(source)
+    started = time.perf_counter()
     model.warm_up()
-    return model
+    return model, time.perf_counter() - started
 
 
 @contextmanager
-def _shown(info: EngineInfo) -> Iterator[None]:
+def _shown(info: EngineInfo, pace: Pace) -> Iterator[None]:
     labels = asdict(info)
     metrics.ENGINE_INFO.labels(**labels).set(1)
+    metrics.CAPACITY.labels(info.model).set_function(pace.capacity)
     with metrics.RESIDENT_MODELS.track_inprogress():
         yield
+    metrics.CAPACITY.remove(info.model)
     metrics.ENGINE_INFO.remove(*labels.values())

@@ -8,6 +8,7 @@ from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
 from concurrent.futures import Executor
 from contextlib import aclosing
 from dataclasses import replace
+from functools import partial
 from typing import BinaryIO, TypeVar
 
 import anyio
@@ -20,6 +21,7 @@ from app.engine.model import DecodeOptions, Job, SpeechModel
 from app.errors import InvalidRequest
 from app.languages import language_name
 from app.pipeline import fallback
+from app.pipeline.admission import Work
 from app.pipeline.context import distinct
 from app.pipeline.language import SpokenLanguage
 from app.pipeline.timeline import Heard, Timeline
@@ -41,41 +43,45 @@ class Transcriber:
         self._batcher = batcher
         self._cpu = cpu
         self._use_fallback = use_fallback
-        self._policy = WindowPolicy(model.profile.window_seconds, model.profile.max_gap_seconds)
+        self.languages = model.profile.languages
+        self.pace = batcher.pace
+        self.policy = WindowPolicy(model.profile.window_seconds, model.profile.max_gap_seconds)
         # Enough for one long recording to fill every worker's next batch, and no more in memory.
-        self._look_ahead = model.info.max_batch_size * (model.info.workers + 1)
+        self.look_ahead = model.info.max_batch_size * (model.info.workers + 1)
 
     def check(self, options: Options) -> None:
         """Raises InvalidRequest for what this model cannot hear."""
-        known = self._model.profile.languages
         named = [("language", options.language)] if options.language else []
         for param, code in named + [("languages", code) for code in options.languages]:
-            if code not in known:
-                names = ", ".join(language_name(each) for each in known)
+            if code not in self.languages:
+                names = ", ".join(language_name(each) for each in self.languages)
                 raise InvalidRequest(
                     f"The model '{self._model.info.model}' does not hear "
                     f"{language_name(code)}. It hears: {names}.",
                     param,
                 )
 
-    async def transcribe(self, file: BinaryIO, options: Options, request_id: str) -> Transcript:
+    async def transcribe(
+        self, file: BinaryIO, options: Options, request_id: str, work: Work
+    ) -> Transcript:
         """The whole answer at once; raises what `stream` raises."""
-        async with aclosing(self.stream(file, options, request_id)) as parts:
+        async with aclosing(self.stream(file, options, request_id, work)) as parts:
             async for part in parts:
                 if isinstance(part, Transcript):
                     return part
         raise AssertionError("a stream ends with its transcript")
 
     async def stream(
-        self, file: BinaryIO, options: Options, request_id: str
+        self, file: BinaryIO, options: Options, request_id: str, work: Work
     ) -> AsyncGenerator[Segment | Transcript]:
         """Segments in order as they are heard, then the transcript of all of them.
 
+        `work` is told what is left of the recording, and has the moment when it must be done.
         Close it (`aclosing`) to leave early: waiting windows are dropped. Raises SpeechError,
         before the first item for everything that is wrong with the start of the recording.
         """
         self.check(options)
-        request = _Request(self, file, options, request_id)
+        request = _Request(self, file, options, request_id, work)
         try:
             async for part in request.parts():
                 yield part
@@ -117,18 +123,6 @@ class Transcriber:
     async def on_cpu(self, work: Callable[..., T], *arguments: object) -> T:
         return await asyncio.get_running_loop().run_in_executor(self._cpu, work, *arguments)
 
-    @property
-    def policy(self) -> WindowPolicy:
-        return self._policy
-
-    @property
-    def look_ahead(self) -> int:
-        return self._look_ahead
-
-    @property
-    def languages(self) -> tuple[str, ...]:
-        return self._model.profile.languages
-
 
 def _unheard(window: Window, hypothesis: Hypothesis) -> tuple[Hypothesis, Window | None]:
     """What is trusted of a hypothesis, and the rest of its window if speech is left there.
@@ -153,21 +147,22 @@ class _Request:
     """The windows of one recording that are on their way, in order."""
 
     def __init__(
-        self, transcriber: Transcriber, file: BinaryIO, options: Options, request_id: str
+        self, works: Transcriber, file: BinaryIO, options: Options, request_id: str, work: Work
     ) -> None:
-        self._transcriber = transcriber
+        self._transcriber = works
         self._options = options
         self._request_id = request_id
+        self._work = work
         self._recording = Recording(
             file,
-            transcriber.policy,
+            works.policy,
             options.chunking,
             split_channels=options.split_channels,
         )
         self._blocks = self._recording.windows()
-        self._language = SpokenLanguage(options, transcriber.languages)
+        self._language = SpokenLanguage(options, works.languages)
         self._under_way: asyncio.Queue[asyncio.Task[Heard] | Exception | None] = asyncio.Queue(
-            transcriber.look_ahead
+            works.look_ahead
         )
         self._tasks: set[asyncio.Task[Heard]] = set()
         self._window_count = 0
@@ -175,12 +170,8 @@ class _Request:
 
     async def parts(self) -> AsyncIterator[Segment | Transcript]:
         segments: list[Segment] = []
-        prompt_token_count = 0
-        timeline = Timeline()
-        while (item := await self._under_way.get()) is not None:
-            if isinstance(item, Exception):
-                raise item
-            heard = await item
+        prompt_token_count, timeline = 0, Timeline()
+        while (heard := await self._next_heard()) is not None:
             counts = [hypothesis.prompt_token_count for _, hypothesis in heard]
             prompt_token_count = max(prompt_token_count, *counts)
             for segment in timeline.add(heard):
@@ -199,12 +190,21 @@ class _Request:
             prompt_token_count,
         )
 
+    async def _next_heard(self) -> Heard | None:
+        """What the next window held; None after the last. Raises what ended the request."""
+        async with self._work.deadline.kept():
+            item = await self._under_way.get()
+            if isinstance(item, Exception):
+                raise item
+            return None if item is None else await item
+
     async def close(self) -> None:
         """Drop whatever is still on its way; returns when nothing touches the file any more."""
         remaining = [self._submitting, *self._tasks]
         for task in remaining:
             task.cancel()
         await asyncio.gather(*remaining, return_exceptions=True)
+        self._work.read_to_end()
         await self._transcriber.on_cpu(self._blocks.close)
 
     async def _submit(self) -> None:
@@ -212,8 +212,10 @@ class _Request:
         end = None
         try:
             while (windows := await self._next_windows()) is not None:
+                self._work.read(self._recording.duration)
                 for window in windows:
                     await self._under_way.put(self._start(window))
+            self._work.read_to_end()  # whatever the file said
         except Exception as error:
             end = error
         await self._under_way.put(end)
@@ -226,11 +228,13 @@ class _Request:
         )
         self._window_count += 1
         self._tasks.add(task)
-        task.add_done_callback(self._finished)
+        self._work.queued(window.duration)
+        task.add_done_callback(partial(self._finished, window.duration))
         return task
 
-    def _finished(self, task: asyncio.Task[Heard]) -> None:
+    def _finished(self, seconds: float, task: asyncio.Task[Heard]) -> None:
         self._tasks.discard(task)
+        self._work.heard(seconds)
         if not task.cancelled():
             task.exception()  # seen, even if an earlier window's failure ended the request
 

@@ -36,11 +36,14 @@ _TABLE: dict[type[BaseException], _Row] = {
     errors.WrongKey: _Row(401, _BAD_REQUEST, "invalid_api_key"),
     errors.NotAuthenticated: _Row(401, _BAD_REQUEST, None),
     errors.NotAllowed: _Row(403, _BAD_REQUEST, None),
+    errors.UploadStalled: _Row(408, _BAD_REQUEST, None, should_retry=True),
     errors.ModelBusy: _Row(409, _BAD_REQUEST, "model_busy", should_retry=True),
     errors.RateLimited: _Row(429, "requests", "rate_limit_exceeded", should_retry=True),
     errors.UnknownModel: _Row(404, _BAD_REQUEST, "model_not_found"),
     errors.Refused: _Row(503, _SERVER, None, should_retry=True),
     errors.EngineFailed: _Row(500, _SERVER, None),
+    # Tried again it would take as long again, and the device has other work.
+    errors.DeadlineExceeded: _Row(504, _SERVER, None),
 }
 
 _UNKNOWN_MESSAGE = (

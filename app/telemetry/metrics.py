@@ -11,6 +11,31 @@ BATCH_WINDOWS = Histogram(
 WINDOWS = Counter("stt_windows", "Windows decoded, retries included.")
 AUDIO_SECONDS = Counter("stt_audio_seconds", "Seconds of recordings transcribed.")
 FALLBACKS = Counter("stt_fallbacks", "Windows decoded once more.", ["reason"])
+QUEUE_WAIT_SECONDS = Histogram(
+    "stt_queue_wait_seconds",
+    "From a request's first window in the queue until it is on the device.",
+    buckets=(0.01, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 20, 30, 60, 120),
+)
+BACKLOG_AUDIO_SECONDS = Gauge(
+    "stt_backlog_audio_seconds", "Seconds of admitted recordings that are still to be heard."
+)
+ESTIMATED_WAIT_SECONDS = Gauge(
+    "stt_estimated_wait_seconds", "How long a new short recording would wait for others."
+)
+CAPACITY = Gauge(
+    "stt_capacity_audio_seconds_per_second",
+    "Seconds of sound that the device hears in a second, as measured of late.",
+    ["model"],
+)
+REFUSED_REQUESTS = Counter(
+    "stt_refused_requests", "Requests refused for now: the wait, or too many uploads.", ["reason"]
+)
+DEADLINE_MISSES = Counter("stt_deadline_misses", "Requests not answered by their deadline.")
+CANCELLED_REQUESTS = Counter(
+    "stt_cancelled_requests",
+    "Callers who left: in their upload, before the answer began, or while it was sent.",
+    ["stage"],
+)
 QUEUE_WINDOWS = Gauge("stt_queue_windows", "Windows that wait for the device.")
 DEVICE_BUSY_SECONDS = Counter(
     "stt_device_busy_seconds", "Seconds that device workers spent in the model.", ["stage"]

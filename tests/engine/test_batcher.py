@@ -3,6 +3,7 @@ from collections.abc import Awaitable
 
 import numpy as np
 import pytest
+from prometheus_client import REGISTRY
 
 from app.domain import Hypothesis
 from app.engine.batcher import Batcher
@@ -142,3 +143,26 @@ async def test_two_workers_run_two_calls_at_once() -> None:
         assert await asyncio.to_thread(model.started.wait, 5)
         model.gate.set()
         await asyncio.gather(first, second)
+
+
+async def test_its_pace_begins_with_the_warm_up_and_goes_on_with_what_the_device_took() -> None:
+    model = FakeModel()
+    async with Batcher(model, warm_up_seconds=3.0) as batcher:
+        assert batcher.pace.cost == pytest.approx(3.0 / 30.0)
+        first = await busy(model, batcher)
+        await asyncio.sleep(0.5)
+        model.gate.set()
+        await first
+        assert batcher.pace.cost == pytest.approx(3.5 / 31.0, rel=0.1)
+
+
+async def test_only_the_first_window_of_a_request_tells_how_long_it_waited() -> None:
+    def count() -> float:
+        return REGISTRY.get_sample_value("stt_queue_wait_seconds_count") or 0.0
+
+    before = count()
+    async with Batcher(FakeModel()) as batcher:
+        later = job(0.2, "request")
+        later.position = 1
+        await asyncio.gather(*(batcher.decode(each, OPTIONS) for each in (job(0.1), later)))
+    assert count() == before + 1

@@ -9,10 +9,14 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
+from app.audio.length import Length
 from app.domain import SAMPLE_RATE, Hypothesis, Options, Segment, Transcript, Window
 from app.engine.batcher import Batcher
 from app.engine.model import Job
+from app.engine.pace import Pace
 from app.errors import EngineFailed, InvalidRequest, UndecodableAudio
+from app.pipeline.admission import Work
+from app.pipeline.deadline import Deadline
 from app.pipeline.transcriber import Transcriber, _unheard
 from tests.fakes import FakeModel, hypothesis
 from tests.recordings import load_sample, silence, stereo_wav, wav
@@ -37,6 +41,10 @@ async def transcriber(model: FakeModel) -> AsyncIterator[Transcriber]:
             yield Transcriber(model, batcher, cpu, use_fallback=True)
 
 
+def any_work() -> Work:
+    return Work(Pace(1, 30.0), Length(0.0, is_claimed=False), Deadline())
+
+
 def short_windows(**arguments: object) -> Counting:
     model = Counting(**arguments)  # type: ignore[arg-type]
     model.profile = model.profile.model_copy(update={"window_seconds": 8.0, "max_gap_seconds": 0.3})
@@ -45,7 +53,7 @@ def short_windows(**arguments: object) -> Counting:
 
 async def test_segments_come_in_order_and_the_transcript_is_all_of_them() -> None:
     async with transcriber(short_windows()) as works:
-        parts = [part async for part in works.stream(io.BytesIO(CALL), Options(), "r")]
+        parts = [part async for part in works.stream(io.BytesIO(CALL), Options(), "r", any_work())]
     *segments, transcript = parts
     assert isinstance(transcript, Transcript)
     assert transcript.segments == tuple(segments)
@@ -60,7 +68,7 @@ async def test_every_window_is_told_each_keyword_once() -> None:
     model = short_windows()
     options = Options(keywords=("Zoë", " ", "Acme", "Zoë "), token_scores=True)
     async with transcriber(model) as works:
-        await works.transcribe(io.BytesIO(CALL), options, "r")
+        await works.transcribe(io.BytesIO(CALL), options, "r", any_work())
     assert len(model.decode_options) == 22
     assert {each.keywords for each in model.decode_options} == {("Zoë", "Acme")}
     assert all(each.token_scores for each in model.decode_options)
@@ -70,7 +78,7 @@ async def test_the_first_segment_does_not_wait_for_the_last_window() -> None:
     model = short_windows(max_batch_size=1)
     async with (
         transcriber(model) as works,
-        aclosing(works.stream(io.BytesIO(CALL), Options(language="en"), "r")) as parts,
+        aclosing(works.stream(io.BytesIO(CALL), Options(language="en"), "r", any_work())) as parts,
     ):
         await anext(parts)
         assert model.count < 10
@@ -82,7 +90,7 @@ async def test_the_sides_of_a_call_are_told_in_one_order_and_while_it_goes_on() 
     options = Options(language="en", split_channels=True)
     async with (
         transcriber(model) as works,
-        aclosing(works.stream(io.BytesIO(sides), options, "r")) as parts,
+        aclosing(works.stream(io.BytesIO(sides), options, "r", any_work())) as parts,
     ):
         segments = [await anext(parts)]
         assert model.count < 10
@@ -102,7 +110,9 @@ async def test_windows_prepared_ahead_are_bounded() -> None:
     model = short_windows(max_batch_size=2)
     model.gate.clear()
     async with transcriber(model) as works:
-        task = asyncio.create_task(works.transcribe(io.BytesIO(CALL), Options(language="en"), "r"))
+        task = asyncio.create_task(
+            works.transcribe(io.BytesIO(CALL), Options(language="en"), "r", any_work())
+        )
         await asyncio.sleep(0.5)
         assert model.count <= 2 * 2 + 2
         model.gate.set()
@@ -112,18 +122,33 @@ async def test_windows_prepared_ahead_are_bounded() -> None:
 async def test_leaving_early_drops_what_waits() -> None:
     model = short_windows(max_batch_size=1)
     async with transcriber(model) as works:
-        async with aclosing(works.stream(io.BytesIO(CALL), Options(), "r")) as parts:
+        async with aclosing(works.stream(io.BytesIO(CALL), Options(), "r", any_work())) as parts:
             await anext(parts)
         decoded = len(model.decoded)
         await asyncio.sleep(0.1)
         assert len(model.decoded) <= decoded + 1
 
 
+async def test_the_work_is_told_what_is_left_and_that_nothing_is_once_it_ends() -> None:
+    model = short_windows(max_batch_size=1)
+    left = Work(Pace(1, 8.0), Length(73.0, is_claimed=True), Deadline())
+    async with transcriber(model) as works:
+        parts = works.stream(io.BytesIO(CALL), Options(language="en"), "r", left)
+        async with aclosing(parts):
+            await anext(parts)
+            assert 50.0 < left.audio_seconds < 73.0
+        assert left.audio_seconds == pytest.approx(0.0)
+        lying = Work(Pace(1, 8.0), Length(3600.0, is_claimed=True), Deadline())
+        with pytest.raises(UndecodableAudio):
+            await works.transcribe(io.BytesIO(b"text"), Options(), "r", lying)
+        assert lying.audio_seconds == 0.0
+
+
 async def test_cancelling_a_request_that_waits_for_the_device_returns_at_once() -> None:
     model = short_windows()
     model.gate.clear()
     async with transcriber(model) as works:
-        task = asyncio.create_task(works.transcribe(io.BytesIO(CALL), Options(), "r"))
+        task = asyncio.create_task(works.transcribe(io.BytesIO(CALL), Options(), "r", any_work()))
         await asyncio.sleep(0.2)
         task.cancel()
         with pytest.raises(asyncio.CancelledError):
@@ -134,7 +159,9 @@ async def test_cancelling_a_request_that_waits_for_the_device_returns_at_once() 
 async def test_silence_has_an_empty_transcript_and_never_reaches_the_device() -> None:
     model = FakeModel()
     async with transcriber(model) as works:
-        transcript = await works.transcribe(io.BytesIO(wav(silence(35.0))), Options(), "r")
+        transcript = await works.transcribe(
+            io.BytesIO(wav(silence(35.0))), Options(), "r", any_work()
+        )
     assert (transcript.text, transcript.segments, transcript.duration) == ("", (), 35.0)
     assert transcript.language == "en"
     assert model.encoded == []
@@ -143,7 +170,7 @@ async def test_silence_has_an_empty_transcript_and_never_reaches_the_device() ->
 async def test_the_first_window_names_the_language_of_all() -> None:
     model = short_windows(languages={"en": 0.2, "de": 0.5, "fr": 0.3})
     async with transcriber(model) as works:
-        transcript = await works.transcribe(io.BytesIO(CALL), Options(), "r")
+        transcript = await works.transcribe(io.BytesIO(CALL), Options(), "r", any_work())
     assert transcript.language == "de"
     assert {options.language for options in model.decode_options} == {"de"}
 
@@ -162,7 +189,7 @@ async def test_the_first_window_names_it_even_if_it_is_the_slowest_to_prepare() 
     model = SlowStart()
     model.profile = short_windows().profile
     async with transcriber(model) as works:
-        transcript = await works.transcribe(io.BytesIO(CALL), Options(), "r")
+        transcript = await works.transcribe(io.BytesIO(CALL), Options(), "r", any_work())
     assert transcript.language == "fr"
     assert {options.language for options in model.decode_options} == {"fr"}
 
@@ -170,29 +197,31 @@ async def test_the_first_window_names_it_even_if_it_is_the_slowest_to_prepare() 
 async def test_candidates_restrict_what_can_be_detected() -> None:
     model = short_windows(languages={"en": 0.2, "de": 0.5, "fr": 0.3})
     async with transcriber(model) as works:
-        transcript = await works.transcribe(io.BytesIO(CALL), Options(languages=("en", "fr")), "r")
+        transcript = await works.transcribe(
+            io.BytesIO(CALL), Options(languages=("en", "fr")), "r", any_work()
+        )
     assert transcript.language == "fr"
 
 
 async def test_a_language_the_model_does_not_hear_is_refused_by_name() -> None:
     async with transcriber(FakeModel()) as works:
         with pytest.raises(InvalidRequest, match="does not hear spanish") as caught:
-            await works.transcribe(io.BytesIO(CALL), Options(language="es"), "r")
+            await works.transcribe(io.BytesIO(CALL), Options(language="es"), "r", any_work())
     assert caught.value.param == "language"
 
 
 async def test_a_file_that_is_no_audio_is_refused() -> None:
     async with transcriber(FakeModel()) as works:
         with pytest.raises(UndecodableAudio):
-            await works.transcribe(io.BytesIO(b"text"), Options(), "r")
+            await works.transcribe(io.BytesIO(b"text"), Options(), "r", any_work())
 
 
 async def test_a_window_the_model_cannot_decode_fails_its_request_only() -> None:
     model = short_windows(fails_on=frozenset({" 0.03"}))
     async with transcriber(model) as works:
         with pytest.raises(EngineFailed):
-            await works.transcribe(io.BytesIO(CALL), Options(), "bad")
-        transcript = await works.transcribe(io.BytesIO(CALL), Options(), "good")
+            await works.transcribe(io.BytesIO(CALL), Options(), "bad", any_work())
+        transcript = await works.transcribe(io.BytesIO(CALL), Options(), "good", any_work())
     assert transcript.duration > 70
 
 

@@ -1,0 +1,80 @@
+"""From a request's first byte to recordings that the server has taken on."""
+
+import asyncio
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+
+from fastapi import Request
+from python_multipart.multipart import parse_options_header
+from starlette.datastructures import FormData
+from starlette.requests import ClientDisconnect
+
+from app.api.deps import while_connected
+from app.api.form import AudioForm, parse
+from app.api.speakers import check_references
+from app.audio.length import expected_length
+from app.domain import Task
+from app.errors import InvalidRequest, UnsupportedValue
+from app.pipeline.admission import Work
+from app.pipeline.deadline import Deadline
+from app.pipeline.transcriber import Transcriber
+from app.services import Services
+from app.telemetry import metrics
+
+MAX_TEXT_BYTES = 16 * 1024**2
+"""Of one part that is not a file: ten seconds of a speaker as a data URL take a few megabytes."""
+
+CHARSETS = frozenset({b"utf-8", b"utf8", b"us-ascii", b"iso-8859-1"})
+"""Of a form; the last is what Apache's HttpClient announces unless told otherwise."""
+
+
+@dataclass(frozen=True, slots=True)
+class Intake:
+    """What was asked, and who works on it."""
+
+    form: AudioForm
+    transcriber: Transcriber
+    works: tuple[Work, ...]
+    """One for each file that is transcribed."""
+
+
+async def take_in(
+    request: Request, services: Services, task: Task, held: AsyncExitStack, *, many: bool = False
+) -> Intake:
+    """Receives a form and takes on its first file, or all if there may be `many`.
+
+    Its files, its model and its place among all work last until `held` is closed. Raises
+    SpeechError, Overloaded among others before the body is read; ClientDisconnect.
+    """
+    deadline = Deadline(services.settings.limits.deadline_seconds)
+    async with deadline.kept():
+        with services.admission.upload():
+            form = parse(await _received(request, held), task)
+        if many and form.stream:
+            raise UnsupportedValue("stream is not supported for several files.", "stream")
+        await asyncio.to_thread(check_references, form.speaker_references)
+        lease = services.transcribing(form.model)
+        transcriber = await while_connected(request, held.enter_async_context(lease))
+        transcriber.check(form.options)
+        files = [upload.file for upload in (form.files if many else form.files[:1])]
+        lengths = [await transcriber.on_cpu(expected_length, file) for file in files]
+    works = held.enter_context(services.admission.work(transcriber.pace, lengths, deadline))
+    return Intake(form, transcriber, works)
+
+
+async def _received(request: Request, held: AsyncExitStack) -> FormData:
+    """The whole body, on disk where it is large. Its files are closed when `held` is.
+
+    Raises InvalidRequest for a charset other than the few that clients announce: Python knows
+    some, like punycode, that fail or take for ever.
+    """
+    _, parameters = parse_options_header(request.headers.get("content-type"))
+    if parameters.get(b"charset", b"utf-8").lower() not in CHARSETS:
+        raise InvalidRequest("The charset of the form must be UTF-8.")
+    try:
+        data = await request.form(max_part_size=MAX_TEXT_BYTES)
+    except ClientDisconnect:
+        metrics.CANCELLED_REQUESTS.labels("upload").inc()
+        raise
+    held.push_async_callback(data.close)
+    return data
