@@ -1,8 +1,10 @@
 """POST /v1/audio/transcriptions and its kin: one form, one path; `task` differs."""
 
 import asyncio
+import errno
 from contextlib import AsyncExitStack
 
+import structlog
 from fastapi import APIRouter, Request, Response
 from starlette.datastructures import FormData
 from starlette.requests import ClientDisconnect
@@ -14,15 +16,20 @@ from app.api.speakers import check_references
 from app.api.streaming import streamed
 from app.api.whole import body_of, whole
 from app.domain import Task
-from app.errors import InvalidRequest, SpeechError, UnsupportedValue
+from app.errors import InvalidRequest, Overloaded, SpeechError, UnsupportedValue
 from app.pipeline.transcriber import Transcriber
 from app.render.errors import reply
 from app.services import Services
+
+log = structlog.get_logger(__name__)
 
 router = APIRouter(prefix="/v1/audio", tags=["audio"])
 
 MAX_FILES_AT_ONCE = 16
 """Of one batch request; more would only wait in memory: all share one queue."""
+
+NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+"""Full is the disk, the user's share of it, or what the system lets this process write."""
 
 MAX_TEXT_BYTES = 16 * 1024**2
 """Of one part that is not a file: ten seconds of a speaker as a data URL take a few megabytes."""
@@ -79,6 +86,11 @@ async def _received(request: Request, held: AsyncExitStack) -> FormData:
         data = await request.form(max_part_size=MAX_TEXT_BYTES)
     except UnicodeError:
         raise InvalidRequest("The form's texts are not in the charset that it names.") from None
+    except OSError as error:
+        if error.errno not in NO_ROOM:
+            raise
+        log.error("spool_full", error=str(error))
+        raise Overloaded("The server has no room for the upload now. Please retry.") from error
     held.push_async_callback(data.close)
     return data
 

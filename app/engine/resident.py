@@ -18,6 +18,8 @@ log = structlog.get_logger(__name__)
 LoadModel = Callable[[str], SpeechModel]
 """From the source of a model; blocks, and may raise anything."""
 
+NewBatcher = Callable[[SpeechModel], Batcher]
+
 
 @dataclass(frozen=True, slots=True)
 class Resident:
@@ -72,10 +74,12 @@ class Place:
         log.info("model_card", hears=languages, note=model.profile.description)
         return model
 
-    async def serve(self, model: SpeechModel, on_ready: Callable[[], None]) -> None:
+    async def serve(
+        self, model: SpeechModel, new_batcher: NewBatcher, on_ready: Callable[[], None]
+    ) -> None:
         """Work on requests from `on_ready` until `leaving` is set."""
         with _shown(model.info):
-            async with Batcher(model) as batcher:
+            async with new_batcher(model) as batcher:
                 self.resident = Resident(model, batcher)
                 self.settled.set()
                 on_ready()

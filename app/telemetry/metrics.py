@@ -15,6 +15,13 @@ QUEUE_WINDOWS = Gauge("stt_queue_windows", "Windows that wait for the device.")
 DEVICE_BUSY_SECONDS = Counter(
     "stt_device_busy_seconds", "Seconds that device workers spent in the model.", ["stage"]
 )
+OLDEST_DEVICE_CALL_SECONDS = Gauge(
+    "stt_oldest_device_call_seconds",
+    "How long the oldest call has been on the device; 0 if there is none.",
+)
+STUCK_DEVICE_CALLS = Counter(
+    "stt_stuck_device_calls", "Calls on the device that took longer than allowed.", ["stage"]
+)
 RESIDENT_MODELS = Gauge("stt_resident_models", "Models in memory.")
 MODEL_LOADS = Counter("stt_model_loads", "Attempts to load a model.", ["model", "outcome"])
 MODEL_LOAD_SECONDS = Counter(
