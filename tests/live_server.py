@@ -21,6 +21,8 @@ ROOT = Path(__file__).parents[1]
 class LiveServer:
     """`with LiveServer(VERBATIM_…="…") as server:` starts one and stops it by SIGTERM."""
 
+    module = "app"
+
     def __init__(self, **environment: str) -> None:
         with socket.socket() as free:
             free.bind(("127.0.0.1", 0))
@@ -37,7 +39,7 @@ class LiveServer:
 
     def __enter__(self) -> "LiveServer":
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "app"],
+            [sys.executable, "-m", self.module],
             cwd=ROOT,
             env=self._environment,
             stderr=subprocess.PIPE,
