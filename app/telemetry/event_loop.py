@@ -11,6 +11,8 @@ _INTERVAL_SECONDS = 0.02
 
 async def watch_lag(beat: Callable[[], None]) -> None:
     """Measure for as long as the task lives, and call `beat` each time."""
+    loop = asyncio.get_running_loop()
+    metrics.EVENT_LOOP_TASKS.set_function(lambda: len(asyncio.all_tasks(loop)))
     while True:
         started = time.perf_counter()
         await asyncio.sleep(_INTERVAL_SECONDS)

@@ -33,6 +33,7 @@ EVENT_LOOP_LAG_SECONDS = Histogram(
     "How much later than asked the event loop woke a task that sleeps 20 ms.",
     buckets=(0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0),
 )
+EVENT_LOOP_TASKS = Gauge("stt_event_loop_tasks", "Tasks of the event loop that have not ended.")
 ENGINE_INFO = Gauge(
     "stt_engine_info",
     "1 for each model in memory; the labels say what its engine settled on.",
