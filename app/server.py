@@ -3,6 +3,7 @@
 import os
 import socket
 import threading
+import time
 
 import structlog
 import uvicorn
@@ -25,6 +26,8 @@ class Server(uvicorn.Server):
     def __init__(self, config: uvicorn.Config, lifecycle: Lifecycle) -> None:
         super().__init__(config)
         self._lifecycle = lifecycle
+        self._last_resort = _LastResort()
+        self._last_resort.start()
 
     @property
     def exit_status(self) -> int:
@@ -44,13 +47,28 @@ class Server(uvicorn.Server):
         """Close the port, finish what is in flight, close the application."""
         self._lifecycle.stop()
         seconds = (self.config.timeout_graceful_shutdown or 0) + CLOSING_SECONDS
-        last_resort = threading.Timer(seconds, _give_up, [seconds])
-        last_resort.daemon = True  # or it would itself keep the process
-        last_resort.start()
+        self._last_resort.begin(seconds)
         await super().shutdown(sockets)
 
 
-def _give_up(seconds: float) -> None:
-    """A call on the device that never ends would keep the process for ever."""
-    log.critical("shutdown_hangs", seconds=seconds)
-    end_process()
+class _LastResort(threading.Thread):
+    """Ends a process that does not end in time: a device call may never return.
+
+    It waits from the start, since a process that is out of memory starts no threads.
+    """
+
+    def __init__(self) -> None:
+        super().__init__(name="last-resort", daemon=True)
+        self._begun = threading.Event()
+        self._seconds = 0.0
+
+    def begin(self, seconds: float) -> None:
+        """The process has so long yet."""
+        self._seconds = seconds
+        self._begun.set()
+
+    def run(self) -> None:
+        self._begun.wait()
+        time.sleep(self._seconds)
+        log.critical("shutdown_hangs", seconds=self._seconds)
+        end_process()
