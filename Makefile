@@ -7,7 +7,7 @@ RUN := $(VENV)/.runtime
 DEV := $(VENV)/.development
 DEBIAN := $(VENV)/.debian
 
-.PHONY: run test lint bench lock clean
+.PHONY: run test lint bench soak lock clean
 
 run: $(RUN)  ## start the server with the embedded model
 	VERBATIM_SERVER__HOST=$(HOST) VERBATIM_SERVER__PORT=$(PORT) $(VENV)/bin/python -m app
@@ -22,6 +22,9 @@ lint: $(DEV)  ## ruff and mypy
 
 bench: $(DEV)  ## measure the server against its baselines, e.g. make bench ARGS="--dims tiny"
 	$(VENV)/bin/python -m bench $(ARGS)
+
+soak: $(DEV)  ## thousands of mixed requests, and what they leave behind
+	$(VENV)/bin/python -m bench.soak $(ARGS)
 
 lock: $(DEV)  ## renew both lock files
 	$(VENV)/bin/uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
