@@ -12,6 +12,7 @@ from pathlib import Path
 import httpx
 import pytest
 
+from app.engine.batcher import MAX_FAILURES_IN_ROW
 from tests.faulty_server import FaultyServer
 from tests.live_server import LiveServer, wait_until
 from tests.recordings import FOLDER, load_sample, reference, repeat_to
@@ -131,8 +132,12 @@ def test_everybody_who_waits_for_a_broken_engine_is_answered(twenty_minutes: Pat
 
 def test_an_engine_that_fails_on_every_window_ends_the_process() -> None:
     with FaultyServer() as server:
-        statuses = [post(server, prompt="break").status_code for _ in range(3)]
-        assert (statuses[0], statuses[-1]) == (500, 503)
+        statuses = [post(server, prompt="break").status_code]
+        while statuses[-1] == 500:  # a recording may have several windows
+            statuses.append(post(server).status_code)
+        assert statuses[0] == 500
+        assert statuses[-1] == 503
+        assert len(statuses) <= MAX_FAILURES_IN_ROW
         assert ended(server) == os.EX_SOFTWARE
 
 
