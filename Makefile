@@ -8,7 +8,7 @@ DEV := $(VENV)/.development
 CLIENTS := $(VENV)/.clients
 DEBIAN := $(VENV)/.debian
 
-.PHONY: run test lint conformance bench bench-overload fuzz lock clean
+.PHONY: run test lint conformance bench bench-overload soak fuzz lock clean
 
 run: $(RUN)  ## start the server with the embedded model
 	VERBATIM_SERVER__HOST=$(HOST) VERBATIM_SERVER__PORT=$(PORT) $(VENV)/bin/python -m app
@@ -32,6 +32,9 @@ bench-overload: $(DEV)  ## send four times what the server can take
 
 fuzz: $(DEV)  ## damage media files at random for two minutes, e.g. make fuzz ARGS="--seed 7"
 	nice $(VENV)/bin/python -m tests.hostile.fuzz $(ARGS)
+
+soak: $(DEV)  ## thousands of mixed requests, and what they leave behind
+	$(VENV)/bin/python -m bench.soak $(ARGS)
 
 lock: $(CLIENTS)  ## renew the lock files
 	$(VENV)/bin/uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url \

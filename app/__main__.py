@@ -12,7 +12,7 @@ from app.telemetry import logging
 
 
 def main() -> int:
-    """Serve until SIGTERM or SIGINT; requests in flight are finished first."""
+    """Serve until SIGTERM or SIGINT, or until the engine breaks; returns the exit status."""
     try:
         settings = read_settings()
     except ValueError as error:
@@ -28,7 +28,9 @@ def main() -> int:
 
     if chosen_device(settings.engine.device) == "cpu":
         keep_memory()  # while this is the only thread
+    from app.lifecycle import Lifecycle
     from app.main import create_app
+    from app.server import Server
 
     if settings.server.host not in ("127.0.0.1", "::1", "localhost"):
         structlog.get_logger(__name__).warning(
@@ -36,23 +38,25 @@ def main() -> int:
             host=settings.server.host,
             note="no API keys are configured: whoever reaches this port may use it",
         )
-    server = uvicorn.Server(
+    lifecycle = Lifecycle()
+    server = Server(
         uvicorn.Config(
-            create_app(settings),
+            create_app(settings, lifecycle=lifecycle),
             host=settings.server.host,
             port=settings.server.port,
             log_config=None,
             access_log=False,
             server_header=False,
             timeout_graceful_shutdown=settings.server.drain_seconds,
-        )
+        ),
+        lifecycle,
     )
     # uvicorn raises the signal again once it has drained, which would end the process with an
     # error after a clean stop; the handler it then finds is this one.
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: None)
     server.run()
-    return 0 if server.started else 3
+    return server.exit_status
 
 
 if __name__ == "__main__":

@@ -49,6 +49,9 @@ class EngineSettings(Group):
     workers: int | None = Field(None, ge=1, description="models running at once per device")
     threads_per_worker: int | None = Field(None, ge=1, description="CPU threads of one worker")
     beam_size: int = Field(5, ge=1, le=20)
+    stuck_seconds: float = Field(
+        120.0, gt=0, description="a device call or event loop that takes longer hangs"
+    )
     fallback: bool = Field(True, description="decode a doubtful window again, at temperatures > 0")
 
 

@@ -85,5 +85,9 @@ class ModelUnavailable(Overloaded):
     """The model is served here, but could not be loaded."""
 
 
+class EngineBroken(Overloaded):
+    """The model fails on everything: the process ends, and what takes its place may serve."""
+
+
 class EngineFailed(SpeechError):
     """The model could not decode a window, even alone."""

@@ -10,8 +10,9 @@ from prometheus_fastapi_instrumentator import Instrumentator
 from starlette.exceptions import HTTPException
 
 from app.access.rate_limits import RequestLimiter
-from app.api import audio, docs, health, models
+from app.api import audio, docs, draining, health, models
 from app.api.bodies import BodyLimit, LingeringClose
+from app.api.draining import InFlight
 from app.api.middleware import RequestContext
 from app.api.rate_limits import RateLimits
 from app.api.replies import json_reply
@@ -19,6 +20,7 @@ from app.config import Settings
 from app.engine import loading
 from app.engine.resident import LoadModel
 from app.errors import InvalidRequest, SpeechError
+from app.lifecycle import Lifecycle
 from app.render.errors import reply, routing_reply
 from app.services import open_services
 
@@ -38,18 +40,25 @@ def whisper_loader(settings: Settings) -> LoadModel:
     return partial(loading.load, choices=choices)
 
 
-def create_app(settings: Settings, load_model: LoadModel | None = None) -> FastAPI:
-    """An ASGI application; its pinned models are loaded when its lifespan starts."""
+def create_app(
+    settings: Settings, load_model: LoadModel | None = None, lifecycle: Lifecycle | None = None
+) -> FastAPI:
+    """An ASGI application; its pinned models are loaded when its lifespan starts.
+
+    Whoever runs it hears from `lifecycle` when it must end, and tells it when the port closes.
+    """
+    load_model = load_model or whisper_loader(settings)
+    lifecycle = lifecycle or Lifecycle()
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[Mapping[str, Any]]:
-        async with open_services(settings, load_model or whisper_loader(settings)) as services:
+        async with open_services(settings, load_model, lifecycle) as services:
             yield {"services": services}
 
     # Our routes parse their forms themselves, so the document is written by hand (app/api/docs.py).
     # A redirect to the path without its last slash would have the upload sent twice.
     app = FastAPI(openapi_url=None, lifespan=lifespan, redirect_slashes=False)
-    for router in (audio.router, models.router, health.router, docs.router):
+    for router in (audio.router, models.router, health.router, draining.router, docs.router):
         app.include_router(router)
     app.mount("/docs/assets", docs.assets)
     Instrumentator(excluded_handlers=["/metrics", "/health/.*"]).instrument(app).expose(app)
@@ -57,6 +66,7 @@ def create_app(settings: Settings, load_model: LoadModel | None = None) -> FastA
     app.add_middleware(BodyLimit, max_bytes=settings.audio.max_upload_bytes)
     if settings.limits.requests_per_minute is not None:
         app.add_middleware(RateLimits, limiter=RequestLimiter(settings.limits.requests_per_minute))
+    app.add_middleware(InFlight, lifecycle=lifecycle)
     app.add_middleware(RequestContext)
     app.add_middleware(LingeringClose)
     app.add_exception_handler(SpeechError, _on_speech_error)

@@ -7,16 +7,20 @@ from collections.abc import AsyncIterator
 from concurrent.futures import Executor, ThreadPoolExecutor
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
+from functools import partial
 
 from app.config import Settings, model_id
+from app.engine.batcher import Batcher
 from app.engine.catalogue import Catalogue, ServedModel
 from app.engine.loading import local_profile
 from app.engine.registry import Registry
 from app.engine.resident import LoadModel
 from app.families import OPENAI_NAMES
+from app.lifecycle import Lifecycle
 from app.pipeline.admission import Admission
 from app.pipeline.transcriber import Transcriber
 from app.telemetry.event_loop import watch_lag
+from app.telemetry.watchdog import Watchdog
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +32,8 @@ class Services:
     admission: Admission
     cpu: Executor
     """Threads for work on sound: decoding, voice activity, features."""
+    lifecycle: Lifecycle
+    watchdog: Watchdog
 
     @asynccontextmanager
     async def transcribing(self, model: str) -> AsyncIterator[Transcriber]:
@@ -39,9 +45,14 @@ class Services:
 
 
 @asynccontextmanager
-async def open_services(settings: Settings, load_model: LoadModel) -> AsyncIterator[Services]:
+async def open_services(
+    settings: Settings, load_model: LoadModel, lifecycle: Lifecycle
+) -> AsyncIterator[Services]:
     """Load the pinned models, then start serving; leaving stops it in good order."""
     async with AsyncExitStack() as stack:
+        watchdog = stack.enter_context(Watchdog(settings.engine.stuck_seconds))
+        beating = asyncio.create_task(watch_lag(watchdog.beat), name="event-loop-lag")
+        stack.callback(beating.cancel)
         cpu = ThreadPoolExecutor(
             settings.audio.threads or os.cpu_count() or 1, thread_name_prefix="audio"
         )
@@ -52,13 +63,13 @@ async def open_services(settings: Settings, load_model: LoadModel) -> AsyncItera
                 load_model,
                 settings.models.max_resident,
                 settings.models.idle_seconds,
+                partial(Batcher, watchdog=watchdog, on_broken=lifecycle.fail),
             )
         )
-        lag = asyncio.create_task(watch_lag(), name="event-loop-lag")
-        stack.callback(lag.cancel)
         gc.collect()
         gc.freeze()  # what start-up made stays; collections need not look at it again
-        yield Services(settings, registry, Admission(settings.limits), cpu)
+        admission = Admission(settings.limits)
+        yield Services(settings, registry, admission, cpu, lifecycle, watchdog)
 
 
 def _catalogue(settings: Settings) -> Catalogue:

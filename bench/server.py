@@ -76,6 +76,10 @@ class Server:
         self.base_url = base_url
         self._process = process
 
+    @property
+    def process(self) -> psutil.Process:
+        return self._process
+
     def resident_bytes(self) -> int:
         return int(self._process.memory_info().rss)
 

@@ -24,6 +24,8 @@ class LiveServer:
     `wrapper`: a program and its arguments that run the server and become it.
     """
 
+    module = "app"
+
     def __init__(self, *wrapper: str, **environment: str) -> None:
         self._wrapper = wrapper
         with socket.socket() as free:
@@ -41,7 +43,7 @@ class LiveServer:
 
     def __enter__(self) -> "LiveServer":
         self.process = subprocess.Popen(
-            [*self._wrapper, sys.executable, "-m", "app"],
+            [*self._wrapper, sys.executable, "-m", self.module],
             cwd=ROOT,
             env=self._environment,
             stderr=subprocess.PIPE,

@@ -1,6 +1,10 @@
-"""Who may change what the server does: whoever has the administrator's key."""
+"""Who may change what the server does: whoever has the administrator's key.
+
+What ends the process with it is also open to its own machine, as a signal would be.
+"""
 
 import hmac
+from ipaddress import ip_address
 
 from fastapi import Depends, Request
 
@@ -28,7 +32,26 @@ def _administrator(request: Request, services: TheServices) -> None:
         raise WrongKey(f"Incorrect API key provided: {_masked(key)}.")
 
 
+def _operator(request: Request, services: TheServices) -> None:
+    if not _is_local(request):
+        _administrator(request, services)
+
+
 AsAdministrator = Depends(_administrator)
+AsOperator = Depends(_operator)
+
+
+def _is_local(request: Request) -> bool:
+    """Sent by a program on this machine for itself: not for others, as by a proxy, and not by a
+    browser, which sends whatever a foreign page tells it to."""
+    proxies = ("forwarded", "via", "x-forwarded-for", "x-real-ip")
+    browsers = ("origin", "sec-fetch-site")
+    if any(name in request.headers for name in proxies + browsers):
+        return False
+    try:
+        return request.client is not None and ip_address(request.client.host).is_loopback
+    except ValueError:  # a name, as in tests
+        return False
 
 
 def _masked(key: str) -> str:

@@ -1,9 +1,11 @@
 """From a request's first byte to recordings that the server has taken on."""
 
 import asyncio
+import errno
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 
+import structlog
 from fastapi import Request
 from python_multipart.multipart import parse_options_header
 from starlette.datastructures import FormData
@@ -14,15 +16,20 @@ from app.api.form import AudioForm, parse
 from app.api.speakers import check_references
 from app.audio.length import expected_length
 from app.domain import Task
-from app.errors import InvalidRequest, UnsupportedValue
+from app.errors import InvalidRequest, Overloaded, UnsupportedValue
 from app.pipeline.admission import Work
 from app.pipeline.deadline import Deadline
 from app.pipeline.transcriber import Transcriber
 from app.services import Services
 from app.telemetry import metrics
 
+log = structlog.get_logger(__name__)
+
 MAX_TEXT_BYTES = 16 * 1024**2
 """Of one part that is not a file: ten seconds of a speaker as a data URL take a few megabytes."""
+
+NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+"""Full is the disk, the user's share of it, or what the system lets this process write."""
 
 CHARSETS = frozenset({b"utf-8", b"utf8", b"us-ascii", b"iso-8859-1"})
 """Of a form; the last is what Apache's HttpClient announces unless told otherwise."""
@@ -76,5 +83,10 @@ async def _received(request: Request, held: AsyncExitStack) -> FormData:
     except ClientDisconnect:
         metrics.CANCELLED_REQUESTS.labels("upload").inc()
         raise
+    except OSError as error:
+        if error.errno not in NO_ROOM:
+            raise
+        log.error("spool_full", error=str(error))
+        raise Overloaded("The server has no room for the upload now. Please retry.") from error
     held.push_async_callback(data.close)
     return data

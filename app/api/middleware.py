@@ -1,5 +1,6 @@
 """What happens to every request: an id, OpenAI's headers, one log line."""
 
+import asyncio
 import time
 import uuid
 
@@ -8,6 +9,7 @@ from starlette.datastructures import MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from app.api.replies import json_reply
+from app.errors import Overloaded
 from app.render.errors import reply
 
 log = structlog.get_logger("access")
@@ -46,6 +48,12 @@ class RequestContext:
         with structlog.contextvars.bound_contextvars(request_id=request_id):
             try:
                 await self._app(scope, receive, send_with_headers)
+            except asyncio.CancelledError:
+                # The drain took too long, says uvicorn. An answer that has begun has no end then.
+                log.warning("broken_off", path=scope["path"])
+                if not status:
+                    refusal = Overloaded("The server is shutting down. Please retry.")
+                    await json_reply(reply(refusal))(scope, receive, send_with_headers)
             except Exception as error:
                 log.exception("request_failed", path=scope["path"])
                 if not status:

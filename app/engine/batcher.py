@@ -7,20 +7,32 @@ runs on device threads, one per worker, so there are no locks.
 
 import asyncio
 import time
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any
+from contextlib import nullcontext
+from typing import Any, TypeVar
 
 import structlog
 
 from app.domain import Hypothesis
+from app.engine.faults import is_fatal
 from app.engine.model import DecodeOptions, Job, SpeechModel
 from app.engine.pace import Pace
-from app.engine.queue import Queue, Step, Ticket
-from app.errors import EngineFailed, Overloaded
+from app.engine.queue import Queue, Stage, Step, Ticket
+from app.errors import EngineBroken, EngineFailed, Overloaded
 from app.telemetry import audit, metrics
+from app.telemetry.watchdog import Watchdog
 
 log = structlog.get_logger(__name__)
+
+T = TypeVar("T")
+
+MAX_FAILURES_IN_ROW = 3
+"""So many windows failing in one stage, each alone, are reason to doubt the engine."""
+
+RESTART_SECONDS = 5
+"""When to ask again a server whose engine broke; another replica may serve at once."""
 
 
 class Batcher:
@@ -29,12 +41,25 @@ class Batcher:
     On leaving, the calls that are on the device finish and answer; what still waits fails with
     Overloaded, so that nobody hangs. `warm_up_seconds` is what the model's warm-up took, the first
     guess at its pace: an encoder call costs the same however little of its window is sound.
+
+    `on_broken` is called once, with the reason, when the engine cannot work any more: what waits
+    has then failed with EngineBroken, as whatever comes later will.
     """
 
-    def __init__(self, model: SpeechModel, warm_up_seconds: float = 0.0) -> None:
+    def __init__(
+        self,
+        model: SpeechModel,
+        warm_up_seconds: float = 0.0,
+        watchdog: Watchdog | None = None,
+        on_broken: Callable[[str], None] = lambda reason: None,
+    ) -> None:
         self._model = model
         self.pace = Pace(model.info.workers, model.profile.window_seconds)
         self.pace.add(warm_up_seconds, model.profile.window_seconds)
+        self._watchdog = watchdog
+        self._on_broken = on_broken
+        self._broken: EngineBroken | None = None
+        self._failures_in_row: Counter[Stage] = Counter()
         self._queue = Queue(model.info.max_batch_size, model.encode_batch_size)
         self._work = asyncio.Event()
         self._closing = False
@@ -75,6 +100,8 @@ class Batcher:
         return hypothesis
 
     async def _submit(self, job: Job, options: DecodeOptions | None) -> Any:
+        if self._broken is not None:
+            raise self._broken
         if self._closing:
             raise Overloaded("The server is shutting down. Please retry.")
         answer: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
@@ -90,19 +117,45 @@ class Batcher:
 
     async def _serve(self) -> None:
         """One device worker's life: take a step, run it, until the server stops."""
-        while not self._closing:
-            step = self._queue.next_step(time.monotonic())
-            if step is None:
-                self._work.clear()
-                await self._work.wait()
-                continue
-            try:
-                await self._run(step)
-            except Exception as error:
-                # A defect of ours: these callers must hear of it, and the device must go on.
-                log.exception("step_failed", stage=step.stage)
-                for ticket in step.tickets:
-                    _fail(ticket, _failure(error))
+        step: Step | None = None
+        try:
+            while not self._closing:
+                step = self._queue.next_step(time.monotonic())
+                if step is None:
+                    self._work.clear()
+                    await self._work.wait()
+                else:
+                    await self._attempt(step)
+        except asyncio.CancelledError:
+            raise
+        except BaseException as error:  # without this worker, what waits would wait for ever
+            self._break(error, step.tickets if step else ())
+
+    async def _attempt(self, step: Step) -> None:
+        """Raises EngineBroken and nothing else of Exception."""
+        try:
+            await self._run(step)
+        except EngineBroken:
+            raise
+        except Exception as error:
+            # A defect of ours: these callers must hear of it, and the device must go on.
+            log.exception("step_failed", stage=step.stage)
+            for ticket in step.tickets:
+                _fail(ticket, _failure(error))
+
+    def _break(self, error: BaseException, tickets: Sequence[Ticket]) -> None:
+        """Nobody is to wait for this engine any more."""
+        first = self._broken is None
+        self._broken = self._broken or EngineBroken(
+            "The engine has failed and the server restarts. Please retry.", RESTART_SECONDS
+        )
+        self._closing = True
+        self._work.set()
+        for ticket in (*tickets, *self._queue.drain()):
+            _fail(ticket, self._broken)
+        if first:
+            log.critical("engine_broken", exc_info=error)
+            self._on_broken(f"{type(error).__name__}: {error}")
 
     async def _run(self, step: Step) -> None:
         work = {"encode": self._encode, "detect": self._detect, "decode": self._decode}[step.stage]
@@ -122,24 +175,57 @@ class Batcher:
             metrics.WINDOWS.inc(len(step.tickets))
 
     async def _on_device(
-        self, stage: str, work: Callable[[Sequence[Ticket]], list[Any]], tickets: Sequence[Ticket]
+        self, stage: Stage, work: Callable[[Sequence[Ticket]], list[Any]], tickets: Sequence[Ticket]
     ) -> list[Any]:
-        """One outcome per ticket; a call that fails is made again for each ticket alone."""
+        """One outcome per ticket; a call that fails is made again for each ticket alone.
+
+        Raises EngineBroken if the failure is not one of windows.
+        """
         audit.device_call(stage, [(each.job.request_id, each.job.position) for each in tickets])
-        loop = asyncio.get_running_loop()
-        started = time.perf_counter()
+        new = tickets if stage == "encode" else ()
+        sound_seconds = sum(ticket.job.duration for ticket in new)
         try:
-            return await loop.run_in_executor(self._threads, work, tickets)
+            outcomes: list[Any] = await self._call(stage, sound_seconds, work, tickets)
+            self._failures_in_row[stage] = 0
+            return outcomes
         except Exception as error:
             log.warning("batch_failed", stage=stage, windows=len(tickets), exc_info=True)
+            if is_fatal(error):
+                raise EngineBroken(str(error)) from error
             if len(tickets) == 1:
+                await self._doubt(stage)
                 return [_failure(error)]
+        return [(await self._on_device(stage, work, [ticket]))[0] for ticket in tickets]
+
+    async def _call(
+        self, stage: str, sound_seconds: float, work: Callable[..., T], *arguments: object
+    ) -> T:
+        """Run on a device thread, timed and watched; it is new to `sound_seconds` of sound."""
+        loop = asyncio.get_running_loop()
+        started = time.perf_counter()
+        watched = self._watchdog.call(stage) if self._watchdog else nullcontext()
+        try:
+            with watched:
+                return await loop.run_in_executor(self._threads, work, *arguments)
         finally:
             busy = time.perf_counter() - started
             metrics.DEVICE_BUSY_SECONDS.labels(stage).inc(busy)
-            new = tickets if stage == "encode" else ()
-            self.pace.add(busy, sum(ticket.job.duration for ticket in new))
-        return [(await self._on_device(stage, work, [ticket]))[0] for ticket in tickets]
+            self.pace.add(busy, sound_seconds)
+
+    async def _doubt(self, stage: Stage) -> None:
+        """Count a window that failed alone. After several, silence tells whose fault it is.
+
+        Recordings may all be of a kind that fails, and must not be able to end the process; the
+        window that the engine was warmed up with is known to be good.
+        """
+        self._failures_in_row[stage] += 1
+        if self._failures_in_row[stage] < MAX_FAILURES_IN_ROW:
+            return
+        self._failures_in_row[stage] = 0
+        try:
+            await self._call("warm-up", 0.0, self._model.warm_up)
+        except Exception as error:
+            raise EngineBroken(f"{stage} fails on every window: {error}") from error
 
     def _encode(self, tickets: Sequence[Ticket]) -> list[Any]:
         return list(self._model.encode([ticket.job for ticket in tickets]))

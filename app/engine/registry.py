@@ -13,9 +13,10 @@ from typing import Literal
 
 import structlog
 
+from app.engine.batcher import Batcher
 from app.engine.catalogue import Catalogue, ServedModel
 from app.engine.memory import give_memory_back
-from app.engine.resident import LoadModel, Place, Resident
+from app.engine.resident import LoadModel, NewBatcher, Place, Resident
 from app.errors import InvalidRequest, ModelBusy, ModelUnavailable, Overloaded
 from app.telemetry import metrics
 
@@ -53,11 +54,13 @@ class Registry:
         load_model: LoadModel,
         max_resident: int | None = None,
         idle_seconds: float | None = None,
+        new_batcher: NewBatcher = Batcher,
     ) -> None:
         self._catalogue = catalogue
         self._load_model = load_model
         self._max_resident = max_resident
         self._idle_seconds = idle_seconds
+        self._new_batcher = new_batcher
         self._places: dict[str, Place] = {}
         self._unloading: set[asyncio.Task[None]] = set()
         metrics.QUEUE_WINDOWS.set_function(self._waiting_windows)
@@ -170,7 +173,7 @@ class Registry:
             if model is None:
                 return
             place.served.profile = model.profile
-            await place.serve(model, lambda: self._rest(place))
+            await place.serve(model, self._new_batcher, lambda: self._rest(place))
         finally:
             if self._is_here(place):
                 del self._places[place.served.id]

@@ -19,6 +19,9 @@ log = structlog.get_logger(__name__)
 LoadModel = Callable[[str], SpeechModel]
 """From the source of a model; blocks, and may raise anything."""
 
+NewBatcher = Callable[[SpeechModel, float], Batcher]
+"""From a model and the seconds that its warm-up took."""
+
 
 @dataclass(frozen=True, slots=True)
 class Resident:
@@ -76,9 +79,11 @@ class Place:
         log.info("model_card", hears=languages, note=model.profile.description)
         return model
 
-    async def serve(self, model: SpeechModel, on_ready: Callable[[], None]) -> None:
+    async def serve(
+        self, model: SpeechModel, new_batcher: NewBatcher, on_ready: Callable[[], None]
+    ) -> None:
         """Work on requests from `on_ready` until `leaving` is set."""
-        async with Batcher(model, self.warm_up_seconds) as batcher:
+        async with new_batcher(model, self.warm_up_seconds) as batcher:
             with _shown(model.info, batcher.pace):
                 self.resident = Resident(model, batcher)
                 self.settled.set()

@@ -2,16 +2,20 @@
 
 import asyncio
 import time
+from collections.abc import Callable
 
 from app.telemetry import metrics
 
 _INTERVAL_SECONDS = 0.02
 
 
-async def watch_lag() -> None:
-    """Measure for as long as the task lives."""
+async def watch_lag(beat: Callable[[], None]) -> None:
+    """Measure for as long as the task lives, and call `beat` each time."""
+    loop = asyncio.get_running_loop()
+    metrics.EVENT_LOOP_TASKS.set_function(lambda: len(asyncio.all_tasks(loop)))
     while True:
         started = time.perf_counter()
         await asyncio.sleep(_INTERVAL_SECONDS)
         lag = time.perf_counter() - started - _INTERVAL_SECONDS
         metrics.EVENT_LOOP_LAG_SECONDS.observe(max(0.0, lag))
+        beat()

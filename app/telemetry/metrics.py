@@ -40,6 +40,13 @@ QUEUE_WINDOWS = Gauge("stt_queue_windows", "Windows that wait for the device.")
 DEVICE_BUSY_SECONDS = Counter(
     "stt_device_busy_seconds", "Seconds that device workers spent in the model.", ["stage"]
 )
+OLDEST_DEVICE_CALL_SECONDS = Gauge(
+    "stt_oldest_device_call_seconds",
+    "How long the oldest call has been on the device; 0 if there is none.",
+)
+STUCK_DEVICE_CALLS = Counter(
+    "stt_stuck_device_calls", "Calls on the device that took longer than allowed.", ["stage"]
+)
 RESIDENT_MODELS = Gauge("stt_resident_models", "Models in memory.")
 MODEL_LOADS = Counter("stt_model_loads", "Attempts to load a model.", ["model", "outcome"])
 MODEL_LOAD_SECONDS = Counter(
@@ -51,6 +58,7 @@ EVENT_LOOP_LAG_SECONDS = Histogram(
     "How much later than asked the event loop woke a task that sleeps 20 ms.",
     buckets=(0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0),
 )
+EVENT_LOOP_TASKS = Gauge("stt_event_loop_tasks", "Tasks of the event loop that have not ended.")
 ENGINE_INFO = Gauge(
     "stt_engine_info",
     "1 for each model in memory; the labels say what its engine settled on.",

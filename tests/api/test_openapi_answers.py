@@ -197,6 +197,31 @@ def administered() -> Iterator[LiveServer]:
         yield live
 
 
+@pytest.mark.parametrize("method", ["get", "post"])
+def test_draining_is_as_documented(method: str) -> None:
+    def drain(query: str, **headers: str) -> httpx.Response:
+        address = f"{live.url}/internal/drain?{query}"
+        return httpx.request(method, address, headers=headers)
+
+    with LiveServer(VERBATIM_ACCESS__ADMIN_KEY="admin-key") as live:
+        forwarded = {"x-forwarded-for": "192.0.2.1"}
+        answers = [
+            drain("wait=soon"),
+            drain("", **forwarded),
+            drain("", **forwarded, authorization="Bearer wrong"),
+            drain("wait=0", **forwarded, authorization="Bearer admin-key"),
+            drain("wait=0"),
+        ]
+        unready = httpx.get(f"{live.url}/health/ready")
+        refused = post(live, TRANSCRIPTIONS, {})
+    assert [each.status_code for each in answers] == [400, 401, 401, 200, 200]
+    for answer in answers:
+        check(answer, "/internal/drain", method)
+    assert (unready.status_code, refused.status_code) == (503, 503)
+    check(unready, "/health/ready", "get")
+    check(refused, TRANSCRIPTIONS)
+
+
 def test_sending_every_default_changes_nothing(server: LiveServer) -> None:
     """As the form of Swagger UI does."""
     properties = schema("CreateTranscriptionRequest")["properties"]

@@ -28,6 +28,9 @@ PRINTED = {
     "live": ("live",),
     "ready": ("ready",),
     "metrics": ("stt_windows_total",),
+    # The last ones, as nothing is served after them.
+    "drainByGet": ("drained",),
+    "drain": ("drained",),
 }
 
 

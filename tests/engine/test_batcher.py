@@ -6,9 +6,11 @@ import pytest
 from prometheus_client import REGISTRY
 
 from app.domain import Hypothesis
-from app.engine.batcher import Batcher
+from app.engine.batcher import MAX_FAILURES_IN_ROW, Batcher
 from app.engine.model import DecodeOptions, Job
-from app.errors import EngineFailed, Overloaded
+from app.engine.queue import Queue
+from app.errors import EngineBroken, EngineFailed, Overloaded
+from app.telemetry.watchdog import Watchdog
 from tests.fakes import FakeModel
 
 OPTIONS = DecodeOptions("transcribe", "en")
@@ -166,3 +168,89 @@ async def test_only_the_first_window_of_a_request_tells_how_long_it_waited() -> 
         later.position = 1
         await asyncio.gather(*(batcher.decode(each, OPTIONS) for each in (job(0.1), later)))
     assert count() == before + 1
+
+
+class Breaking(FakeModel):
+    """Fails as told: on the windows of a request, or from then on, in the warm-up as well."""
+
+    error: BaseException = RuntimeError("the device does not like this")
+    is_broken = False
+    warm_up_count = 0
+
+    def warm_up(self) -> None:
+        self.warm_up_count += 1
+        if self.is_broken:
+            raise self.error
+
+    def decode(self, jobs, options):  # type: ignore[no-untyped-def]
+        if self.is_broken or any(each.request_id == "bad" for each in jobs):
+            raise self.error
+        return super().decode(jobs, options)
+
+
+@pytest.mark.parametrize(
+    "error",
+    [MemoryError(), SystemExit(), RuntimeError("CUDA failed with error misaligned address")],
+    ids=repr,
+)
+async def test_a_lost_device_fails_who_waits_and_who_comes_later(error: BaseException) -> None:
+    model, reasons = Breaking(max_batch_size=1), list[str]()
+    model.error = error
+    async with Batcher(model, on_broken=reasons.append) as batcher:
+        first = await busy(model, batcher)
+        others = [batcher.decode(job(0.1, name), OPTIONS) for name in ("bad", "waits")]
+        waiting = [asyncio.ensure_future(each) for each in others]
+        await asyncio.sleep(0.01)
+        model.gate.set()
+        assert (await first).text == "0.00"
+        outcomes = await asyncio.gather(*waiting, return_exceptions=True)
+        assert [type(each) for each in outcomes] == [EngineBroken, EngineBroken]
+        with pytest.raises(EngineBroken):
+            await batcher.decode(job(0.3), OPTIONS)
+    assert len(reasons) == 1
+
+
+async def test_windows_that_fail_in_a_row_break_nothing_if_silence_is_heard() -> None:
+    model, reasons = Breaking(), list[str]()
+    async with Batcher(model, on_broken=reasons.append) as batcher:
+        for _ in range(2 * MAX_FAILURES_IN_ROW):
+            with pytest.raises(EngineFailed):
+                await batcher.decode(job(0.1, "bad"), OPTIONS)
+        assert (await batcher.decode(job(0.2), OPTIONS)).text == "0.20"
+    assert model.warm_up_count == 2
+    assert reasons == []
+
+
+async def test_windows_that_fail_in_a_row_break_the_engine_if_silence_fails_too() -> None:
+    model, reasons = Breaking(), list[str]()
+    model.is_broken = True
+    async with Batcher(model, on_broken=reasons.append) as batcher:
+        for _ in range(MAX_FAILURES_IN_ROW - 1):
+            with pytest.raises(EngineFailed):
+                await batcher.decode(job(0.1), OPTIONS)
+        with pytest.raises(EngineBroken):
+            await batcher.decode(job(0.1), OPTIONS)
+    assert model.warm_up_count == 1
+    assert len(reasons) == 1
+
+
+async def test_a_queue_that_fails_leaves_nobody_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fails(*_: object) -> None:
+        raise LookupError("a defect of the queue")
+
+    model, reasons = FakeModel(), list[str]()
+    async with Batcher(model, on_broken=reasons.append) as batcher:
+        monkeypatch.setattr(Queue, "next_step", fails)
+        with pytest.raises(EngineBroken):
+            await asyncio.wait_for(batcher.decode(job(0.1), OPTIONS), 10)
+    assert reasons == ["LookupError: a defect of the queue"]
+
+
+async def test_a_call_on_the_device_is_watched() -> None:
+    model, watchdog = FakeModel(), Watchdog(3600.0)
+    async with Batcher(model, watchdog=watchdog) as batcher:
+        first = await busy(model, batcher)
+        assert watchdog.oldest_call_seconds > 0
+        model.gate.set()
+        await first
+        assert watchdog.oldest_call_seconds == 0

@@ -1,0 +1,74 @@
+"""uvicorn, and when and with which status the process ends."""
+
+import os
+import socket
+import threading
+import time
+
+import structlog
+import uvicorn
+
+from app.lifecycle import Lifecycle
+from app.telemetry.watchdog import end_process
+
+log = structlog.get_logger(__name__)
+
+FAILED_DRAIN_SECONDS = 5
+"""A broken engine fails what is in flight at once; what is still being uploaded can wait less."""
+
+CLOSING_SECONDS = 10.0
+"""For what comes after the drain: the device's last call, and models to be unloaded."""
+
+
+class Server(uvicorn.Server):
+    """Ends by signal, or by itself when the engine is broken; it never hangs."""
+
+    def __init__(self, config: uvicorn.Config, lifecycle: Lifecycle) -> None:
+        super().__init__(config)
+        self._lifecycle = lifecycle
+        self._last_resort = _LastResort()
+        self._last_resort.start()
+
+    @property
+    def exit_status(self) -> int:
+        """0 after a signal; 70, EX_SOFTWARE, for a broken engine; 3 if it never started."""
+        if self._lifecycle.failure is not None:
+            return os.EX_SOFTWARE
+        return 0 if self.started else 3
+
+    async def on_tick(self, counter: int) -> bool:
+        """uvicorn asks ten times a second whether to end."""
+        if self._lifecycle.failure is not None:
+            self.config.timeout_graceful_shutdown = FAILED_DRAIN_SECONDS
+            return True
+        return await super().on_tick(counter)
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Close the port, finish what is in flight, close the application."""
+        self._lifecycle.stop()
+        seconds = (self.config.timeout_graceful_shutdown or 0) + CLOSING_SECONDS
+        self._last_resort.begin(seconds)
+        await super().shutdown(sockets)
+
+
+class _LastResort(threading.Thread):
+    """Ends a process that does not end in time: a device call may never return.
+
+    It waits from the start, since a process that is out of memory starts no threads.
+    """
+
+    def __init__(self) -> None:
+        super().__init__(name="last-resort", daemon=True)
+        self._begun = threading.Event()
+        self._seconds = 0.0
+
+    def begin(self, seconds: float) -> None:
+        """The process has so long yet."""
+        self._seconds = seconds
+        self._begun.set()
+
+    def run(self) -> None:
+        self._begun.wait()
+        time.sleep(self._seconds)
+        log.critical("shutdown_hangs", seconds=self._seconds)
+        end_process()

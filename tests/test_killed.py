@@ -1,0 +1,101 @@
+"""SIGTERM and SIGKILL at random moments under load: no half answer looks whole."""
+
+import json
+import random
+import signal
+import threading
+import time
+from collections import Counter
+
+import httpx
+import pytest
+
+from tests.live_server import LiveServer
+from tests.recordings import FOLDER, reference
+from tests.words import word_errors
+
+CLIP, CALL = FOLDER / "12_short_clip.wav", FOLDER / "11_sales_call.mp3"
+KINDS = [
+    (CLIP, {"response_format": "json"}),
+    (CALL, {"response_format": "verbose_json"}),
+    (CALL, {"response_format": "text"}),
+    (CALL, {"stream": "true"}),
+]
+CLIENTS = 4
+
+
+def said(answer: httpx.Response) -> str:
+    """The text of an answer that looks whole, as a client of that kind would take it."""
+    media = answer.headers["content-type"].partition(";")[0]
+    if media == "application/json":
+        return str(answer.json()["text"])
+    if media == "text/plain":
+        return answer.text
+    last = json.loads(answer.text.removesuffix("\n\n").rpartition("data: ")[2])
+    assert last["type"] == "transcript.text.done"
+    return str(last["text"])
+
+
+class Client(threading.Thread):
+    """Sends one request after another until the port is closed, and judges every answer."""
+
+    def __init__(self, url: str, number: int) -> None:
+        super().__init__()
+        self.outcomes: Counter[str] = Counter()
+        self.wrong: list[str] = []
+        self._url = url
+        self._number = number
+
+    def run(self) -> None:
+        while True:
+            path, fields = KINDS[self._number % len(KINDS)]
+            self._number += 1
+            try:
+                answer = httpx.post(
+                    f"{self._url}/v1/audio/transcriptions",
+                    files={"file": path.read_bytes()},
+                    data={"model": "whisper-1", "language": "en", **fields},
+                    timeout=60,
+                )
+            except httpx.ConnectError:
+                return
+            except httpx.TransportError:
+                self.outcomes["broken off"] += 1
+                continue
+            self._judge(answer, reference(path.name))
+
+    def _judge(self, answer: httpx.Response, expected: str) -> None:
+        if answer.status_code == 503:
+            self.outcomes["refused"] += 1
+            assert answer.headers["x-should-retry"] == "true"
+        elif answer.status_code != 200 or word_errors(expected, said(answer)) > 0:
+            self.wrong.append(f"{answer.status_code} {answer.text}")
+        else:
+            self.outcomes["answered"] += 1
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL], ids=lambda each: each.name)
+@pytest.mark.parametrize("seed", [1, 2])
+def test_no_half_answer_looks_whole_and_the_next_process_serves(
+    number: signal.Signals, seed: int
+) -> None:
+    settings = {
+        "VERBATIM_SERVER__DRAIN_SECONDS": "1",
+        "VERBATIM_SERVER__KEEP_ALIVE_SECONDS": "0.1",
+    }
+    with LiveServer(**settings) as server:
+        clients = [Client(server.url, number) for number in range(CLIENTS)]
+        for client in clients:
+            client.start()
+        time.sleep(random.Random(seed).uniform(0.5, 4.0))
+        server.process.send_signal(number)
+        status = server.process.wait(30)
+        for client in clients:
+            client.join(60)
+    assert [wrong for client in clients for wrong in client.wrong] == []
+    assert status == (0 if number == signal.SIGTERM else -signal.SIGKILL)
+    successor = LiveServer(VERBATIM_SERVER__PORT=str(server.port))
+    successor.url = server.url
+    with successor:
+        answer = successor.client.audio.transcriptions.create(file=CLIP, model="whisper-1")
+    assert word_errors(reference(CLIP.name), answer.text) == 0

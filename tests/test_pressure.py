@@ -1,0 +1,112 @@
+"""The disk or the memory of a running server is full."""
+
+import os
+import resource
+import subprocess
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import httpx
+import psutil
+import pytest
+
+from tests.live_server import LiveServer
+from tests.recordings import FOLDER, load_sample, reference, repeat_to
+from tests.words import word_errors
+
+MIB = 2**20
+CLIP = FOLDER / "12_short_clip.wav"
+CALL = reference("08_long_call.flac")
+
+
+@pytest.fixture(scope="module")
+def one_minute(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """1.9 MB: Starlette keeps uploads of up to 1 MB in memory."""
+    path = tmp_path_factory.mktemp("recordings") / "one_minute.wav"
+    assert repeat_to(path, load_sample("08_long_call.flac"), 80.0) == 1
+    return path
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    mount = ["mount", "-t", "tmpfs", "-o", "size=4m", "tmpfs", str(tmp_path)]
+    if os.geteuid() != 0 or subprocess.run(mount, capture_output=True).returncode != 0:
+        pytest.skip("only root may mount a file system; test_no_file_may_grow needs no root")
+    yield tmp_path
+    subprocess.run(["umount", "--lazy", str(tmp_path)], check=True)
+
+
+def post(server: LiveServer, path: Path, **fields: str) -> httpx.Response:
+    with path.open("rb") as file:
+        return httpx.post(
+            f"{server.url}/v1/audio/transcriptions",
+            files={"file": file},
+            data={"model": "whisper-1", "language": "en", **fields},
+            timeout=60,
+        )
+
+
+def check_refused(answer: httpx.Response) -> None:
+    assert answer.status_code == 503
+    assert answer.headers["x-should-retry"] == "true"
+    assert answer.json()["error"]["type"] == "server_error"
+    assert "no room" in answer.json()["error"]["message"]
+
+
+def test_an_upload_that_finds_the_disk_full_may_be_retried(
+    small_disk: Path, one_minute: Path
+) -> None:
+    with LiveServer(VERBATIM_AUDIO__SPOOL_DIR=str(small_disk)) as server:
+        filler = small_disk / "filler"
+        filler.write_bytes(bytes(3 * MIB))
+        check_refused(post(server, one_minute))
+        assert word_errors(reference(CLIP.name), post(server, CLIP).json()["text"]) == 0
+        filler.unlink()
+        assert word_errors(CALL, post(server, one_minute).json()["text"]) <= 3
+        assert not [path for path in server.open_files if path.startswith(str(small_disk))]
+
+
+def test_no_file_may_grow(one_minute: Path) -> None:
+    """As a quota would have it."""
+    with LiveServer() as server:
+        _limit(server, resource.RLIMIT_FSIZE, MIB)
+        check_refused(post(server, one_minute))
+        check_refused(post(server, one_minute, stream="true"))
+        assert word_errors(reference(CLIP.name), post(server, CLIP).json()["text"]) == 0
+        _limit(server, resource.RLIMIT_FSIZE, resource.RLIM_INFINITY)
+        assert word_errors(CALL, post(server, one_minute).json()["text"]) <= 3
+
+
+def test_without_memory_everybody_is_answered_and_the_process_serves_or_ends(
+    one_minute: Path,
+) -> None:
+    with LiveServer() as server:
+        assert post(server, CLIP).status_code == 200
+        used = psutil.Process(server.process.pid).memory_info().vms
+        _limit(server, resource.RLIMIT_AS, used + 8 * MIB)
+        with ThreadPoolExecutor(8) as pool:
+            statuses = list(
+                pool.map(lambda _: _outcome(lambda: post(server, one_minute)), range(8))
+            )
+        assert set(statuses) <= {200, 500, 503, None}
+        _limit(server, resource.RLIMIT_AS, resource.RLIM_INFINITY)
+        if _outcome(lambda: post(server, CLIP)) == 200:
+            assert word_errors(CALL, post(server, one_minute).json()["text"]) <= 3
+            assert server.stop() == 0
+        else:  # it was the engine that had no memory
+            assert server.process.wait(30) == os.EX_SOFTWARE
+
+
+def _outcome(ask: Callable[[], httpx.Response]) -> int | None:
+    """The status; None if the connection broke."""
+    try:
+        return ask().status_code
+    except (httpx.NetworkError, httpx.RemoteProtocolError):
+        return None
+
+
+def _limit(server: LiveServer, kind: int, value: int) -> None:
+    """Of the running process, and soft, so that it can be lifted again."""
+    _, hard = resource.prlimit(server.process.pid, kind)
+    resource.prlimit(server.process.pid, kind, (value, hard))
