@@ -60,7 +60,7 @@ class Shard:
                 if samples is not None and len(samples) < LONGEST * RATE:
                     values = (samples * 32767).astype(np.int16)
                     made.append(Utterance(sentence, str(voice), values))
-        _store(folder / self.name, made)
+        store(folder / self.name, made)
         return len(made)
 
     def _turns(self, dice: Random) -> Iterator[tuple[Voice, list[Sentence]]]:
@@ -92,7 +92,7 @@ class Shard:
                 return sentence
 
 
-def _store(path: Path, utterances: Sequence[Utterance]) -> None:
+def store(path: Path, utterances: Sequence[Utterance]) -> None:
     """The samples as one array and beside it what is said where; the latter marks the end."""
     np.save(path.with_suffix(".npy"), np.concatenate([u.values for u in utterances]))
     ends = np.cumsum([len(u.values) for u in utterances]).tolist()

@@ -81,7 +81,8 @@ def _suppressed(tokens: Tokens) -> list[int]:
 
 
 def _values(tensor: Tensor) -> NDArray[np.float32]:
-    return np.ascontiguousarray(tensor.detach().float().cpu().numpy())
+    # A copy: CTranslate2 quantizes in place and would spoil the network.
+    return np.array(tensor.detach().float().cpu().numpy(), order="C")
 
 
 def _linear(spec: LayerSpec, layer: nn.Linear | nn.Conv1d) -> None:

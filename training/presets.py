@@ -13,32 +13,39 @@ _LONG = (Shape(5, 2), Shape(10, 6), Shape(FULL, 15), Shape(FULL, 15))
 
 @dataclass(frozen=True)
 class Stage:
-    """A part of the course: until which share of the steps, with which windows.
+    """A part of the course: from which step on, with which windows.
 
     `padded` is the share of short windows that stand at the start of 30 s with sampled padding.
-    From `aligned` on, CTC and no longer the sentence's middle says where a phoneme is.
+    Once `aligned`, CTC and no longer the sentence's middle says where a phoneme is.
     """
 
-    until: float
+    start: int
     shapes: Sequence[Shape]
-    padded: float
+    padded: float = 0.7
     token_weight: float = 1.0
-    phoneme_weight: float = 0.6
+    phoneme_weight: float = 1.0
     attention_weight: float = 1.0
     aligned: bool = False
 
 
-_COURSE = (
-    Stage(0.06, _EASY, padded=0, token_weight=0.3, phoneme_weight=1.0),
-    Stage(0.14, _SHORT, padded=0.5, phoneme_weight=1.0),
-    Stage(0.55, _MIXED, padded=0.7),
-    Stage(1.00, _LONG, padded=0.7, phoneme_weight=0.4, aligned=True),
-)
+def _course(scale: int) -> tuple[Stage, ...]:
+    """From single clean sentences to noisy calls; `scale` stretches it for larger models."""
+    return (
+        Stage(0, _EASY, padded=0, token_weight=0.3),
+        Stage(350 * scale, _SHORT, padded=0.5),
+        Stage(650 * scale, _MIXED, phoneme_weight=0.6),
+        Stage(1_000 * scale, _LONG, phoneme_weight=0.4, aligned=True),
+    )
 
 
 @dataclass(frozen=True)
 class Preset:
-    """A model's size and its training; a batch is so many seconds of audio on each rank."""
+    """A model's size, its training and the machine it is meant for.
+
+    A batch is `batch_seconds` of audio on each rank; ranks are processes of one core each, or of
+    one GPU. `workers` are processes that compose batches ahead; without any they are composed
+    between the steps.
+    """
 
     width: int
     heads: int
@@ -49,16 +56,47 @@ class Preset:
     batch_seconds: float
     peak_rate: float
     warm_up: int  # steps
+    course: Sequence[Stage]
+    device: str
+    ranks: int
+    workers: int
     merges: int = 420
     padding: int = 48  # sampled frames that stand for all padding
     seed: int = 1
-    course: Sequence[Stage] = _COURSE
 
     def stage(self, step: int) -> Stage:
-        return next(stage for stage in self.course if step < stage.until * self.steps)
+        return [stage for stage in self.course if step >= stage.start][-1]
 
 
 PRESETS = {
-    "cpu": Preset(192, 3, 4, 2, 18, 6_000, 40, 1.2e-3, 40),
-    "gpu": Preset(256, 4, 6, 4, 60, 30_000, 900, 1.2e-3, 400),
+    "cpu": Preset(
+        width=192,
+        heads=3,
+        encoder_layers=4,
+        decoder_layers=2,
+        corpus_rounds=18,
+        steps=6_000,
+        batch_seconds=40,
+        peak_rate=1.2e-3,
+        warm_up=40,
+        course=_course(1),
+        device="cpu",
+        ranks=2,
+        workers=0,
+    ),
+    "gpu": Preset(
+        width=256,
+        heads=4,
+        encoder_layers=6,
+        decoder_layers=4,
+        corpus_rounds=60,
+        steps=30_000,
+        batch_seconds=900,
+        peak_rate=1.2e-3,
+        warm_up=400,
+        course=_course(3),
+        device="cuda",
+        ranks=1,
+        workers=12,
+    ),
 }

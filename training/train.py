@@ -1,7 +1,4 @@
-"""`python -m training.train`: trains a preset, or goes on with it where it was stopped.
-
-On two CPU cores: --preset cpu --ranks 2. On a GPU: --preset gpu --device cuda.
-"""
+"""`python -m training.train`: trains a preset, or goes on with it where it was stopped."""
 
 import argparse
 import json
@@ -40,9 +37,6 @@ class Job:
     name: str
     preset: Preset
     folder: Path
-    device: str
-    ranks: int
-    workers: int  # processes that compose batches ahead; 0 composes between steps
     until: int  # steps after which to stop
 
     @property
@@ -55,7 +49,7 @@ class Trainer:
 
     def __init__(self, job: Job, rank: int) -> None:
         place = Workplace(job.folder)
-        self.job, self.rank, self.device = job, rank, torch.device(job.device)
+        self.job, self.rank, self.device = job, rank, torch.device(job.preset.device)
         self.tokens, self.lexicon = place.tokens(job.preset.merges), place.lexicon()
         composer = Composer(place.utterances(), place.recordings())
         self.batches = Batches(job.preset, rank, composer, self.tokens, self.lexicon)
@@ -86,10 +80,8 @@ class Trainer:
 
     def coming(self) -> Iterator[tuple[Batch, Plan]]:
         """The batches from the present step on."""
-        steps = range(self.step, self.job.until)
-        return iter(
-            DataLoader(self.batches, batch_size=None, sampler=steps, num_workers=self.job.workers)
-        )
+        steps, workers = range(self.step, self.job.until), self.job.preset.workers
+        return iter(DataLoader(self.batches, batch_size=None, sampler=steps, num_workers=workers))
 
     def learn(self, batch: Batch, plan: Plan) -> Losses:
         """One step on one batch of each rank."""
@@ -110,12 +102,12 @@ class Trainer:
 
     def _share_gradients(self) -> None:
         """The mean of all ranks, in one message."""
-        if self.job.ranks == 1:
+        if self.job.preset.ranks == 1:
             return
         gradients = [parameter.grad for parameter in self.network.parameters()]
         flat = torch.cat([gradient.flatten() for gradient in gradients])
         distributed.all_reduce(flat)
-        flat /= self.job.ranks
+        flat /= self.job.preset.ranks
         parts = flat.split([gradient.numel() for gradient in gradients])
         for gradient, part in zip(gradients, parts, strict=True):
             gradient.copy_(part.view_as(gradient))
@@ -140,6 +132,7 @@ class Report:
         self._trainer, self._path = trainer, path
         self._means: dict[str, float] = {}
         self._started, self._from = time.monotonic(), trainer.step
+        self._forget_later()
 
     def add(self, measured: Losses) -> None:
         for name in ("tokens", "phonemes", "attention", "right"):
@@ -149,6 +142,13 @@ class Report:
                 self._means[name] = _FORGETTING * before + (1 - _FORGETTING) * value
         if self._trainer.step % _REPORTED == 0:
             self._write()
+
+    def _forget_later(self) -> None:
+        """Steps after the checkpoint are trained again, so their lines go."""
+        if self._path.exists():
+            lines = self._path.read_text(encoding="utf-8").splitlines(keepends=True)
+            kept = [line for line in lines if json.loads(line)["step"] <= self._trainer.step]
+            self._path.write_text("".join(kept), encoding="utf-8")
 
     def _write(self) -> None:
         step, steps = self._trainer.step, self._trainer.job.preset.steps
@@ -164,27 +164,27 @@ class Report:
 @contextmanager
 def _joined(job: Job, rank: int) -> Iterator[None]:
     """The ranks know each other."""
-    if job.ranks > 1:
-        store = distributed.FileStore(str(job.checkpoint.with_suffix(".ranks")), job.ranks)
-        distributed.init_process_group("gloo", rank=rank, world_size=job.ranks, store=store)
+    if job.preset.ranks > 1:
+        store = distributed.FileStore(str(job.checkpoint.with_suffix(".ranks")), job.preset.ranks)
+        distributed.init_process_group("gloo", rank=rank, world_size=job.preset.ranks, store=store)
     try:
         yield
     finally:
-        if job.ranks > 1:
+        if job.preset.ranks > 1:
             distributed.destroy_process_group()
 
 
 def work(rank: int, job: Job) -> None:
     """Train on one rank to the last step."""
-    if job.device == "cpu":
+    if job.preset.device == "cpu":
         torch.set_num_threads(1)
     with _joined(job, rank):
         trainer = Trainer(job, rank)
-        report = Report(trainer, job.checkpoint.with_name("log.jsonl"))
+        report = Report(trainer, job.checkpoint.with_name("log.jsonl")) if rank == 0 else None
         for batch, plan in trainer.coming():
-            report_of = trainer.learn(batch, plan)
-            if rank == 0:
-                report.add(report_of)
+            measured = trainer.learn(batch, plan)
+            if report:
+                report.add(measured)
                 if trainer.step % _SAVED == 0 or trainer.step == job.until:
                     trainer.save(job.checkpoint)
 
@@ -193,9 +193,6 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--preset", choices=PRESETS, default="cpu")
     parser.add_argument("--work", type=Path, default=Path("training/work"))
-    parser.add_argument("--device", choices=["cpu", "cuda"], default="cpu")
-    parser.add_argument("--ranks", type=int, default=1, help="processes, one core each")
-    parser.add_argument("--workers", type=int, default=0, help="processes that compose batches")
     parser.add_argument("--steps", type=int, help="other than the preset's")
     parser.add_argument("--until", type=int, help="stop after this step, to go on later")
     parser.add_argument("--fresh", action="store_true", help="forget the checkpoint")
@@ -203,17 +200,15 @@ def main() -> None:
     preset = PRESETS[chosen.preset]
     preset = replace(preset, steps=chosen.steps or preset.steps)
     until = min(chosen.until or preset.steps, preset.steps)
-    job = Job(
-        chosen.preset, preset, chosen.work, chosen.device, chosen.ranks, chosen.workers, until
-    )
+    job = Job(chosen.preset, preset, chosen.work, until)
     folder = job.checkpoint.parent
     folder.mkdir(parents=True, exist_ok=True)
     for path in folder.glob("*" if chosen.fresh else "*.ranks"):
         path.unlink()
-    if job.ranks == 1:
+    if job.preset.ranks == 1:
         work(0, job)
     else:
-        multiprocessing.spawn(work, (job,), job.ranks)
+        multiprocessing.spawn(work, (job,), job.preset.ranks)
 
 
 if __name__ == "__main__":
