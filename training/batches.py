@@ -82,7 +82,7 @@ class Batches(Dataset[tuple[Batch, Plan]]):
         stage = self._preset.stage(step)
         shape = shared.choice(stage.shapes)
         padded = shape.seconds < 15 and shared.random() < stage.padded
-        count = max(2, round(self._preset.batch_seconds / shape.seconds))
+        count = max(1, round(self._preset.batch_seconds / shape.seconds))
         windows = [self._composer.compose(shape, dice) for _ in range(count)]
         free = round((30 - shape.seconds) / TICK)
         shifts = [
