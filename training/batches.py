@@ -57,7 +57,6 @@ class Batch:
 class Plan:
     """How to train on a batch: frames of sampled padding, whether CTC says where phonemes are."""
 
-    seconds: float
     padding: int
     aligned: bool
 
@@ -95,7 +94,7 @@ class Batches(Dataset[tuple[Batch, Plan]]):
         features = self._features(windows, dice)
         if shape.augmented:
             _hide(features, dice)
-        plan = Plan(shape.seconds, self._preset.padding if padded else 0, stage.aligned)
+        plan = Plan(self._preset.padding if padded else 0, stage.aligned)
         return _collate(windows, made, shifts, features, self._tokens.end), plan
 
 

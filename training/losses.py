@@ -19,6 +19,7 @@ _GUESS = 0.14  # seconds that phonemes spread evenly over a sentence may be wron
 _GUESS_PER_SECOND = 0.07  # ... further seconds for each second of the sentence
 _ALIGNED = 0.08  # seconds around phonemes that CTC has found
 _FRAME = 0.02  # seconds
+_MIDDLE = 0.25  # share of the phonemes' loss that counts half way up the encoder
 
 
 @dataclass(frozen=True)
@@ -56,7 +57,7 @@ def measure(network: Network, batch: Batch, tokens: Tokens, padding: int, aligne
         network.phonemes(states[:, : heard.frames]).float().log_softmax(-1)
         for states in (heard.states, heard.middle)
     )
-    phonemes = (_phonemes(final, batch) * 1.5 + _phonemes(middle, batch) * 0.5) / 2
+    phonemes = (1 - _MIDDLE) * _phonemes(final, batch) + _MIDDLE * _phonemes(middle, batch)
     starts, ends = _where(batch, final if aligned else None)
     attention = _attention(attended, batch, starts, ends)
     return Losses(token_loss, phonemes, attention, right)

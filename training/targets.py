@@ -12,6 +12,8 @@ from training.windows import Segment, Window
 IGNORED = -1  # in place of a token that is not to be predicted
 
 _LONGEST_PREVIOUS = 180  # tokens of an earlier window
+_MISTAKEN = 0.04  # of the pieces fed
+_BYTES = 256  # single bytes are numbered below it
 _TRANSLATED = {"en": 0.06, "de": 0.35, "fr": 0.35}  # shares of the windows
 
 
@@ -21,6 +23,9 @@ class Span:
 
     first: int
     last: int
+
+
+Body = list[tuple[int, Span | None]]  # tokens and the phonemes each stands for
 
 
 @dataclass
@@ -54,31 +59,44 @@ def make(
     for segment in window.segments:
         _add_phonemes(targets, segment, lexicon)
     translate = dice.random() < _TRANSLATED[window.language]
-    translated = translate and window.language != "en"
     timed = dice.random() < 0.7
-    body: list[tuple[int, Span | None]] = []
-    position = 0
-    for segment in window.segments:
-        said, position = _text(segment.sentence, position, tokens, lexicon)
-        if translated:
-            english = segment.sentence.translation or ""
-            said = [
-                (token, None) for chunk in english.split() for token in tokens.encode_word(chunk)
-            ]
-        if timed:
-            said.insert(0, (tokens.time(segment.start + shift), None))
-            said.append((tokens.time(segment.end + shift), None))
-        body += said
-    if timed and not window.segments:
-        body.append((tokens.first_time, None))
-    elif timed and window.cut is not None:
-        body.append((tokens.time(window.cut + shift), None))
+    said = _said(window, translate and window.language != "en", tokens, lexicon)
+    body = _with_times(window, said, shift, tokens) if timed else [t for one in said for t in one]
     body.append((tokens.end, None))
     task = "translate" if translate else "transcribe"
     _assemble(targets, window, task, body, timed, tokens)
     _clip_first_time(targets, tokens, dice)
+    _mistake(targets, tokens, dice)
     _put_before(targets, previous, tokens, dice)
     return targets
+
+
+def _said(window: Window, translated: bool, tokens: Tokens, lexicon: Lexicon) -> list[Body]:
+    """The tokens of each sentence; a translation stands for no phonemes of its own."""
+    if translated:
+        english = [segment.sentence.translation or "" for segment in window.segments]
+        return [
+            [(token, None) for chunk in text.split() for token in tokens.encode_word(chunk)]
+            for text in english
+        ]
+    sentences, position = [], 0
+    for segment in window.segments:
+        said, position = _text(segment.sentence, position, tokens, lexicon)
+        sentences.append(said)
+    return sentences
+
+
+def _with_times(window: Window, sentences: Sequence[Body], shift: float, tokens: Tokens) -> Body:
+    """Each sentence between its times; silence is <|0.00|>, a sentence cut off only its start."""
+    body: Body = []
+    for segment, said in zip(window.segments, sentences, strict=True):
+        start, end = tokens.time(segment.start + shift), tokens.time(segment.end + shift)
+        body += [(start, None), *said, (end, None)]
+    if not window.segments:
+        body.append((tokens.first_time, None))
+    elif window.cut is not None:
+        body.append((tokens.time(window.cut + shift), None))
+    return body
 
 
 def _add_phonemes(targets: Targets, segment: Segment, lexicon: Lexicon) -> None:
@@ -89,11 +107,9 @@ def _add_phonemes(targets: Targets, segment: Segment, lexicon: Lexicon) -> None:
     targets.times += [segment.start + (index + 0.5) * step for index in range(len(spoken))]
 
 
-def _text(
-    sentence: Sentence, position: int, tokens: Tokens, lexicon: Lexicon
-) -> tuple[list[tuple[int, Span | None]], int]:
+def _text(sentence: Sentence, position: int, tokens: Tokens, lexicon: Lexicon) -> tuple[Body, int]:
     """The sentence's tokens with their phonemes, counted from `position`, and the next position."""
-    said: list[tuple[int, Span | None]] = []
+    said: Body = []
     for chunk in sentence.text.split():
         word = words(chunk)[0]
         count = len(lexicon.phonemes(word, sentence.language))
@@ -113,7 +129,7 @@ def _assemble(
     targets: Targets,
     window: Window,
     task: str,
-    body: Sequence[tuple[int, Span | None]],
+    body: Body,
     timed: bool,
     tokens: Tokens,
 ) -> None:
@@ -134,6 +150,13 @@ def _clip_first_time(targets: Targets, tokens: Tokens, dice: Random) -> None:
     if len(targets.fed) > 3 and targets.fed[3] > limit and dice.random() < 0.4:
         earlier = [limit, limit, tokens.first_time, dice.randrange(tokens.first_time, limit)]
         targets.fed[3] = dice.choice(earlier)
+
+
+def _mistake(targets: Targets, tokens: Tokens, dice: Random) -> None:
+    """Feed a wrong piece now and then, so that one mistake does not lead to the next."""
+    for index, token in enumerate(targets.fed):
+        if token < tokens.end and dice.random() < _MISTAKEN:
+            targets.fed[index] = dice.randrange(_BYTES, tokens.end - 1)
 
 
 def _put_before(targets: Targets, previous: Sequence[str], tokens: Tokens, dice: Random) -> None:
