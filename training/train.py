@@ -176,6 +176,7 @@ def _joined(job: Job, rank: int) -> Iterator[None]:
 
 def work(rank: int, job: Job) -> None:
     """Train on one rank to the last step."""
+    job.checkpoint.parent.mkdir(parents=True, exist_ok=True)
     if job.preset.device == "cpu":
         torch.set_num_threads(1)
     with _joined(job, rank):
@@ -201,9 +202,7 @@ def main() -> None:
     preset = replace(preset, steps=chosen.steps or preset.steps)
     until = min(chosen.until or preset.steps, preset.steps)
     job = Job(chosen.preset, preset, chosen.work, until)
-    folder = job.checkpoint.parent
-    folder.mkdir(parents=True, exist_ok=True)
-    for path in folder.glob("*" if chosen.fresh else "*.ranks"):
+    for path in job.checkpoint.parent.glob("*" if chosen.fresh else "*.ranks"):
         path.unlink()
     if job.preset.ranks == 1:
         work(0, job)
