@@ -50,7 +50,7 @@ starter-test: $(TRAINING)/.ready  ## the tests that need torch
 	$(TRAINING)/bin/python -m pytest training/tests $(ARGS)
 
 clean:
-	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache
+	rm -rf $(VENV) $(TRAINING) .pytest_cache .mypy_cache .ruff_cache
 
 $(RUN): requirements.txt
 	test -x $(VENV)/bin/python || $(PYTHON) -m venv $(VENV)

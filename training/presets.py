@@ -33,8 +33,8 @@ def _course(scale: int) -> tuple[Stage, ...]:
     return (
         Stage(0, _EASY, padded=0, token_weight=0.3),
         Stage(350 * scale, _SHORT, padded=0.5),
-        Stage(650 * scale, _MIXED, phoneme_weight=0.6),
-        Stage(1_000 * scale, _LONG, phoneme_weight=0.4, aligned=True),
+        Stage(620 * scale, _MIXED, phoneme_weight=0.6),
+        Stage(850 * scale, _LONG, phoneme_weight=0.4, aligned=True),
     )
 
 
