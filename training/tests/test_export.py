@@ -4,6 +4,7 @@ from random import Random
 
 import numpy as np
 import torch
+from ctranslate2 import StorageView
 from faster_whisper import WhisperModel
 
 from tests.training import synthetic
@@ -62,6 +63,35 @@ def test_the_exported_encoder_hears_what_the_network_hears(preset: Preset, tmp_p
         expected = network.hear(features, torch.zeros(1, dtype=torch.long)).states[0].numpy()
     heard = np.array(model.encode(features[0].numpy()))[0]
     assert np.corrcoef(heard.ravel(), expected.ravel())[0, 1] > 0.98
+
+
+def test_the_exported_decoder_says_what_the_network_says(preset: Preset, tmp_path: Path) -> None:
+    tokens = synthetic.tokens()
+    torch.manual_seed(1)
+    network = build(preset, tokens, 50).eval()
+    export(network, tokens, tmp_path)
+    model = WhisperModel(str(tmp_path), device="cpu", compute_type="float32", cpu_threads=1)
+    features = torch.randn(1, 80, 3000).clamp(-1, 1)
+    prompt = [tokens.special(name) for name in ("startoftranscript", "en", "transcribe")]
+    prompt.append(tokens.special("notimestamps"))
+    answer = model.model.generate(
+        StorageView.from_array(features.numpy()),
+        [prompt],
+        beam_size=1,
+        max_length=12,
+        suppress_blank=False,
+        suppress_tokens=[],
+        return_logits_vocab=True,
+    )[0]
+    said = answer.sequences_ids[0]
+    with torch.no_grad():
+        heard = network.hear(features, torch.zeros(1, dtype=torch.long))
+        scores, _ = network.say(torch.tensor([prompt + said]), heard)
+    theirs = np.array([np.array(step).ravel() for step in answer.logits[0]])
+    ours = scores[0, len(prompt) - 1 :][: len(theirs)].numpy()
+    text = slice(0, tokens.end)
+    assert len(theirs) > 0
+    assert np.corrcoef(ours[:, text].ravel(), theirs[:, text].ravel())[0, 1] > 0.98
 
 
 def test_features_are_those_of_faster_whisper(
