@@ -7,8 +7,12 @@ RUN := $(VENV)/.runtime
 DEV := $(VENV)/.development
 CLIENTS := $(VENV)/.clients
 DEBIAN := $(VENV)/.debian
+TRAINING := training/work/.venv
+VOICES := espeak-ng flite festival festvox-kallpc16k festvox-kdlpc16k festvox-us-slt-hts
+PRESET ?= cpu
 
 .PHONY: run test lint conformance bench bench-overload soak fuzz lock clean
+.PHONY: starter-data starter-train starter-eval starter-test
 
 run: $(RUN)  ## start the server with the embedded model
 	VERBATIM_SERVER__HOST=$(HOST) VERBATIM_SERVER__PORT=$(PORT) $(VENV)/bin/python -m app
@@ -45,9 +49,26 @@ lock: $(CLIENTS)  ## renew the lock files
 		--no-annotate --custom-compile-command "make lock" -q tests/conformance/requirements.in \
 		-o tests/conformance/requirements.txt
 	PATH="$(CURDIR)/$(VENV)/clients/bin:$$PATH" npm install --package-lock-only --no-audit --no-fund --prefix tests/conformance/node
+	$(VENV)/bin/uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
+		--no-annotate --custom-compile-command "make lock" -q -c requirements.txt -c requirements-dev.txt \
+		training/requirements.in -o training/requirements.txt
+
+starter-data: $(TRAINING)/.ready $(TRAINING)/.voices  ## speak the starter's training data; DIGITS= names the digits' archive
+	$(TRAINING)/bin/python -m training.data --preset $(PRESET) $(if $(DIGITS),--digits $(DIGITS))
+
+starter-train: $(TRAINING)/.ready  ## train the starter or go on, PRESET=gpu on a GPU
+	$(TRAINING)/bin/python -m training.train --preset $(PRESET) $(ARGS)
+	$(TRAINING)/bin/python -m training.curve --preset $(PRESET)
+
+starter-eval: $(TRAINING)/.ready  ## export the checkpoint to training/work/model and measure it
+	$(TRAINING)/bin/python -m training.export --preset $(PRESET) training/work/model
+	$(TRAINING)/bin/python -m training.evaluation training/work/model --output training/work/figures.json $(ARGS)
+
+starter-test: $(TRAINING)/.ready  ## the tests that need torch
+	$(TRAINING)/bin/python -m pytest training/tests $(ARGS)
 
 clean:
-	rm -rf $(VENV) tests/conformance/node/node_modules .pytest_cache .mypy_cache .ruff_cache
+	rm -rf $(VENV) tests/conformance/node/node_modules $(TRAINING) .pytest_cache .mypy_cache .ruff_cache
 
 $(RUN): requirements.txt
 	test -x $(VENV)/bin/python || $(PYTHON) -m venv $(VENV)
@@ -73,4 +94,16 @@ $(DEBIAN): $(RUN)
 	if [ -n "$$missing" ] && [ "$$(id -u)" = 0 ] && [ -f /etc/debian_version ]; then \
 		apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -qq --no-install-recommends $$missing; \
 	fi
+	touch $@
+
+$(TRAINING)/.ready: training/requirements.txt $(DEV)
+	$(VENV)/bin/uv venv --quiet --allow-existing --python $(VENV)/bin/python $(TRAINING)
+	$(VENV)/bin/uv pip install --quiet --python $(TRAINING)/bin/python --require-hashes -r $<
+	touch $@
+
+$(TRAINING)/.voices: $(TRAINING)/.ready
+	if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
+		apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -qq $(VOICES); \
+	else for program in espeak-ng flite festival; do command -v $$program >/dev/null \
+		|| { echo "missing: $$program; Debian packages: $(VOICES)"; exit 1; }; done; fi
 	touch $@

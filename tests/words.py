@@ -5,7 +5,7 @@ import re
 
 def normalise(text: str) -> list[str]:
     """Lower-case words of letters and apostrophes; digits and punctuation do not count."""
-    return re.sub(r"[^a-zäöüß']", " ", text.lower()).split()
+    return re.sub(r"[^a-zß-öø-ÿœ']", " ", text.lower()).split()
 
 
 def word_errors(reference: str, hypothesis: str) -> int:
