@@ -20,7 +20,6 @@ def starter() -> WhisperEngine:
 
 @pytest.fixture(scope="session")
 def server() -> Iterator[LiveServer]:
-    """`python -m app` with the embedded model, as `make run` starts it, but patient: crowds of
-    requests are part of the tests, and the machine may have other work."""
-    with LiveServer(VERBATIM_LIMITS__MAX_WAIT_SECONDS="600") as live:
+    """`python -m app` with the embedded model, as `make run` starts it."""
+    with LiveServer() as live:
         yield live

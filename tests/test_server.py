@@ -87,14 +87,36 @@ def test_the_whole_sequence_of_a_rollout_loses_nothing() -> None:
 
 
 def test_a_deadline_leaves_no_answer_that_looks_whole(twenty_minutes: Path) -> None:
-    deadline = {"VERBATIM_SERVER__DRAIN_SECONDS": "1", "VERBATIM_SERVER__KEEP_ALIVE_SECONDS": "0.3"}
-    with LiveServer(VERBATIM_AUDIO__MAX_UPLOAD_BYTES=str(10**8), **deadline) as server:
-        kept = in_background(lambda: post(server, twenty_minutes))
+    begun = threading.Event()
+
+    def keep_alive(server: LiveServer) -> httpx.Response:
+        with (
+            twenty_minutes.open("rb") as file,
+            httpx.stream(
+                "POST",
+                server.url + TRANSCRIPTIONS,
+                files={"file": file},
+                data={"model": "whisper-1", "language": "en"},
+                timeout=60,
+            ) as answer,
+        ):
+            begun.set()
+            answer.read()
+        return answer
+
+    settings = {
+        "VERBATIM_SERVER__DRAIN_SECONDS": "1",
+        "VERBATIM_SERVER__KEEP_ALIVE_SECONDS": "0.3",
+        "VERBATIM_AUDIO__MAX_UPLOAD_BYTES": str(10**8),
+    }
+    with LiveServer(**settings) as server:
+        kept = in_background(lambda: keep_alive(server))
         silent = in_background(lambda: post(server, twenty_minutes, response_format="srt"))
         with server.stream(twenty_minutes, language="en") as stream:
             lines = stream.iter_lines()
             next(lines)
-            wait_until(lambda: server.metric("stt_windows_total") > 4)
+            assert begun.wait(30)
+            wait_until(lambda: server.metric("stt_backlog_audio_seconds") > 2500)  # of all three
             server.terminate()
             seen: list[str] = []
             with pytest.raises(httpx.RemoteProtocolError):
