@@ -48,6 +48,8 @@ class Vocabulary:
         self._tokenizer = tokenizer
         self._is_multilingual = is_multilingual
         self._for = lru_cache(maxsize=None)(self._make)
+        # Asked for by the queue and by the decoder, for every window of a request.
+        self._told = lru_cache(maxsize=256)(self._tell)
         plain = self._for("en", "transcribe")
         self.end_of_text: int = plain.eot
         self._first_timestamp: int = plain.timestamp_begin
@@ -60,12 +62,15 @@ class Vocabulary:
         """<|startoftranscript|> with language and task, where the model knows them."""
         return list(self._for(language, task).sot_sequence)
 
-    def context(self, prompt: str, keywords: Sequence[str] = ()) -> list[int]:
+    def context(self, prompt: str, keywords: tuple[str, ...] = ()) -> list[int]:
         """<|startofprev|>, the keywords and the end of the prompt; [] without either.
 
         Keywords stand where faster-whisper puts its `hotwords`. `MAX_PROMPT_TOKENS` is the limit
         for both together: keywords are kept first, and the prompt loses its oldest tokens.
         """
+        return list(self._told(prompt, keywords))
+
+    def _tell(self, prompt: str, keywords: tuple[str, ...]) -> list[int]:
         listed = self._context_tokens(", ".join(keywords))[:MAX_PROMPT_TOKENS]
         spoken = self._context_tokens(prompt)
         room = MAX_PROMPT_TOKENS - len(listed)

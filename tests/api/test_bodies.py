@@ -3,7 +3,6 @@
 import asyncio
 import json
 import re
-import shutil
 import socket
 import subprocess
 from collections.abc import Iterator
@@ -17,6 +16,7 @@ from starlette.types import Message, Receive, Scope, Send
 from app.api import bodies
 from app.api.bodies import LingeringClose
 from tests.live_server import LiveServer
+from tests.programs import require
 from tests.served import counting_client
 
 MB = 1_000_000
@@ -90,12 +90,11 @@ def test_the_sdk_raises_an_error_that_tells_the_limit_and_does_not_retry(
     assert len(sent) == 1
 
 
-@pytest.mark.skipif(shutil.which("curl") is None, reason="curl is not installed")
 @pytest.mark.parametrize(
     "header", ["Expect:", "Expect: 100-continue", "Transfer-Encoding: chunked", "Connection: close"]
 )
 def test_curl_gets_it_however_it_sends(server: LiveServer, large: Path, header: str) -> None:
-    command = ["curl", "-s", "-w", "\n%{http_code}", "-H", header, "-F", f"file=@{large}"]
+    command = [require("curl"), "-s", "-w", "\n%{http_code}", "-H", header, "-F", f"file=@{large}"]
     outcome = subprocess.run(
         [*command, server.url + ROUTE], capture_output=True, text=True, timeout=60
     )

@@ -4,7 +4,6 @@ import io
 import json
 import logging
 import os
-import shutil
 import subprocess
 import threading
 import time
@@ -23,6 +22,7 @@ from app.api.keep_alive import with_pauses
 from app.telemetry import logging as our_logging
 from tests.fakes import FakeModel
 from tests.live_server import wait_until
+from tests.programs import require
 from tests.recordings import FOLDER, load_sample, repeat_to
 from tests.served import counting_client, fake_app, served
 
@@ -206,11 +206,10 @@ def test_the_sdk_takes_no_broken_answer_for_success() -> None:
             client.audio.transcriptions.create(file=CLIP, model="whisper-1")
 
 
-@pytest.mark.skipif(shutil.which("curl") is None, reason="curl is not installed")
 def test_curl_takes_no_broken_answer_for_success() -> None:
     with slow_server(failing()) as url:
         outcome = subprocess.run(
-            ["curl", "-s", "-F", f"file=@{CLIP}", "-F", "model=whisper-1", url + ROUTE],
+            [require("curl"), "-s", "-F", f"file=@{CLIP}", "-F", "model=whisper-1", url + ROUTE],
             capture_output=True,
             timeout=30,
         )

@@ -111,7 +111,7 @@ def test_keywords_are_kept_and_the_prompt_loses_its_oldest_words(vocabulary: Voc
     assert written.startswith(" Northwind, Verbatim")
     assert written.endswith("Hello. Goodbye.")
     many = [f"name {number}" for number in range(300)]
-    context = vocabulary.context(prompt, many)
+    context = vocabulary.context(prompt, tuple(many))
     assert len(context) == MAX_PROMPT_TOKENS + 1
     assert (" " + ", ".join(many)).startswith(vocabulary.text(context[1:]))
 
