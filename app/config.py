@@ -12,6 +12,8 @@ from pydantic import (
     ConfigDict,
     DirectoryPath,
     Field,
+    FilePath,
+    IPvAnyNetwork,
     SecretStr,
     ValidationError,
     model_validator,
@@ -32,6 +34,14 @@ class ServerSettings(Group):
     keep_alive_seconds: float = Field(
         30.0, ge=0.0, description="a silent answer sends a comment or white space; 0: never"
     )
+    tls_certificate_file: FilePath | None = Field(None, description="PEM; HTTPS with the key file")
+    tls_key_file: FilePath | None = Field(None, description="PEM")
+    trusted_proxies: tuple[IPvAnyNetwork, ...] = Field(
+        (), description="networks whose X-Forwarded-For and -Proto are believed"
+    )
+    cors_origins: tuple[str, ...] = Field((), description="pages of other hosts that may call")
+    docs: bool = Field(True, description="serve /docs and /openapi.json")
+    web_page: bool = Field(True, description="serve the page at /")
 
 
 class ModelsSettings(Group):
@@ -59,12 +69,49 @@ class BatchingSettings(Group):
     max_batch_size: int | None = Field(None, ge=1, le=256, description="auto: 4 on a CPU, else 16")
 
 
+class Rule(Group):
+    """What tokens with a certain claim may do; a limit left out is the server's own."""
+
+    claim: str = Field(description="name of the claim, `groups` or `azp`")
+    value: str = Field(description="what it is, or what its list holds")
+    requests_per_minute: int | None = Field(None, ge=1)
+    audio_seconds_per_minute: float | None = Field(None, gt=0)
+    max_concurrent: int | None = Field(None, ge=1)
+    max_upload_bytes: int | None = Field(None, ge=1)
+    models: tuple[str, ...] | None = None
+    admin: bool = False
+
+
+class OidcSettings(Group):
+    issuer: str | None = Field(None, description="the provider's URL; tokens are taken if set")
+    audience: tuple[str, ...] = Field((), description="any of them must be in a token's `aud`")
+    algorithms: tuple[str, ...] = Field(("RS256", "ES256"), min_length=1)
+    leeway_seconds: int = Field(30, ge=0, description="how wrong clocks may be")
+    keys_cache_seconds: float = Field(3600.0, gt=0, description="age of JWKS that are still used")
+    name_claim: str = Field("sub", description="what a caller is called in logs and usage")
+    rules: tuple[Rule, ...] = Field((), description="the first that fits a token holds")
+    require_rule: bool = Field(False, description="refuse tokens that no rule fits")
+
+
 class AccessSettings(Group):
     admin_key: SecretStr | None = Field(None, description="key of the administration routes")
+    open: bool = Field(False, description="serve anybody on the network without a key")
+    keys_file: Path | None = Field(None, description="YAML of hashed keys, by `python -m app.keys`")
+    keys: SecretStr | None = Field(None, description="the same document as a value")
+    signing_key: SecretStr | None = Field(
+        None, min_length=32, description="of client secrets, the same for all replicas"
+    )
+    oidc: OidcSettings = OidcSettings()
 
 
 class LimitsSettings(Group):
     requests_per_minute: int | None = Field(None, ge=1, description="of one key or address")
+    audio_seconds_per_minute: float | None = Field(None, gt=0, description="of one key or address")
+    max_concurrent: int | None = Field(None, ge=1, description="requests of one key or address")
+    store: SecretStr | None = Field(None, description="redis:// URL that replicas share; memory")
+    store_down: Literal["allow", "refuse"] = Field(
+        "allow", description="what happens to requests while the store does not answer"
+    )
     max_wait_seconds: float = Field(
         60.0, gt=0, description="a request that others may hold up for longer gets a 503"
     )
@@ -81,7 +128,18 @@ class AudioSettings(Group):
     threads: int | None = Field(None, ge=1, description="for decoding, VAD and features; cores")
 
 
+class LiveSettings(Group):
+    max_sessions: int = Field(64, ge=1, description="sockets at once; more get a 503")
+    idle_seconds: float = Field(300.0, gt=0, description="without audio a session is closed")
+    max_session_seconds: float = Field(3600.0, gt=0, description="OpenAI's 60 minutes")
+    max_backlog_seconds: float = Field(
+        60.0, gt=0, description="audio that waits to be heard before the socket is closed"
+    )
+
+
 class TelemetrySettings(Group):
+    metrics_port: int | None = Field(None, ge=0, le=65535, description="/metrics there, not here")
+    metrics_token: SecretStr | None = Field(None, description="bearer token of /metrics")
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     log_format: Literal["console", "json"] = "console"
     audit_batches: bool = Field(False, description="log who shares each device call with whom")
@@ -103,6 +161,7 @@ class Settings(BaseSettings):
     access: AccessSettings = AccessSettings()
     limits: LimitsSettings = LimitsSettings()
     audio: AudioSettings = AudioSettings()
+    live: LiveSettings = LiveSettings()
     telemetry: TelemetrySettings = TelemetrySettings()
 
     @model_validator(mode="after")

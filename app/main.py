@@ -11,6 +11,7 @@ from starlette.exceptions import HTTPException
 
 from app.access.rate_limits import RequestLimiter
 from app.api import audio, docs, draining, health, models
+from app.api.authentication import Authentication
 from app.api.bodies import BodyLimit, LingeringClose
 from app.api.draining import InFlight
 from app.api.middleware import RequestContext
@@ -66,6 +67,7 @@ def create_app(
     app.add_middleware(BodyLimit, max_bytes=settings.audio.max_upload_bytes)
     if settings.limits.requests_per_minute is not None:
         app.add_middleware(RateLimits, limiter=RequestLimiter(settings.limits.requests_per_minute))
+    app.add_middleware(Authentication)
     app.add_middleware(InFlight, lifecycle=lifecycle)
     app.add_middleware(RequestContext)
     app.add_middleware(LingeringClose)

@@ -9,6 +9,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
 
+from app.access.authenticator import Authenticator
 from app.config import Settings, model_id
 from app.engine.batcher import Batcher
 from app.engine.catalogue import Catalogue, ServedModel
@@ -28,6 +29,7 @@ class Services:
     """Routes find this in `request.state.services`."""
 
     settings: Settings
+    authenticator: Authenticator
     registry: Registry
     admission: Admission
     cpu: Executor
@@ -69,7 +71,7 @@ async def open_services(
         gc.collect()
         gc.freeze()  # what start-up made stays; collections need not look at it again
         admission = Admission(settings.limits)
-        yield Services(settings, registry, admission, cpu, lifecycle, watchdog)
+        yield Services(settings, Authenticator(), registry, admission, cpu, lifecycle, watchdog)
 
 
 def _catalogue(settings: Settings) -> Catalogue:

@@ -5,24 +5,31 @@ from collections.abc import Awaitable
 from typing import Annotated, TypeVar, cast
 
 from fastapi import Depends, Request
+from fastapi.requests import HTTPConnection
 from starlette.requests import ClientDisconnect
 
+from app.access.principal import Principal
 from app.services import Services
 from app.telemetry import metrics
 
 T = TypeVar("T")
 
 
-def _services(request: Request) -> Services:
+def _services(request: HTTPConnection) -> Services:
     return cast(Services, request.state.services)
 
 
-def _request_id(request: Request) -> str:
+def _request_id(request: HTTPConnection) -> str:
     return cast(str, request.state.request_id)
+
+
+def _principal(request: HTTPConnection) -> Principal:
+    return cast(Principal, request.state.principal)
 
 
 TheServices = Annotated[Services, Depends(_services)]
 RequestId = Annotated[str, Depends(_request_id)]
+ThePrincipal = Annotated[Principal, Depends(_principal)]
 
 
 def keep_alive_seconds(request: Request) -> float:
