@@ -54,6 +54,7 @@ def test_sigterm_lets_the_request_in_flight_finish_and_refuses_new_ones() -> Non
     assert answers[0].status_code == 200
     assert word_errors(reference("08_long_call.flac"), answers[0].json()["text"]) <= 3
     assert "Traceback" not in server.errors
+    assert "open_to_everybody" in server.errors, "without keys it says so"
 
 
 def test_sigterm_lets_a_stream_finish(ten_minutes: Path) -> None:

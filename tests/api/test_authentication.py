@@ -284,6 +284,7 @@ def test_no_key_is_ever_logged(client_secret: str) -> None:
                 refused_handshake(socket_url(live.url, "/nothing"), subprotocols=offered)
         assert live.stop() == 0
     assert "/v1/models" in live.errors
+    assert "open_to_everybody" not in live.errors
     for key in [*secrets, SIGNING_KEY]:
         for part in (key, key.replace(" ", "+"), key.replace(" ", "%20"), key[8:24]):
             assert part not in live.errors
