@@ -21,6 +21,7 @@ from app.lifecycle import Lifecycle
 from app.pipeline.admission import Admission
 from app.pipeline.transcriber import Transcriber
 from app.telemetry.event_loop import watch_lag
+from app.telemetry.metrics_port import metrics_port
 from app.telemetry.watchdog import Watchdog
 
 
@@ -68,6 +69,9 @@ async def open_services(
                 partial(Batcher, watchdog=watchdog, on_broken=lifecycle.fail),
             )
         )
+        if settings.telemetry.metrics_port is not None:
+            host, port = settings.server.host, settings.telemetry.metrics_port
+            stack.enter_context(metrics_port(host, port))
         gc.collect()
         gc.freeze()  # what start-up made stays; collections need not look at it again
         admission = Admission(settings.limits)
