@@ -16,6 +16,7 @@ from app.api import audio, docs, draining, health, models
 from app.api.authentication import Authentication
 from app.api.bodies import BodyLimit, LingeringClose
 from app.api.draining import InFlight
+from app.api.metrics import AsMetricsReader
 from app.api.middleware import RequestContext
 from app.api.origins import EXPOSED_HEADERS, METHODS, SameOriginSockets
 from app.api.rate_limits import RateLimits
@@ -72,7 +73,7 @@ def create_app(
         app.mount("/docs/assets", docs.assets)
     instrumentator = Instrumentator(excluded_handlers=["/metrics", "/health/.*"]).instrument(app)
     if settings.telemetry.metrics_port is None:
-        instrumentator.expose(app)
+        instrumentator.expose(app, dependencies=[AsMetricsReader])
     # From the inside out.
     app.add_middleware(BodyLimit, max_bytes=settings.audio.max_upload_bytes)
     if settings.limits.requests_per_minute is not None:

@@ -12,6 +12,8 @@ from functools import partial
 from app.access.api_keys import ApiKeys, KeysFile
 from app.access.authenticator import Authenticator
 from app.access.client_secrets import ClientSecrets
+from app.access.oidc import OidcVerifier
+from app.access.provider_keys import ProviderKeys
 from app.config import Settings, model_id
 from app.engine.batcher import Batcher
 from app.engine.catalogue import Catalogue, ServedModel
@@ -22,6 +24,7 @@ from app.families import OPENAI_NAMES
 from app.lifecycle import Lifecycle
 from app.pipeline.admission import Admission
 from app.pipeline.transcriber import Transcriber
+from app.settings import OidcSettings
 from app.telemetry.event_loop import watch_lag
 from app.telemetry.metrics_port import metrics_port
 from app.telemetry.watchdog import Watchdog
@@ -67,6 +70,7 @@ async def open_services(
             watching = asyncio.create_task(keys.watch(), name="keys-file")
             stack.callback(watching.cancel)
         client_secrets = ClientSecrets(settings.access.signing_key)
+        oidc = await _oidc(settings.access.oidc, stack)
         registry = await stack.enter_async_context(
             Registry(
                 _catalogue(settings),
@@ -84,7 +88,7 @@ async def open_services(
         admission = Admission(settings.limits)
         yield Services(
             settings=settings,
-            authenticator=Authenticator(keys, client_secrets),
+            authenticator=Authenticator(keys, client_secrets, oidc),
             client_secrets=client_secrets,
             registry=registry,
             admission=admission,
@@ -92,6 +96,13 @@ async def open_services(
             lifecycle=lifecycle,
             watchdog=watchdog,
         )
+
+
+async def _oidc(settings: OidcSettings, stack: AsyncExitStack) -> OidcVerifier | None:
+    if settings.issuer is None:
+        return None
+    keys = ProviderKeys(settings.issuer, settings.keys_cache_seconds)
+    return OidcVerifier(settings, await stack.enter_async_context(keys))
 
 
 def _catalogue(settings: Settings) -> Catalogue:
