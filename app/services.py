@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from functools import partial
 
 from app.access.authenticator import Authenticator
+from app.access.metering import Metering
+from app.access.rate_limits import Limiter, open_limiter
 from app.config import Settings, model_id
 from app.engine.batcher import Batcher
 from app.engine.catalogue import Catalogue, ServedModel
@@ -32,6 +34,8 @@ class Services:
     authenticator: Authenticator
     registry: Registry
     admission: Admission
+    limiter: Limiter
+    metering: Metering
     cpu: Executor
     """Threads for work on sound: decoding, voice activity, features."""
     lifecycle: Lifecycle
@@ -71,7 +75,19 @@ async def open_services(
         gc.collect()
         gc.freeze()  # what start-up made stays; collections need not look at it again
         admission = Admission(settings.limits)
-        yield Services(settings, Authenticator(), registry, admission, cpu, lifecycle, watchdog)
+        limiter, store = open_limiter(settings.limits)
+        stack.push_async_callback(store.close)
+        yield Services(
+            settings=settings,
+            authenticator=Authenticator(),
+            registry=registry,
+            admission=admission,
+            limiter=limiter,
+            metering=Metering(limiter),
+            cpu=cpu,
+            lifecycle=lifecycle,
+            watchdog=watchdog,
+        )
 
 
 def _catalogue(settings: Settings) -> Catalogue:
