@@ -37,6 +37,11 @@ class Services:
     lifecycle: Lifecycle
     watchdog: Watchdog
 
+    @property
+    def default_model(self) -> str:
+        """The id of the model for those who name none."""
+        return model_id(self.settings.model)
+
     @asynccontextmanager
     async def transcribing(self, model: str) -> AsyncIterator[Transcriber]:
         """Holds the model in memory as long as the context is open. Raises as `Registry.lease`."""

@@ -48,8 +48,13 @@ def _seconds(request: Request, name: str, default: float) -> float:
     return seconds
 
 
+def is_work(path: str) -> bool:
+    """Is this what the server is for, and not its page, its health or its metrics?"""
+    return path.startswith("/v1/") or path == "/transcribe"
+
+
 class InFlight:
-    """Counts the requests below /v1/, and refuses those that come when no work is taken.
+    """Counts the requests for work, and refuses those that come when no work is taken.
 
     While the server drains, every answer ends its connection: clients that keep theirs open would
     go on sending here.
@@ -60,7 +65,7 @@ class InFlight:
         self._lifecycle = lifecycle
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http" or not scope["path"].startswith("/v1/"):
+        if scope["type"] != "http" or not is_work(scope["path"]):
             await self._app(scope, receive, send)
             return
 

@@ -1,4 +1,4 @@
-"""Every request below /v1/ is counted before its body is read; too many get a 429."""
+"""Every request for work is counted before its body is read; too many get a 429."""
 
 from hashlib import sha256
 
@@ -6,6 +6,7 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from app.access.rate_limits import RequestLimiter, Standing, go_duration
+from app.api.draining import is_work
 from app.api.replies import json_reply
 from app.render.errors import reply
 
@@ -18,7 +19,7 @@ class RateLimits:
         self._limiter = limiter
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http" or not scope["path"].startswith("/v1/"):
+        if scope["type"] != "http" or not is_work(scope["path"]):
             await self._app(scope, receive, send)
             return
         standing = await self._limiter.hit(_caller(scope))
