@@ -49,7 +49,8 @@ def _seconds(request: Request, name: str, default: float) -> float:
 
 
 class InFlight:
-    """Counts the requests below /v1/, and refuses those that come when no work is taken.
+    """Counts the requests below /v1/ and the sockets, and refuses those that come when no work is
+    taken.
 
     While the server drains, every answer ends its connection: clients that keep theirs open would
     go on sending here.
@@ -60,7 +61,8 @@ class InFlight:
         self._lifecycle = lifecycle
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http" or not scope["path"].startswith("/v1/"):
+        is_socket = scope["type"] == "websocket"
+        if not is_socket and not (scope["type"] == "http" and scope["path"].startswith("/v1/")):
             await self._app(scope, receive, send)
             return
 
@@ -73,5 +75,5 @@ class InFlight:
             refusal = Overloaded("The server is shutting down. Please retry.")
             await json_reply(reply(refusal))(scope, receive, send_last)
             return
-        with self._lifecycle.request():
+        with self._lifecycle.session() if is_socket else self._lifecycle.request():
             await self._app(scope, receive, send_last)
