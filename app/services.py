@@ -75,7 +75,7 @@ async def open_services(
         )
         gc.collect()
         gc.freeze()  # what start-up made stays; collections need not look at it again
-        admission = Admission(settings.limits)
+        admission = Admission(settings.limits, settings.live)
         yield Services(settings, Authenticator(), registry, admission, cpu, lifecycle, watchdog)
 
 

@@ -54,7 +54,7 @@ def is_work(path: str) -> bool:
 
 
 class InFlight:
-    """Counts the requests for work, and refuses those that come when no work is taken.
+    """Counts requests for work and sockets, and refuses those that come when no work is taken.
 
     While the server drains, every answer ends its connection: clients that keep theirs open would
     go on sending here.
@@ -65,7 +65,8 @@ class InFlight:
         self._lifecycle = lifecycle
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http" or not is_work(scope["path"]):
+        is_socket = scope["type"] == "websocket"
+        if not is_socket and not (scope["type"] == "http" and is_work(scope["path"])):
             await self._app(scope, receive, send)
             return
 
@@ -78,5 +79,5 @@ class InFlight:
             refusal = Overloaded("The server is shutting down. Please retry.")
             await json_reply(reply(refusal))(scope, receive, send_last)
             return
-        with self._lifecycle.request():
+        with self._lifecycle.session() if is_socket else self._lifecycle.request():
             await self._app(scope, receive, send_last)

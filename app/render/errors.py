@@ -28,6 +28,7 @@ _SERVER = "server_error"
 # Looked up along the class hierarchy. Types and codes are those of docs/contract.md §4.
 _TABLE: dict[type[BaseException], _Row] = {
     errors.AudioTooShort: _Row(400, _BAD_REQUEST, "audio_too_short"),
+    errors.SessionExpired: _Row(400, _BAD_REQUEST, "session_expired"),
     errors.UndecodableAudio: _Row(400, _BAD_REQUEST, "invalid_value"),
     errors.MissingParameter: _Row(400, _BAD_REQUEST, "missing_required_parameter"),
     errors.TooLarge: _Row(413, _SERVER, None),

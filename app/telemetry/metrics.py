@@ -28,7 +28,9 @@ CAPACITY = Gauge(
     ["model"],
 )
 REFUSED_REQUESTS = Counter(
-    "stt_refused_requests", "Requests refused for now: the wait, or too many uploads.", ["reason"]
+    "stt_refused_requests",
+    "Requests refused for now: the wait, too many uploads, or too many live sessions.",
+    ["reason"],
 )
 DEADLINE_MISSES = Counter("stt_deadline_misses", "Requests not answered by their deadline.")
 CANCELLED_REQUESTS = Counter(
