@@ -11,7 +11,7 @@ from fastapi import Request
 from python_multipart.multipart import parse_options_header
 from starlette.requests import ClientDisconnect
 
-from app.api.deps import caller, check_model, while_connected
+from app.api.deps import caller, check_model, usage_of, while_connected
 from app.api.form import AudioForm, parse
 from app.api.speakers import check_references
 from app.audio.length import expected_length
@@ -72,6 +72,12 @@ async def take_in(
         files = [upload.file for upload in (form.files if many else form.files[:1])]
         lengths = [await transcriber.on_cpu(expected_length, file) for file in files]
     works = held.enter_context(services.admission.work(transcriber.pace, lengths, deadline))
+    # A guess at a length is too far off to refuse anybody for it; what was heard counts after.
+    expected = sum(length.seconds for length in lengths if length.is_claimed)
+    model = services.registry.served_id(form.model)
+    await held.enter_async_context(
+        services.metering.recordings(usage_of(request), model, expected, works)
+    )
     return Intake(form, transcriber, works)
 
 
