@@ -37,6 +37,10 @@ class TooLarge(InvalidRequest):
     """The request body is larger than the server takes."""
 
 
+class SessionExpired(InvalidRequest):
+    """A live session has lasted, or was silent, for as long as it may."""
+
+
 class UploadStalled(SpeechError):
     """The request body stopped coming before its end."""
 
@@ -59,6 +63,10 @@ class WrongKey(NotAuthenticated):
 
 class NotAllowed(SpeechError):
     """The caller may not do this."""
+
+
+class ModelNotAllowed(NotAllowed):
+    """The caller may not use this model."""
 
 
 class Refused(SpeechError):

@@ -9,7 +9,8 @@ from fastapi import FastAPI, Request, Response
 from prometheus_fastapi_instrumentator import Instrumentator
 from starlette.exceptions import HTTPException
 
-from app.api import audio, docs, draining, health, models, usage
+from app.access.api_keys import configured_keys
+from app.api import audio, docs, draining, health, models, transcribe, usage
 from app.api.authentication import Authentication
 from app.api.bodies import BodyLimit, LingeringClose
 from app.api.draining import InFlight
@@ -46,19 +47,21 @@ def create_app(
     """An ASGI application; its pinned models are loaded when its lifespan starts.
 
     Whoever runs it hears from `lifecycle` when it must end, and tells it when the port closes.
+    Raises BadKeys.
     """
     load_model = load_model or whisper_loader(settings)
     lifecycle = lifecycle or Lifecycle()
+    keys = configured_keys(settings.access)
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[Mapping[str, Any]]:
-        async with open_services(settings, load_model, lifecycle) as services:
+        async with open_services(settings, load_model, lifecycle, keys) as services:
             yield {"services": services}
 
     # Our routes parse their forms themselves, so the document is written by hand (app/api/docs.py).
     # A redirect to the path without its last slash would have the upload sent twice.
     app = FastAPI(openapi_url=None, lifespan=lifespan, redirect_slashes=False)
-    for routes in (audio, models, usage, health, draining, docs):
+    for routes in (audio, transcribe, models, usage, health, draining, docs):
         app.include_router(routes.router)
     app.mount("/docs/assets", docs.assets)
     Instrumentator(excluded_handlers=["/metrics", "/health/.*"]).instrument(app).expose(app)

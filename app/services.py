@@ -9,7 +9,9 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
 
+from app.access.api_keys import ApiKeys, KeysFile
 from app.access.authenticator import Authenticator
+from app.access.client_secrets import ClientSecrets
 from app.access.metering import Metering
 from app.access.rate_limits import Limiter, open_limiter
 from app.config import Settings, model_id
@@ -32,6 +34,7 @@ class Services:
 
     settings: Settings
     authenticator: Authenticator
+    client_secrets: ClientSecrets
     registry: Registry
     admission: Admission
     limiter: Limiter
@@ -40,6 +43,11 @@ class Services:
     """Threads for work on sound: decoding, voice activity, features."""
     lifecycle: Lifecycle
     watchdog: Watchdog
+
+    @property
+    def default_model(self) -> str:
+        """The id of the model for those who name none."""
+        return model_id(self.settings.model)
 
     @asynccontextmanager
     async def transcribing(self, model: str) -> AsyncIterator[Transcriber]:
@@ -52,7 +60,7 @@ class Services:
 
 @asynccontextmanager
 async def open_services(
-    settings: Settings, load_model: LoadModel, lifecycle: Lifecycle
+    settings: Settings, load_model: LoadModel, lifecycle: Lifecycle, keys: ApiKeys | None
 ) -> AsyncIterator[Services]:
     """Load the pinned models, then start serving; leaving stops it in good order."""
     async with AsyncExitStack() as stack:
@@ -63,6 +71,10 @@ async def open_services(
             settings.audio.threads or os.cpu_count() or 1, thread_name_prefix="audio"
         )
         stack.callback(cpu.shutdown)
+        if isinstance(keys, KeysFile):
+            watching = asyncio.create_task(keys.watch(), name="keys-file")
+            stack.callback(watching.cancel)
+        client_secrets = ClientSecrets(settings.access.signing_key)
         registry = await stack.enter_async_context(
             Registry(
                 _catalogue(settings),
@@ -74,12 +86,13 @@ async def open_services(
         )
         gc.collect()
         gc.freeze()  # what start-up made stays; collections need not look at it again
-        admission = Admission(settings.limits)
+        admission = Admission(settings.limits, settings.live)
         limiter, store = open_limiter(settings.limits)
         stack.push_async_callback(store.close)
         yield Services(
             settings=settings,
-            authenticator=Authenticator(),
+            authenticator=Authenticator(keys, client_secrets),
+            client_secrets=client_secrets,
             registry=registry,
             admission=admission,
             limiter=limiter,

@@ -10,6 +10,7 @@ from starlette.requests import ClientDisconnect
 
 from app.access.metering import UsageRecord
 from app.access.principal import Principal
+from app.errors import ModelNotAllowed
 from app.services import Services
 from app.telemetry import metrics
 
@@ -29,13 +30,23 @@ def usage_of(request: HTTPConnection) -> UsageRecord:
     return cast(UsageRecord, request.state.usage)
 
 
-def _principal(request: HTTPConnection) -> Principal:
+def caller(request: HTTPConnection) -> Principal:
     return cast(Principal, request.state.principal)
 
 
 TheServices = Annotated[Services, Depends(_services)]
 RequestId = Annotated[str, Depends(_request_id)]
-ThePrincipal = Annotated[Principal, Depends(_principal)]
+ThePrincipal = Annotated[Principal, Depends(caller)]
+
+
+def check_model(principal: Principal, services: Services, name: str) -> None:
+    """Raises UnknownModel, and ModelNotAllowed unless the principal may use it.
+
+    They may if they were given the name that is asked for, or the id of the model behind it.
+    """
+    if not principal.may_use(name, services.registry.served_id(name)):
+        # OpenAI's words for its projects (docs/contract.md §4).
+        raise ModelNotAllowed(f"Key `{principal.name}` does not have access to model `{name}`.")
 
 
 def keep_alive_seconds(request: Request) -> float:

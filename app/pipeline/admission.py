@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from math import ceil, inf
 
 from app.audio.length import Length
-from app.config import LimitsSettings
+from app.config import LimitsSettings, LiveSettings
 from app.engine.pace import Pace
 from app.errors import AudioTooLong, Overloaded
 from app.pipeline.deadline import Deadline
@@ -102,8 +102,10 @@ class Work:
 class Admission:
     """All work of the process, and whether more can be taken on. Lives on the event loop."""
 
-    def __init__(self, limits: LimitsSettings) -> None:
+    def __init__(self, limits: LimitsSettings, live: LiveSettings) -> None:
         self._limits = limits
+        self._max_sessions = live.max_sessions
+        self._session_count = 0
         self._works: set[Work] = set()
         self._upload_count = 0
         metrics.BACKLOG_AUDIO_SECONDS.set_function(self.backlog_seconds)
@@ -137,6 +139,21 @@ class Admission:
             yield
         finally:
             self._upload_count -= 1
+
+    @contextmanager
+    def session(self) -> Iterator[None]:
+        """A place for one live session. Raises Overloaded if there is none.
+
+        They are not part of the wait: what they need of the device is as short as their speech.
+        """
+        if self._session_count >= self._max_sessions:
+            metrics.REFUSED_REQUESTS.labels("sessions").inc()
+            raise Overloaded("The server has as many live sessions as it can take. Please retry.")
+        self._session_count += 1
+        try:
+            yield
+        finally:
+            self._session_count -= 1
 
     @contextmanager
     def work(

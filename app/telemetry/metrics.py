@@ -28,7 +28,9 @@ CAPACITY = Gauge(
     ["model"],
 )
 REFUSED_REQUESTS = Counter(
-    "stt_refused_requests", "Requests refused for now: the wait, or too many uploads.", ["reason"]
+    "stt_refused_requests",
+    "Requests refused for now: the wait, too many uploads, or too many live sessions.",
+    ["reason"],
 )
 LIMIT_STORE_FAILURES = Counter(
     "stt_limit_store_failures", "Questions that the store of limits did not answer."
