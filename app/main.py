@@ -11,8 +11,7 @@ from starlette.exceptions import HTTPException
 from starlette.middleware.cors import CORSMiddleware
 
 from app.access.api_keys import configured_keys
-from app.access.rate_limits import RequestLimiter
-from app.api import audio, docs, draining, health, models
+from app.api import audio, docs, draining, health, models, transcribe, usage
 from app.api.authentication import Authentication
 from app.api.bodies import BodyLimit, LingeringClose
 from app.api.draining import InFlight
@@ -66,8 +65,8 @@ def create_app(
     # Our routes parse their forms themselves, so the document is written by hand (app/api/docs.py).
     # A redirect to the path without its last slash would have the upload sent twice.
     app = FastAPI(openapi_url=None, lifespan=lifespan, redirect_slashes=False)
-    for router in (audio.router, models.router, health.router, draining.router):
-        app.include_router(router)
+    for routes in (audio, transcribe, models, usage, health, draining):
+        app.include_router(routes.router)
     if settings.server.docs:
         app.include_router(docs.router)
         app.mount("/docs/assets", docs.assets)
@@ -76,8 +75,7 @@ def create_app(
         instrumentator.expose(app, dependencies=[AsMetricsReader])
     # From the inside out.
     app.add_middleware(BodyLimit, max_bytes=settings.audio.max_upload_bytes)
-    if settings.limits.requests_per_minute is not None:
-        app.add_middleware(RateLimits, limiter=RequestLimiter(settings.limits.requests_per_minute))
+    app.add_middleware(RateLimits)
     app.add_middleware(Authentication)
     app.add_middleware(InFlight, lifecycle=lifecycle)
     app.add_middleware(RequestContext)
