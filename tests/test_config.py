@@ -3,7 +3,8 @@ from pathlib import Path
 
 import pytest
 
-from app.config import Group, Settings, model_id, read_settings
+from app.config import Settings, model_id, read_settings
+from app.settings import Group
 from tests.live_server import ROOT
 
 
