@@ -11,7 +11,7 @@ from starlette.exceptions import HTTPException
 
 from app.access.api_keys import configured_keys
 from app.access.rate_limits import RequestLimiter
-from app.api import audio, docs, draining, health, models
+from app.api import audio, docs, draining, health, models, realtime
 from app.api.authentication import Authentication
 from app.api.bodies import BodyLimit, LingeringClose
 from app.api.draining import InFlight
@@ -62,8 +62,8 @@ def create_app(
     # Our routes parse their forms themselves, so the document is written by hand (app/api/docs.py).
     # A redirect to the path without its last slash would have the upload sent twice.
     app = FastAPI(openapi_url=None, lifespan=lifespan, redirect_slashes=False)
-    for router in (audio.router, models.router, health.router, draining.router, docs.router):
-        app.include_router(router)
+    for part in (audio, realtime, models, health, draining, docs):
+        app.include_router(part.router)
     app.mount("/docs/assets", docs.assets)
     Instrumentator(excluded_handlers=["/metrics", "/health/.*"]).instrument(app).expose(app)
     # From the inside out.
