@@ -11,7 +11,7 @@ from starlette.exceptions import HTTPException
 
 from app.access.api_keys import configured_keys
 from app.access.rate_limits import RequestLimiter
-from app.api import audio, docs, draining, health, models, realtime
+from app.api import audio, client_secrets, docs, draining, health, models, realtime
 from app.api.authentication import Authentication
 from app.api.bodies import BodyLimit, LingeringClose
 from app.api.draining import InFlight
@@ -62,7 +62,7 @@ def create_app(
     # Our routes parse their forms themselves, so the document is written by hand (app/api/docs.py).
     # A redirect to the path without its last slash would have the upload sent twice.
     app = FastAPI(openapi_url=None, lifespan=lifespan, redirect_slashes=False)
-    for part in (audio, realtime, models, health, draining, docs):
+    for part in (audio, realtime, client_secrets, models, health, draining, docs):
         app.include_router(part.router)
     app.mount("/docs/assets", docs.assets)
     Instrumentator(excluded_handlers=["/metrics", "/health/.*"]).instrument(app).expose(app)

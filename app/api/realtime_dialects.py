@@ -6,6 +6,8 @@ The server thinks in today's; the beta is translated on its way in and out (docs
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from app.errors import InvalidRequest
+
 
 class Dialect:
     """Today's."""
@@ -16,16 +18,16 @@ class Dialect:
     """What is sent when an item begins to exist."""
 
     def changes(self, session: object) -> object:
-        """What the client wrote, in today's shape."""
+        """What the client wrote, in today's shape. Raises InvalidRequest."""
         return session
 
     def body(self, session: dict[str, Any]) -> dict[str, Any]:
         """A session in today's shape, as this client reads it."""
         return session
 
-    def param(self, name: str) -> str:
-        """Where the client finds a field of today's shape."""
-        return name
+    def named(self, text: str) -> str:
+        """A text with the names of today's fields, with the names that this client knows."""
+        return text
 
 
 class Beta(Dialect):
@@ -39,10 +41,8 @@ class Beta(Dialect):
         if not isinstance(session, Mapping):
             return session
         given = {new: session[old] for old, new in _FIELDS.items() if old in session}
-        if "format" in given:
-            asked = given["format"]
-            known = _FORMATS.get(asked) if isinstance(asked, str) else None
-            given["format"] = {"type": known or asked}
+        if given.get("format") is not None:
+            given["format"] = {"type": _known_format(given["format"])}
         changes: dict[str, object] = {"audio": {"input": given}}
         if "include" in session:
             changes["include"] = session["include"]
@@ -56,11 +56,17 @@ class Beta(Dialect):
         flat["input_audio_format"] = formats[inner["format"]["type"]]
         return flat | {"modalities": ["text"]}
 
-    def param(self, name: str) -> str:
-        name = name.replace("session.audio.input.format.type", "session.audio.input.format")
+    def named(self, text: str) -> str:
         for old, new in _FIELDS.items():
-            name = name.replace(f"session.audio.input.{new}", f"session.{old}")
-        return name
+            text = text.replace(f"session.audio.input.{new}", f"session.{old}")
+        return text
+
+
+def _known_format(name: object) -> str:
+    if not isinstance(name, str) or name not in _FORMATS:
+        field, known = "session.audio.input.format", ", ".join(f"'{each}'" for each in _FORMATS)
+        raise InvalidRequest(f"Invalid value for '{field}': it must be one of {known}.", field)
+    return _FORMATS[name]
 
 
 _FIELDS = {

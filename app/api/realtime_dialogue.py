@@ -5,14 +5,12 @@ import base64
 import time
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Annotated
 from uuid import uuid4
-
-from pydantic import BaseModel, Field, ValidationError
 
 from app.access.principal import Principal
 from app.api.deps import check_model
 from app.api.live_sockets import Body, LiveSocket
+from app.api.realtime_client_events import ClientEvent, client_event
 from app.api.realtime_dialects import Dialect
 from app.api.realtime_events import Conversation, error_event, event
 from app.api.realtime_sessions import Session
@@ -30,31 +28,12 @@ from app.pipeline.live.events import Completed, Event, Failed, Partial
 from app.pipeline.live.session import LiveSession
 from app.services import Services
 
-MAX_ID_CHARACTERS = 512
-"""Of a client's own event ids (docs/contract.md §5.3)."""
-
 PIECE_BYTES = 48_000
 """A second of 24 kHz: minutes in one event must not hold up the event loop."""
 
 TRANSCRIPTION = "session.audio.input.transcription"
 
 APPEND = "input_audio_buffer.append"
-
-
-class ClientEvent(BaseModel):
-    """Whatever a client may say. `type` decides what else is looked at, so all else is unchecked:
-    an error about it can then name the event."""
-
-    event_id: Annotated[str, Field(max_length=MAX_ID_CHARACTERS)] | None = None
-    type: object = None
-    audio: object = None
-    session: object = None
-
-
-def session_body(session: Session, id: str, expires_at: int) -> Body:
-    """The object that events and client secrets carry."""
-    ours = {"object": "realtime.transcription_session", "id": id, "expires_at": expires_at}
-    return ours | session.body()
 
 
 Handler = Callable[[ClientEvent], Awaitable[None]]
@@ -117,7 +96,7 @@ class RealtimeDialogue:
         """What is wrong with an event is said in an `error` event; raises Overloaded."""
         event_id: str | None = None
         try:
-            said = _parsed(message)
+            said = client_event(message)
             event_id = said.event_id
             await self._handler(said.type)(said)
         except Overloaded:
@@ -237,7 +216,7 @@ class RealtimeDialogue:
         self._decoder = self._session.decoder()
 
     async def _say_session(self, kind: str) -> None:
-        body = session_body(self._session, self._id, self._expires_at)
+        body = self._session.body(self._id, self._expires_at)
         await self._socket.send(event(kind, session=self._dialect.body(body)))
 
     def _handler(self, kind: object) -> Handler:
@@ -250,17 +229,3 @@ class RealtimeDialogue:
         raise InvalidRequest(
             f"Invalid value: '{str(kind)[:100]}'. Supported values are: {supported}.", "type"
         )
-
-
-def _parsed(message: str | bytes) -> ClientEvent:
-    if isinstance(message, bytes):
-        raise InvalidRequest(
-            "Events are JSON in text frames; audio comes as base64 in 'input_audio_buffer.append'."
-        )
-    try:
-        return ClientEvent.model_validate_json(message)
-    except ValidationError as error:
-        first = error.errors(include_input=False)[0]
-        field = ".".join(str(part) for part in first["loc"])
-        reason = first["msg"] if field else f"The event is not a JSON object: {first['msg']}"
-        raise InvalidRequest(reason, field or None) from None

@@ -38,13 +38,13 @@ def error_event(
 ) -> Body:
     """`client_event_id`: of the client's event that is wrong. `code`: instead of the usual one."""
     inner = reply(error).body["error"]
-    param = inner["param"] and dialect.param(inner["param"])
+    param = inner["param"] and dialect.named(inner["param"])
     return event(
         "error",
         error={
             "type": inner["type"],
             "code": code or inner["code"],
-            "message": inner["message"],
+            "message": dialect.named(inner["message"]),
             "param": param,
             "event_id": client_event_id,
         },

@@ -149,7 +149,7 @@ class Session(Part):
         try:
             return Session.model_validate(_merged(self.model_dump(), changes))
         except ValidationError as error:
-            raise _refusal(error) from None
+            raise refusal(error, "session") from None
 
     def live_options(self) -> LiveOptions:
         asked, turn_detection = self.transcription, self.audio.input.turn_detection
@@ -175,11 +175,26 @@ class Session(Part):
             case "audio/pcma":
                 return LiveDecoder("alaw", 8_000)
 
-    def body(self) -> dict[str, Any]:
-        """As events carry it: what is off is null, what was never asked for is left out."""
+    def body(self, id: str, expires_at: int) -> dict[str, Any]:
+        """As clients read it: what is off is null, what was never asked for is left out.
+
+        `expires_at`: the Unix second at which the session ends; 0 if it has not begun.
+        """
         whole = self.model_dump(exclude_none=True)
-        inner = {name: whole["audio"]["input"].get(name) for name in Input.model_fields}
-        return {"type": self.type, "include": self.include, "audio": {"input": inner}}
+        return {
+            "type": self.type,
+            "object": "realtime.transcription_session",
+            "id": id,
+            "expires_at": expires_at,
+            "include": self.include,
+            "audio": {
+                "input": {name: whole["audio"]["input"].get(name) for name in Input.model_fields}
+            },
+        }
+
+    def changes(self) -> dict[str, Any]:
+        """What makes a session that nobody configured into this one."""
+        return self.model_dump(mode="json", exclude_defaults=True)
 
 
 def _merged(old: dict[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
@@ -202,12 +217,15 @@ def _merged(old: dict[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
 _KINDS = ("server_vad", "semantic_vad", "audio/pcm", "audio/pcmu", "audio/pcma")
 
 
-def _refusal(error: ValidationError) -> InvalidRequest:
+def refusal(error: ValidationError, *before: str) -> InvalidRequest:
+    """What OpenAI would say; `before` comes before the path of the field."""
     first = error.errors()[0]
     # Pydantic also names the kind of object that it took the value for.
     path = [str(part) for part in first["loc"] if part not in _KINDS]
-    field = ".".join(["session", *path])
+    field = ".".join([*before, *path])
     if first["type"] in ("missing", "union_tag_not_found"):
         return MissingParameter(f"Missing required parameter: '{field}'.", field)
     reason = first["msg"].removeprefix("Value error, ")[:MAX_REASON_CHARACTERS]
+    if not field:
+        return InvalidRequest(f"Invalid value: {reason}.")
     return InvalidRequest(f"Invalid value for '{field}': {reason}.", field)
