@@ -81,6 +81,10 @@ class RateLimited(Refused):
     """This caller has asked too often."""
 
 
+class AudioRateLimited(RateLimited):
+    """This caller has sent too much audio."""
+
+
 class Overloaded(Refused):
     """The server cannot take the request now."""
 

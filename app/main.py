@@ -10,8 +10,17 @@ from prometheus_fastapi_instrumentator import Instrumentator
 from starlette.exceptions import HTTPException
 
 from app.access.api_keys import configured_keys
-from app.access.rate_limits import RequestLimiter
-from app.api import audio, client_secrets, docs, draining, health, models, realtime
+from app.api import (
+    audio,
+    client_secrets,
+    docs,
+    draining,
+    health,
+    models,
+    realtime,
+    transcribe,
+    usage,
+)
 from app.api.authentication import Authentication
 from app.api.bodies import BodyLimit, LingeringClose
 from app.api.draining import InFlight
@@ -62,14 +71,23 @@ def create_app(
     # Our routes parse their forms themselves, so the document is written by hand (app/api/docs.py).
     # A redirect to the path without its last slash would have the upload sent twice.
     app = FastAPI(openapi_url=None, lifespan=lifespan, redirect_slashes=False)
-    for part in (audio, realtime, client_secrets, models, health, draining, docs):
-        app.include_router(part.router)
+    for routes in (
+        audio,
+        transcribe,
+        realtime,
+        client_secrets,
+        models,
+        usage,
+        health,
+        draining,
+        docs,
+    ):
+        app.include_router(routes.router)
     app.mount("/docs/assets", docs.assets)
     Instrumentator(excluded_handlers=["/metrics", "/health/.*"]).instrument(app).expose(app)
     # From the inside out.
     app.add_middleware(BodyLimit, max_bytes=settings.audio.max_upload_bytes)
-    if settings.limits.requests_per_minute is not None:
-        app.add_middleware(RateLimits, limiter=RequestLimiter(settings.limits.requests_per_minute))
+    app.add_middleware(RateLimits)
     app.add_middleware(Authentication)
     app.add_middleware(InFlight, lifecycle=lifecycle)
     app.add_middleware(RequestContext)

@@ -8,6 +8,7 @@ import structlog
 from starlette.datastructures import MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from app.access.metering import UsageRecord
 from app.api.replies import json_reply
 from app.errors import Overloaded
 from app.render.errors import reply
@@ -34,6 +35,7 @@ class RequestContext:
         started = time.perf_counter()
         request_id = f"req_{uuid.uuid4().hex}"
         scope["state"]["request_id"] = request_id
+        record = scope["state"]["usage"] = UsageRecord(request_id)
         status = 0
 
         async def send_with_headers(message: Message) -> None:
@@ -70,4 +72,5 @@ class RequestContext:
                     path=scope["path"],
                     status=status,
                     milliseconds=elapsed_ms,
+                    **record.logged(),
                 )
