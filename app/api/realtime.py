@@ -5,7 +5,7 @@ from functools import partial
 from fastapi import APIRouter, WebSocket
 
 from app.access.principal import Principal
-from app.api.deps import ThePrincipal, TheServices, check_model
+from app.api.deps import ThePrincipal, TheServices, check_model, usage_of
 from app.api.live_sockets import LiveSocket, serve
 from app.api.realtime_dialects import Beta, Dialect
 from app.api.realtime_dialogue import RealtimeDialogue
@@ -30,7 +30,8 @@ async def realtime(websocket: WebSocket, services: TheServices, principal: ThePr
 
     async def talk(socket: LiveSocket) -> None:
         session = _first_session(websocket, services, principal)
-        dialogue = RealtimeDialogue(socket, services, principal, dialect, session)
+        usage = usage_of(websocket)
+        dialogue = RealtimeDialogue(socket, services, principal, usage, dialect, session)
         await dialogue.greet()
         await socket.converse(dialogue)
 

@@ -7,6 +7,7 @@ from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from uuid import uuid4
 
+from app.access.metering import UsageRecord
 from app.access.principal import Principal
 from app.api.deps import check_model
 from app.api.live_sockets import Body, LiveSocket
@@ -65,12 +66,14 @@ class RealtimeDialogue:
         socket: LiveSocket,
         services: Services,
         principal: Principal,
+        usage: UsageRecord,
         dialect: Dialect,
         session: Session,
     ) -> None:
         self._socket = socket
         self._services = services
         self._principal = principal
+        self._usage = usage
         self._dialect = dialect
         self._session = session
         self._id = f"sess_{uuid4().hex}"
@@ -125,17 +128,19 @@ class RealtimeDialogue:
                 ):
                     stretch.live.set_result(live)
                     async for said in live.events():
-                        for body in self._bodies(said, stretch):
+                        for body in await self._bodies(said, stretch):
                             yield body
             except SpeechError as error:
                 if stretch.live.done():
                     raise
                 stretch.live.set_exception(error)
 
-    def _bodies(self, said: Event, stretch: _Stretch) -> list[Body]:
+    async def _bodies(self, said: Event, stretch: _Stretch) -> list[Body]:
         is_silent = self._session.audio.input.transcription is None
         if is_silent and isinstance(said, Partial | Completed | Failed):
             return []
+        if isinstance(said, Completed):
+            said = await self._metered(said, stretch.model)
         return list(
             self._conversation.events(
                 said,
@@ -144,6 +149,15 @@ class RealtimeDialogue:
                 with_scores=self._session.with_scores,
             )
         )
+
+    async def _metered(self, item: Completed, model: str) -> Completed | Failed:
+        """Audio counts when it is heard; an item beyond the caller's limit fails."""
+        served = self._services.registry.served_id(model)
+        try:
+            await self._services.metering.heard(self._usage, served, item.transcript.duration)
+        except SpeechError as error:
+            return Failed(item.item_id, error)
+        return item
 
     async def _update(self, said: ClientEvent) -> None:
         session = self._session.updated(self._dialect.changes(said.session))
