@@ -5,16 +5,17 @@ import threading
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from typing import Any
 
 import httpx
 import pytest
 
-from tests.api_keys import bearer, keys
+from tests.api_keys import ADMIN_KEY, bearer, keys
 from tests.live_server import LiveServer, wait_until
 from tests.recordings import FOLDER
 from tests.redis_server import RedisServer
 
-LIMITS: dict[str, dict[str, object]] = {
+LIMITS: dict[str, Any] = {
     "anna": {"requests_per_minute": 10},
     "ben": {"max_concurrent": 1},
     "carl": {"audio_seconds_per_minute": 20},
@@ -34,8 +35,9 @@ def store() -> Iterator[RedisServer]:
 def replicas(store: RedisServer) -> Iterator[tuple[LiveServer, LiveServer]]:
     """One serves without its store, and one refuses to."""
     settings = {
+        "api_key": ADMIN_KEY,
         "VERBATIM_ACCESS__KEYS": keys(
-            None, **{name: {"key": name, **each} for name, each in LIMITS.items()}
+            ADMIN_KEY, **{name: {"key": name, **each} for name, each in LIMITS.items()}
         ),
         "VERBATIM_LIMITS__STORE": store.url,
     }
