@@ -11,7 +11,17 @@ from starlette.exceptions import HTTPException
 from starlette.middleware.cors import CORSMiddleware
 
 from app.access.api_keys import configured_keys
-from app.api import audio, docs, draining, health, models, transcribe, usage
+from app.api import (
+    audio,
+    client_secrets,
+    docs,
+    draining,
+    health,
+    models,
+    realtime,
+    transcribe,
+    usage,
+)
 from app.api.authentication import Authentication
 from app.api.bodies import BodyLimit, LingeringClose
 from app.api.draining import InFlight
@@ -65,7 +75,16 @@ def create_app(
     # Our routes parse their forms themselves, so the document is written by hand (app/api/docs.py).
     # A redirect to the path without its last slash would have the upload sent twice.
     app = FastAPI(openapi_url=None, lifespan=lifespan, redirect_slashes=False)
-    for routes in (audio, transcribe, models, usage, health, draining):
+    for routes in (
+        audio,
+        transcribe,
+        realtime,
+        client_secrets,
+        models,
+        usage,
+        health,
+        draining,
+    ):
         app.include_router(routes.router)
     if settings.server.docs:
         app.include_router(docs.router)
