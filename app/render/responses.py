@@ -117,6 +117,14 @@ def _duration_usage(transcript: Transcript) -> dict[str, Any]:
     return {"type": "duration", "seconds": math.ceil(transcript.duration)}
 
 
+def segment_times(segment: Segment) -> dict[str, Any]:
+    """When a segment was said, and each of its words if that was asked for."""
+    body: dict[str, Any] = {"start": _seconds(segment.start), "end": _seconds(segment.end)}
+    if segment.words:
+        body["words"] = [_word(word) for word in segment.words]
+    return body
+
+
 def _word(word: Word) -> dict[str, Any]:
     text = word.text.strip()
     bare = text.strip(_STRIPPED)
