@@ -10,7 +10,7 @@ from prometheus_fastapi_instrumentator import Instrumentator
 from starlette.exceptions import HTTPException
 
 from app.access.rate_limits import RequestLimiter
-from app.api import audio, docs, draining, health, models
+from app.api import audio, docs, draining, health, models, page
 from app.api.authentication import Authentication
 from app.api.bodies import BodyLimit, LingeringClose
 from app.api.draining import InFlight
@@ -62,6 +62,9 @@ def create_app(
     for router in (audio.router, models.router, health.router, draining.router, docs.router):
         app.include_router(router)
     app.mount("/docs/assets", docs.assets)
+    if settings.server.web_page:
+        app.include_router(page.router)
+        app.mount("/web", page.files)
     Instrumentator(excluded_handlers=["/metrics", "/health/.*"]).instrument(app).expose(app)
     # From the inside out.
     app.add_middleware(BodyLimit, max_bytes=settings.audio.max_upload_bytes)
