@@ -229,7 +229,6 @@ def test_texts_are_plain_text(server: LiveServer, response_format: str) -> None:
 def test_a_stream_of_verbose_json_has_the_times_of_the_document(server: LiveServer) -> None:
     """As extra keys, which the SDK passes on."""
     wanted = {
-        "model": "starter",
         "response_format": "verbose_json",
         "timestamp_granularities": ["word", "segment"],
     }
