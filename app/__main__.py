@@ -16,13 +16,13 @@ def main() -> int:
     try:
         settings = read_settings()
     except ValueError as error:
-        print(f"Verbatim cannot start: {error}", file=sys.stderr)
-        return 2
+        return _refused(error)
     telemetry = settings.telemetry
     logging.configure(telemetry.log_level, telemetry.log_format, telemetry.audit_batches)
     if settings.audio.spool_dir is not None:
         tempfile.tempdir = str(settings.audio.spool_dir)  # where Starlette spools uploads
     prepare_libraries()  # before app.main imports them
+    from app.access.keys_document import BadKeys
     from app.engine.loading import chosen_device
     from app.engine.memory import keep_memory
 
@@ -32,16 +32,20 @@ def main() -> int:
     from app.main import create_app
     from app.server import Server
 
-    if settings.server.host not in ("127.0.0.1", "::1", "localhost"):
+    if not settings.access.is_guarded:
         structlog.get_logger(__name__).warning(
-            "open_to_the_network",
+            "open_to_everybody",
             host=settings.server.host,
             note="no API keys are configured: whoever reaches this port may use it",
         )
     lifecycle = Lifecycle()
+    try:
+        app = create_app(settings, lifecycle=lifecycle)
+    except BadKeys as error:
+        return _refused(error)
     server = Server(
         uvicorn.Config(
-            create_app(settings, lifecycle=lifecycle),
+            app,
             host=settings.server.host,
             port=settings.server.port,
             log_config=None,
@@ -57,6 +61,11 @@ def main() -> int:
         signal.signal(number, lambda *_: None)
     server.run()
     return server.exit_status
+
+
+def _refused(error: ValueError) -> int:
+    print(f"Verbatim cannot start: {error}", file=sys.stderr)
+    return 2
 
 
 if __name__ == "__main__":

@@ -4,6 +4,7 @@ Names are `VERBATIM_` plus the path with `__` between group and field: `VERBATIM
 """
 
 import os
+from ipaddress import ip_address
 from pathlib import Path
 from typing import Literal
 
@@ -94,7 +95,6 @@ class OidcSettings(Group):
 
 
 class AccessSettings(Group):
-    admin_key: SecretStr | None = Field(None, description="key of the administration routes")
     open: bool = Field(False, description="serve anybody on the network without a key")
     keys_file: Path | None = Field(None, description="YAML of hashed keys, by `python -m app.keys`")
     keys: SecretStr | None = Field(None, description="the same document as a value")
@@ -102,6 +102,20 @@ class AccessSettings(Group):
         None, min_length=32, description="of client secrets, the same for all replicas"
     )
     oidc: OidcSettings = OidcSettings()
+
+    @property
+    def is_guarded(self) -> bool:
+        """Callers have to say who they are."""
+        sources = (self.keys_file, self.keys, self.oidc.issuer)
+        return any(source is not None for source in sources)
+
+    @model_validator(mode="after")
+    def _sources_fit_together(self) -> "AccessSettings":
+        if self.keys_file is not None and self.keys is not None:
+            raise ValueError("keys_file and keys: keys can come from one of them only")
+        if self.open and self.is_guarded:
+            raise ValueError("open: the server is not, since keys or a provider are configured")
+        return self
 
 
 class LimitsSettings(Group):
@@ -170,10 +184,28 @@ class Settings(BaseSettings):
         _check_models(ids, self.models)
         return self
 
+    @model_validator(mode="after")
+    def _nobody_is_served_by_mistake(self) -> "Settings":
+        access, host = self.access, self.server.host
+        if not (access.is_guarded or access.open or _is_loopback(host)):
+            raise ValueError(
+                f"access: other machines reach {host}, and there are no API keys: make some with "
+                f"`python -m app.keys` and name their file in {PREFIX}ACCESS__KEYS_FILE, "
+                f"or serve everybody with {PREFIX}ACCESS__OPEN=true"
+            )
+        return self
+
 
 def model_id(source: str) -> str:
     """What requests call a model: a directory by its last part, any other by the name as given."""
     return Path(source).absolute().name if Path(source).is_dir() else source
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
 
 
 def _check_models(ids: list[str], models: ModelsSettings) -> None:
@@ -209,9 +241,12 @@ def read_settings() -> Settings:
         return Settings()
     except ValidationError as error:
         # Not pydantic's own text: it shows what was given, and that may be a key.
-        raise ValueError(
-            "; ".join(_said(each["loc"], each["msg"]) for each in error.errors())
-        ) from None
+        raise ValueError(complaints(error)) from None
+
+
+def complaints(error: ValidationError) -> str:
+    """What is wrong and where, in one line that does not repeat what was given."""
+    return "; ".join(_said(each["loc"], each["msg"]) for each in error.errors())
 
 
 def _said(place: tuple[int | str, ...], message: str) -> str:

@@ -61,6 +61,10 @@ class NotAllowed(SpeechError):
     """The caller may not do this."""
 
 
+class ModelNotAllowed(NotAllowed):
+    """The caller may not use this model."""
+
+
 class Refused(SpeechError):
     """Not now: a retry after `retry_after_seconds` may succeed."""
 

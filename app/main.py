@@ -9,6 +9,7 @@ from fastapi import FastAPI, Request, Response
 from prometheus_fastapi_instrumentator import Instrumentator
 from starlette.exceptions import HTTPException
 
+from app.access.api_keys import configured_keys
 from app.access.rate_limits import RequestLimiter
 from app.api import audio, docs, draining, health, models, page
 from app.api.authentication import Authentication
@@ -47,13 +48,15 @@ def create_app(
     """An ASGI application; its pinned models are loaded when its lifespan starts.
 
     Whoever runs it hears from `lifecycle` when it must end, and tells it when the port closes.
+    Raises BadKeys.
     """
     load_model = load_model or whisper_loader(settings)
     lifecycle = lifecycle or Lifecycle()
+    keys = configured_keys(settings.access)
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[Mapping[str, Any]]:
-        async with open_services(settings, load_model, lifecycle) as services:
+        async with open_services(settings, load_model, lifecycle, keys) as services:
             yield {"services": services}
 
     # Our routes parse their forms themselves, so the document is written by hand (app/api/docs.py).

@@ -9,7 +9,9 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
 
+from app.access.api_keys import ApiKeys, KeysFile
 from app.access.authenticator import Authenticator
+from app.access.client_secrets import ClientSecrets
 from app.config import Settings, model_id
 from app.engine.batcher import Batcher
 from app.engine.catalogue import Catalogue, ServedModel
@@ -30,6 +32,7 @@ class Services:
 
     settings: Settings
     authenticator: Authenticator
+    client_secrets: ClientSecrets
     registry: Registry
     admission: Admission
     cpu: Executor
@@ -48,7 +51,7 @@ class Services:
 
 @asynccontextmanager
 async def open_services(
-    settings: Settings, load_model: LoadModel, lifecycle: Lifecycle
+    settings: Settings, load_model: LoadModel, lifecycle: Lifecycle, keys: ApiKeys | None
 ) -> AsyncIterator[Services]:
     """Load the pinned models, then start serving; leaving stops it in good order."""
     async with AsyncExitStack() as stack:
@@ -59,6 +62,10 @@ async def open_services(
             settings.audio.threads or os.cpu_count() or 1, thread_name_prefix="audio"
         )
         stack.callback(cpu.shutdown)
+        if isinstance(keys, KeysFile):
+            watching = asyncio.create_task(keys.watch(), name="keys-file")
+            stack.callback(watching.cancel)
+        client_secrets = ClientSecrets(settings.access.signing_key)
         registry = await stack.enter_async_context(
             Registry(
                 _catalogue(settings),
@@ -71,7 +78,16 @@ async def open_services(
         gc.collect()
         gc.freeze()  # what start-up made stays; collections need not look at it again
         admission = Admission(settings.limits)
-        yield Services(settings, Authenticator(), registry, admission, cpu, lifecycle, watchdog)
+        yield Services(
+            settings=settings,
+            authenticator=Authenticator(keys, client_secrets),
+            client_secrets=client_secrets,
+            registry=registry,
+            admission=admission,
+            cpu=cpu,
+            lifecycle=lifecycle,
+            watchdog=watchdog,
+        )
 
 
 def _catalogue(settings: Settings) -> Catalogue:

@@ -48,11 +48,11 @@ def test_a_misspelt_name_and_a_bad_value_are_refused(
 def test_a_bad_value_is_told_in_one_line_that_does_not_repeat_it(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setenv("VERBATIM_ACCESS__ADMIN_KYE", "very secret")
+    monkeypatch.setenv("VERBATIM_ACCESS__KEYS_FIEL", "very secret")
     monkeypatch.setenv("VERBATIM_SERVER__PORT", "eighty")
     with pytest.raises(ValueError, match=r"server\.port: .*valid integer") as refused:
         read_settings()
-    assert "access.admin_kye: Extra inputs are not permitted" in str(refused.value)
+    assert "access.keys_fiel: Extra inputs are not permitted" in str(refused.value)
     assert "secret" not in str(refused.value)
     assert "\n" not in str(refused.value)
 

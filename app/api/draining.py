@@ -7,7 +7,7 @@ from starlette.datastructures import MutableHeaders
 from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from app.api.administration import AsOperator
+from app.api.administration import AsAdministrator
 from app.api.deps import TheServices, while_connected
 from app.api.replies import json_reply, json_response
 from app.errors import InvalidRequest, Overloaded
@@ -21,8 +21,8 @@ PROPAGATION_SECONDS = 15.0
 
 
 # GET because the `httpGet` of a Kubernetes hook knows nothing else.
-@router.get("/drain", dependencies=[AsOperator])
-@router.post("/drain", dependencies=[AsOperator])
+@router.get("/drain", dependencies=[AsAdministrator])
+@router.post("/drain", dependencies=[AsAdministrator])
 async def drain(request: Request, services: TheServices) -> Response:
     """Answers when nothing is in flight, at the latest after `wait` seconds."""
     wait = _seconds(request, "wait", services.settings.server.drain_seconds)

@@ -11,7 +11,7 @@ from python_multipart.multipart import parse_options_header
 from starlette.datastructures import FormData
 from starlette.requests import ClientDisconnect
 
-from app.api.deps import while_connected
+from app.api.deps import caller, check_model, while_connected
 from app.api.form import AudioForm, parse
 from app.api.speakers import check_references
 from app.audio.length import expected_length
@@ -57,6 +57,7 @@ async def take_in(
     async with deadline.kept():
         with services.admission.upload():
             form = parse(await _received(request, held), task)
+        check_model(caller(request), services, form.model)
         if many and form.stream:
             raise UnsupportedValue("stream is not supported for several files.", "stream")
         await asyncio.to_thread(check_references, form.speaker_references)

@@ -35,6 +35,7 @@ _TABLE: dict[type[BaseException], _Row] = {
     errors.InvalidRequest: _Row(400, _BAD_REQUEST, "invalid_value"),
     errors.WrongKey: _Row(401, _BAD_REQUEST, "invalid_api_key"),
     errors.NotAuthenticated: _Row(401, _BAD_REQUEST, None),
+    errors.ModelNotAllowed: _Row(403, _BAD_REQUEST, "model_not_found"),
     errors.NotAllowed: _Row(403, _BAD_REQUEST, None),
     errors.UploadStalled: _Row(408, _BAD_REQUEST, None, should_retry=True),
     errors.ModelBusy: _Row(409, _BAD_REQUEST, "model_busy", should_retry=True),

@@ -1,0 +1,34 @@
+"""Documents of API keys, as `python -m app.keys` writes them, around keys that tests know."""
+
+from app.access.keys_document import Holder, KeysDocument, dump, new_document
+
+ADMIN_KEY = "an admin key with spaces"
+SALES_KEY = "vb_2bgTlZ0hYwL3oJ3mU0uZ8yD4q7rNfXcKpEaVsQiW1dM"
+
+
+def document(admin: str | None = ADMIN_KEY, **holders: dict[str, object]) -> KeysDocument:
+    """An administrator, if any, and others by name: their fields, and as `key` their key."""
+    empty = new_document()
+    administrator = {} if admin is None else {"office": {"key": admin, "admin": True}}
+    return KeysDocument(
+        salt=empty.salt,
+        holders=tuple(
+            Holder.model_validate(
+                {
+                    "name": name,
+                    "keys": [empty.stored(str(fields["key"]), None)],
+                    **{field: value for field, value in fields.items() if field != "key"},
+                }
+            )
+            for name, fields in {**administrator, **holders}.items()
+        ),
+    )
+
+
+def keys(admin: str | None = ADMIN_KEY, **holders: dict[str, object]) -> str:
+    """The value of VERBATIM_ACCESS__KEYS."""
+    return dump(document(admin, **holders))
+
+
+def bearer(key: str) -> dict[str, str]:
+    return {"authorization": f"Bearer {key}"}
