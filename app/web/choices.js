@@ -1,5 +1,10 @@
 const LANGUAGES = new Intl.DisplayNames(["en"], { type: "language" });
 
+/** As the API names it: "en" -> "english". */
+export function languageName(code) {
+  return LANGUAGES.of(code).toLowerCase();
+}
+
 /** Which model is to hear, and which language. */
 export class Choices {
   #model = document.getElementById("model");

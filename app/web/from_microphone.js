@@ -1,3 +1,4 @@
+import { languageName } from "./choices.js";
 import { LiveSession } from "./live.js";
 import { Microphone } from "./microphone.js";
 import { wav } from "./wav.js";
@@ -35,7 +36,8 @@ export async function record({ key, choices, work, result }) {
   result.begin(`recording ${new Date().toISOString().slice(0, 16).replace(/[T:]/g, "-")}`);
   try {
     await session.ended;
-    work.finish(result.text ? `Done: ${sound.seconds.toFixed(1)} s.` : "No speech was heard.");
+    const summary = `Done: ${sound.seconds.toFixed(1)} s, heard as ${lines.language}.`;
+    work.finish(result.text ? summary : "No speech was heard.");
   } finally {
     microphone.close();
     lines.settle(sound.seconds);
@@ -73,7 +75,7 @@ class Sound {
 
 /** One line of the result for each turn of speech. */
 class Lines {
-  language = null; // of the first line
+  language = null; // of the first line, by its name
   #result;
   #count = 0;
   #readOut = new Map(); // how many characters of a line, by its id
@@ -87,12 +89,16 @@ class Lines {
     this.#read(id, stable);
   }
 
-  final({ id, start, end, text, words = [], language = null }) {
+  final({ id, start, end, text, words = [], language }) {
+    if (!text.trim()) {
+      this.#result.forget(id);
+      return;
+    }
     const joint = this.#count ? "\n" : "";
     this.#result.add({ start, end, text: joint + text, words }, id);
     this.#read(id, text);
     this.#count += 1;
-    this.language ??= language;
+    if (language) this.language ??= languageName(language);
   }
 
   /** What is left without its end, when the connection is lost, is kept as it stands. */

@@ -6,13 +6,22 @@ export class Key {
   #reason = document.getElementById("key-reason");
   #input = document.getElementById("key-value");
   #remember = document.getElementById("key-remember");
+  #asking = null;
 
   get value() {
     return sessionStorage.getItem(NAME) ?? localStorage.getItem(NAME) ?? "";
   }
 
-  /** Shows the dialog; whether a key was given, be it empty. `reason` says why it is needed. */
+  /**
+   * Whether the person gave a key, be it an empty one; `reason` says why it is needed. All who ask
+   * at the same time share one dialog.
+   */
   ask(reason = "") {
+    this.#asking ??= this.#shown(reason).finally(() => (this.#asking = null));
+    return this.#asking;
+  }
+
+  #shown(reason) {
     this.#reason.textContent = reason;
     this.#reason.hidden = !reason;
     this.#input.value = this.value;

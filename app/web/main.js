@@ -39,6 +39,15 @@ function enable(yes) {
   choices.disabled = !yes;
 }
 
+/** Shows what there is to choose, while a task may begin already. */
+async function greet() {
+  try {
+    await offerModels();
+  } catch (error) {
+    work.fail(error.message);
+  }
+}
+
 /** Asks for a key if one is needed, before an upload is in vain or a socket refused wordlessly. */
 async function offerModels() {
   choices.offer(await api.models());
@@ -62,7 +71,7 @@ element("file").onchange = ({ target }) => {
 };
 element("record").onclick = () => start(() => record(parts));
 element("key").onclick = async () => {
-  if (await key.ask()) run(offerModels);
+  if (await key.ask()) greet();
 };
 
 // The whole page takes what is dropped; otherwise a browser would leave the page for the file.
@@ -80,4 +89,4 @@ document.ondrop = (event) => {
 };
 
 useTheme(element("theme"));
-run(offerModels);
+greet();

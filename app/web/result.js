@@ -66,6 +66,11 @@ export class Result {
     this.#transcript.hear(id, start, stable, pending);
   }
 
+  /** As `Transcript.forget`. */
+  forget(id) {
+    this.#transcript.forget(id);
+  }
+
   /** Has screen readers say what will not change any more. */
   readOut(text) {
     const spoken = element("spoken");

@@ -56,14 +56,10 @@ export class Transcript {
   add(segment, id) {
     this.segments.push(segment);
     const text = segment.text.trim();
-    const row = this.#row(id);
+    if (!text) return;
+    const said = pieces(text, segment.words).map((piece) => this.#piece(piece));
+    this.#row(id).replaceChildren(timeButton(segment.start), paragraph(said));
     this.#open.delete(id);
-    if (text) {
-      const said = pieces(text, segment.words).map((piece) => this.#piece(piece));
-      row.replaceChildren(timeButton(segment.start), paragraph(said));
-    } else {
-      row.remove();
-    }
   }
 
   /** Shows a line that is still being heard: `stable` stands, `pending` may change. */
@@ -74,6 +70,12 @@ export class Transcript {
     const row = this.#row(id);
     row.replaceChildren(timeButton(start), paragraph([stable, unsure]));
     this.#open.set(id, { row, start, text: stable + pending });
+  }
+
+  /** Takes a line away that was a noise after all. */
+  forget(id) {
+    this.#open.get(id)?.row.remove();
+    this.#open.delete(id);
   }
 
   /** Marks the word that is said at `time` seconds. */
