@@ -15,7 +15,7 @@ const choices = new Choices();
 const work = new Work();
 const result = new Result((message) => work.say(message));
 const parts = { api, key, choices, work, result };
-const starters = [element("choose"), element("record")];
+const starters = [element("file"), element("record")];
 
 /** Runs one task at a time and says what goes wrong in it. */
 async function run(task) {
@@ -35,7 +35,7 @@ async function run(task) {
 }
 
 function enable(yes) {
-  for (const button of starters) button.disabled = !yes;
+  for (const control of starters) control.disabled = !yes;
   choices.disabled = !yes;
 }
 
@@ -64,7 +64,6 @@ function takeFile([file]) {
   if (file) start(() => transcribe(file, parts));
 }
 
-element("choose").onclick = () => element("file").click();
 element("file").onchange = ({ target }) => {
   takeFile(target.files);
   target.value = ""; // so that the same file can be chosen again
