@@ -33,6 +33,8 @@ class DecodeOptions:
     temperature: float = 0.0
     words: bool = False
     token_scores: bool = False
+    is_draft: bool = False
+    """Quickly, for the window will be heard again: greedy instead of by beam search."""
     full_length: bool = False
     """Allow as many tokens as the model can produce, whatever the window's length."""
 
@@ -96,6 +98,9 @@ class SpeechModel(Protocol):
 
     def features(self, samples: Samples) -> Features:
         """CPU work, on any thread."""
+
+    def draft_features(self, samples: Samples) -> Features:
+        """With less silence behind the sound: cheaper to encode, and not quite as sure."""
 
     def batch_key(self, job: Job, options: DecodeOptions) -> BatchKey: ...
 

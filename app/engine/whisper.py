@@ -6,13 +6,14 @@ decided by the queue, what to do with a doubtful result by `pipeline/fallback.py
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from math import ceil
 
 import ctranslate2
 import numpy as np
 from faster_whisper import WhisperModel
 from faster_whisper.audio import pad_or_trim
 
-from app.domain import Hypothesis, Samples
+from app.domain import SAMPLE_RATE, Hypothesis, Samples
 from app.engine.alignment import Aligner
 from app.engine.model import BatchKey, DecodeOptions, Encoded, EngineInfo, Features, Job
 from app.engine.profile import ModelProfile
@@ -25,6 +26,12 @@ _BEST_OF = 5
 """Samples drawn at a temperature above 0, as openai/whisper does."""
 _SHORT_WINDOW_SECONDS = 8.0
 _SHORT_WINDOW_TOKENS = 112
+_FRAMES_PER_SECOND = 100
+_DRAFT_STEP_FRAMES = 512
+_DRAFT_PADDING_FRAMES = 100
+"""Drafts are encoded in 1,024 frames at the least, 512 positions: fewer confuse Whisper, and
+whisper.cpp's own example of live transcription takes as many (`stream -ac 512`). That is a fifth
+of the work of 3,000."""
 _MAX_ALIGN_ROWS = 8
 """`align` holds rows * tokens * 51,865 floats: 330 MB for 8 rows of 200 tokens."""
 
@@ -65,6 +72,12 @@ class WhisperEngine:
         features = pad_or_trim(self._extract(samples)[..., :-1])
         return np.ascontiguousarray(features, dtype=np.float32)
 
+    def draft_features(self, samples: Samples) -> Features:
+        """As `features`, cut some seconds after the sound: at one of a few lengths, to batch."""
+        needed = len(samples) / SAMPLE_RATE * _FRAMES_PER_SECOND + _DRAFT_PADDING_FRAMES
+        steps = max(2, ceil(needed / _DRAFT_STEP_FRAMES))
+        return np.ascontiguousarray(self.features(samples)[:, : steps * _DRAFT_STEP_FRAMES])
+
     def batch_key(self, job: Job, options: DecodeOptions) -> BatchKey:
         """CTranslate2 wants one position of <|startoftranscript|> and one set of options per call.
 
@@ -72,9 +85,12 @@ class WhisperEngine:
         a caller's prompt to match another's would make results depend on companions.
         """
         context = self._vocabulary.context(options.prompt, options.keywords)
-        return (len(context), options.temperature, self._token_budget(job.duration, options))
+        budget = self._token_budget(job.duration, options)
+        return (len(context), options.temperature, budget, options.is_draft, _positions(job))
 
     def encode(self, jobs: Sequence[Job]) -> list[Encoded]:
+        if len({_positions(job) for job in jobs}) > 1:  # drafts among others
+            return [row for job in jobs for row in self.encode([job])]
         features = batch([job.features for job in jobs if job.features is not None])
         # Decoding batches are put together from several encoding calls, so the rows come to the
         # host; on a GPU that is 4 MB a row, a fraction of a millisecond.
@@ -89,6 +105,8 @@ class WhisperEngine:
     def detect_languages(self, jobs: Sequence[Job]) -> list[Mapping[str, float]]:
         if not self.is_multilingual:
             return [{"en": 1.0} for _ in jobs]
+        if len({_positions(job) for job in jobs}) > 1:
+            return [row for job in jobs for row in self.detect_languages([job])]
         results = self._model.detect_language(stacked(jobs))
         return [{token[2:-2]: probability for token, probability in row} for row in results]
 
@@ -107,7 +125,7 @@ class WhisperEngine:
             suppress_tokens=self._vocabulary.suppressed,
             return_scores=True,
             return_no_speech_prob=True,
-            **self._search(options[0].temperature),
+            **self._search(options[0]),
         )
         hypotheses = [
             # <|startofprev|> is no text.
@@ -128,15 +146,17 @@ class WhisperEngine:
             return most
         return min(most, _SHORT_WINDOW_TOKENS)
 
-    def _search(self, temperature: float) -> dict[str, float]:
-        if temperature == 0.0:
+    def _search(self, options: DecodeOptions) -> dict[str, float]:
+        if options.is_draft:
+            return {"beam_size": 1}
+        if options.temperature == 0.0:
             return {"beam_size": self.info.beam_size}
         # Without topk 0 CTranslate2 ignores the temperature.
         return {
             "beam_size": 1,
             "num_hypotheses": _BEST_OF,
             "sampling_topk": 0,
-            "sampling_temperature": temperature,
+            "sampling_temperature": options.temperature,
         }
 
     def _hypothesis(
@@ -173,6 +193,15 @@ class WhisperEngine:
             is_full_length=budget == self.profile.max_new_tokens,
             prompt_token_count=prompt_token_count,
         )
+
+
+def _positions(job: Job) -> int:
+    """How long the encoder's output is, or will be."""
+    if job.encoded is not None:
+        return len(job.encoded)
+    assert job.features is not None
+    frames: int = job.features.shape[1]
+    return (frames + 1) // 2
 
 
 def _max_length(prompt_length: int, budget: int) -> int:
