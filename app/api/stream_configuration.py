@@ -35,7 +35,7 @@ class StreamConfiguration(BaseModel):
     """Seconds, the longest window that the model hears at once; Whisper hears no more than 30."""
     overlap: float = Field(0.5, ge=0.0)
     """Seconds. Who cuts blindly needs it, for words that are cut in two; we cut at pauses."""
-    use_context: bool = True
+    use_context: bool = False
     words: bool = False
     partials: bool = True
 

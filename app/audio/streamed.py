@@ -59,6 +59,8 @@ class StreamedAudio:
             self._arriving.close()
 
     def _decode(self, hear: Hear) -> None:
+        if not self._has_more():
+            return  # nothing is no broken file
         try:
             for samples in decode_stream(self):
                 if self._is_over:
@@ -73,10 +75,14 @@ class StreamedAudio:
 
     def read(self, size: int) -> bytes:
         """What FFmpeg asks for: some bytes, at most `size`; none at the end. On the thread."""
-        if not self._rest:
-            try:
-                self._rest = memoryview(from_thread.run(self._arriving.receive))
-            except (anyio.EndOfStream, anyio.ClosedResourceError, CancelledError):
-                return b""
+        if not self._has_more():
+            return b""
         data, self._rest = bytes(self._rest[:size]), self._rest[size:]
         return data
+
+    def _has_more(self) -> bool:
+        """Waits until there are bytes or the end."""
+        if not self._rest:
+            with suppress(anyio.EndOfStream, anyio.ClosedResourceError, CancelledError):
+                self._rest = memoryview(from_thread.run(self._arriving.receive))
+        return bool(self._rest)
