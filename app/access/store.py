@@ -68,6 +68,10 @@ class MemoryStore:
         self._windows: OrderedDict[tuple[str, str], Window] = OrderedDict()
         self._places: dict[str, set[str]] = {}
 
+    def __len__(self) -> int:
+        """Windows that it holds, two at most for each caller."""
+        return len(self._windows)
+
     async def enter(
         self, caller: str, request: str, max_requests: float, max_concurrent: int | None
     ) -> Entry:
