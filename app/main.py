@@ -10,7 +10,18 @@ from prometheus_fastapi_instrumentator import Instrumentator
 from starlette.exceptions import HTTPException
 
 from app.access.api_keys import configured_keys
-from app.api import audio, docs, draining, health, models, stream, transcribe, usage
+from app.api import (
+    audio,
+    client_secrets,
+    docs,
+    draining,
+    health,
+    models,
+    realtime,
+    stream,
+    transcribe,
+    usage,
+)
 from app.api.authentication import Authentication
 from app.api.bodies import BodyLimit, LingeringClose
 from app.api.draining import InFlight
@@ -61,7 +72,18 @@ def create_app(
     # Our routes parse their forms themselves, so the document is written by hand (app/api/docs.py).
     # A redirect to the path without its last slash would have the upload sent twice.
     app = FastAPI(openapi_url=None, lifespan=lifespan, redirect_slashes=False)
-    for routes in (audio, transcribe, stream, models, usage, health, draining, docs):
+    for routes in (
+        audio,
+        transcribe,
+        stream,
+        realtime,
+        client_secrets,
+        models,
+        usage,
+        health,
+        draining,
+        docs,
+    ):
         app.include_router(routes.router)
     app.mount("/docs/assets", docs.assets)
     Instrumentator(excluded_handlers=["/metrics", "/health/.*"]).instrument(app).expose(app)

@@ -26,7 +26,7 @@ def compact(body: object) -> str:
 def json_body(transcript: Transcript, family: Family, *, with_scores: bool) -> dict[str, Any]:
     body = text_body(transcript, family, with_scores=with_scores)
     if transcript.task == "transcribe":
-        body["usage"] = _usage(transcript, family)
+        body["usage"] = usage(transcript, family)
     return body
 
 
@@ -51,7 +51,7 @@ def diarized_body(
         "duration": seconds_of(transcript.duration),
         "text": "\n".join(map(spoken_line, segments)),
         "segments": segments,
-        "usage": _usage(transcript, family),
+        "usage": usage(transcript, family),
     }
 
 
@@ -77,7 +77,8 @@ def _speaker(channel: int, names: Sequence[str]) -> str:
     return names[channel] if channel < len(names) else chr(ord("A") + channel - len(names))
 
 
-def _usage(transcript: Transcript, family: Family) -> dict[str, Any]:
+def usage(transcript: Transcript, family: Family) -> dict[str, Any]:
+    """In tokens or in seconds, as the family counts."""
     return token_usage(transcript) if family.counts_tokens else _duration_usage(transcript)
 
 
