@@ -11,7 +11,7 @@ from structlog.testing import capture_logs
 
 from app.access import api_keys
 from app.access.api_keys import ApiKeys, KeysFile, configured_keys
-from app.access.keys_document import BadKeys, KeysDocument, dump
+from app.access.keys_document import BadKeys, KeysDocument
 from app.access.principal import Allowance
 from app.config import AccessSettings
 from app.errors import WrongKey
