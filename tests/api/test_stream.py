@@ -282,6 +282,20 @@ async def test_who_leaves_abruptly_leaves_nothing_behind(server: LiveServer) -> 
     )
 
 
+async def test_the_end_of_the_server_loses_no_words() -> None:
+    with LiveServer() as ending:
+        async with socket(ending) as client:
+            await client.send(pcm16(load_sample(CLIP)))
+            while json.loads(await client.recv())["type"] != "speech_started":
+                pass
+            ending.terminate()
+            said = [json.loads(message) async for message in _until_closed(client)]
+        assert client.close_code == 1012
+        assert said[-1]["type"] == "done"
+        assert word_errors(reference(CLIP), said[-1]["text"]) == 0
+        assert ending.stop() == 0
+
+
 async def test_a_browser_gets_the_subprotocol_that_is_no_key(server: LiveServer) -> None:
     offered = ["verbatim", "openai-insecure-api-key.secret"]
     async with socket(server, subprotocols=offered) as client:
