@@ -30,7 +30,7 @@ def main() -> int:
         keep_memory()  # while this is the only thread
     from app.lifecycle import Lifecycle
     from app.main import create_app
-    from app.server import Server
+    from app.server import MAX_WS_BYTES, Server, SocketProtocol
 
     if not settings.access.is_guarded:
         structlog.get_logger(__name__).warning(
@@ -51,6 +51,9 @@ def main() -> int:
             log_config=None,
             access_log=False,
             server_header=False,
+            ws=SocketProtocol,
+            ws_max_size=MAX_WS_BYTES,
+            ws_per_message_deflate=False,  # sound does not get smaller by it
             timeout_graceful_shutdown=settings.server.drain_seconds,
         ),
         lifecycle,

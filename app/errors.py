@@ -37,6 +37,10 @@ class TooLarge(InvalidRequest):
     """The request body is larger than the server takes."""
 
 
+class SessionExpired(InvalidRequest):
+    """A live session has lasted, or was silent, for as long as it may."""
+
+
 class UploadStalled(SpeechError):
     """The request body stopped coming before its end."""
 
@@ -75,6 +79,10 @@ class Refused(SpeechError):
 
 class RateLimited(Refused):
     """This caller has asked too often."""
+
+
+class AudioRateLimited(RateLimited):
+    """This caller has sent too much audio."""
 
 
 class Overloaded(Refused):

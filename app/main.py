@@ -10,8 +10,19 @@ from prometheus_fastapi_instrumentator import Instrumentator
 from starlette.exceptions import HTTPException
 
 from app.access.api_keys import configured_keys
-from app.access.rate_limits import RequestLimiter
-from app.api import audio, docs, draining, health, models, page
+from app.api import (
+    audio,
+    client_secrets,
+    docs,
+    draining,
+    health,
+    models,
+    page,
+    realtime,
+    stream,
+    transcribe,
+    usage,
+)
 from app.api.authentication import Authentication
 from app.api.bodies import BodyLimit, LingeringClose
 from app.api.draining import InFlight
@@ -62,8 +73,19 @@ def create_app(
     # Our routes parse their forms themselves, so the document is written by hand (app/api/docs.py).
     # A redirect to the path without its last slash would have the upload sent twice.
     app = FastAPI(openapi_url=None, lifespan=lifespan, redirect_slashes=False)
-    for router in (audio.router, models.router, health.router, draining.router, docs.router):
-        app.include_router(router)
+    for routes in (
+        audio,
+        transcribe,
+        stream,
+        realtime,
+        client_secrets,
+        models,
+        usage,
+        health,
+        draining,
+        docs,
+    ):
+        app.include_router(routes.router)
     app.mount("/docs/assets", docs.assets)
     if settings.server.web_page:
         app.include_router(page.router)
@@ -71,8 +93,7 @@ def create_app(
     Instrumentator(excluded_handlers=["/metrics", "/health/.*"]).instrument(app).expose(app)
     # From the inside out.
     app.add_middleware(BodyLimit, max_bytes=settings.audio.max_upload_bytes)
-    if settings.limits.requests_per_minute is not None:
-        app.add_middleware(RateLimits, limiter=RequestLimiter(settings.limits.requests_per_minute))
+    app.add_middleware(RateLimits)
     app.add_middleware(Authentication)
     app.add_middleware(InFlight, lifecycle=lifecycle)
     app.add_middleware(RequestContext)

@@ -7,6 +7,7 @@ import time
 
 import structlog
 import uvicorn
+from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 
 from app.lifecycle import Lifecycle
 from app.telemetry.watchdog import end_process
@@ -15,6 +16,15 @@ log = structlog.get_logger(__name__)
 
 FAILED_DRAIN_SECONDS = 5
 """A broken engine fails what is in flight at once; what is still being uploaded can wait less."""
+
+SESSIONS_SECONDS = 10.0
+"""For live sessions to send their last words: a window of speech takes a second or two."""
+
+MAX_WS_BYTES = 16 * 1024**2
+"""Of one message: OpenAI's longest, 15 MiB of base64, in its JSON (docs/contract.md §5.3)."""
+
+UNREAD_SECONDS = 10.0
+"""How long a closed socket may wait for its client to read what was sent last."""
 
 CLOSING_SECONDS = 10.0
 """For what comes after the drain: the device's last call, and models to be unloaded."""
@@ -47,8 +57,20 @@ class Server(uvicorn.Server):
         """Close the port, finish what is in flight, close the application."""
         self._lifecycle.stop()
         seconds = (self.config.timeout_graceful_shutdown or 0) + CLOSING_SECONDS
-        self._last_resort.begin(seconds)
+        self._last_resort.begin(SESSIONS_SECONDS + seconds)
+        for server in self.servers:
+            server.close()
+        # uvicorn cuts WebSockets off at once: what they have to say must be said before.
+        await self._lifecycle.sessions_ended(SESSIONS_SECONDS)
         await super().shutdown(sockets)
+
+
+class SocketProtocol(WebSocketsSansIOProtocol):
+    """uvicorn's, but who reads nothing cannot hold a closed connection open for ever."""
+
+    async def run_asgi(self) -> None:
+        await super().run_asgi()
+        self.loop.call_later(UNREAD_SECONDS, self.transport.abort)
 
 
 class _LastResort(threading.Thread):

@@ -12,6 +12,8 @@ from functools import partial
 from app.access.api_keys import ApiKeys, KeysFile
 from app.access.authenticator import Authenticator
 from app.access.client_secrets import ClientSecrets
+from app.access.metering import Metering
+from app.access.rate_limits import Limiter, open_limiter
 from app.config import Settings, model_id
 from app.engine.batcher import Batcher
 from app.engine.catalogue import Catalogue, ServedModel
@@ -35,10 +37,17 @@ class Services:
     client_secrets: ClientSecrets
     registry: Registry
     admission: Admission
+    limiter: Limiter
+    metering: Metering
     cpu: Executor
     """Threads for work on sound: decoding, voice activity, features."""
     lifecycle: Lifecycle
     watchdog: Watchdog
+
+    @property
+    def default_model(self) -> str:
+        """The id of the model for those who name none."""
+        return model_id(self.settings.model)
 
     @asynccontextmanager
     async def transcribing(self, model: str) -> AsyncIterator[Transcriber]:
@@ -77,13 +86,17 @@ async def open_services(
         )
         gc.collect()
         gc.freeze()  # what start-up made stays; collections need not look at it again
-        admission = Admission(settings.limits)
+        admission = Admission(settings.limits, settings.live)
+        limiter, store = open_limiter(settings.limits)
+        stack.push_async_callback(store.close)
         yield Services(
             settings=settings,
             authenticator=Authenticator(keys, client_secrets),
             client_secrets=client_secrets,
             registry=registry,
             admission=admission,
+            limiter=limiter,
+            metering=Metering(limiter),
             cpu=cpu,
             lifecycle=lifecycle,
             watchdog=watchdog,

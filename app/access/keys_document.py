@@ -27,7 +27,7 @@ _HEADER = """\
 # Comments are lost when a key is created or revoked.
 """
 
-# libyaml reads a thousand keys in 30 ms, Python's own loader in half a second.
+# A thousand keys are read in 60 ms; with Python's own loader it takes 0.3 s.
 _Loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 

@@ -8,6 +8,7 @@ from fastapi import Depends, Request
 from fastapi.requests import HTTPConnection
 from starlette.requests import ClientDisconnect
 
+from app.access.metering import UsageRecord
 from app.access.principal import Principal
 from app.errors import ModelNotAllowed
 from app.services import Services
@@ -22,6 +23,11 @@ def _services(request: HTTPConnection) -> Services:
 
 def _request_id(request: HTTPConnection) -> str:
     return cast(str, request.state.request_id)
+
+
+def usage_of(request: HTTPConnection) -> UsageRecord:
+    """Of this request or live session; whoever hears audio for it says so there."""
+    return cast(UsageRecord, request.state.usage)
 
 
 def caller(request: HTTPConnection) -> Principal:

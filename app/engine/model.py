@@ -33,6 +33,8 @@ class DecodeOptions:
     temperature: float = 0.0
     words: bool = False
     token_scores: bool = False
+    is_draft: bool = False
+    """Quickly, for the window will be heard again: greedy instead of by beam search."""
     full_length: bool = False
     """Allow as many tokens as the model can produce, whatever the window's length."""
 
@@ -41,8 +43,9 @@ class DecodeOptions:
 class Job:
     """One window on its way through the device.
 
-    Not frozen: the batcher fills in `encoded` and drops `features`, so that whatever comes back
-    later (language detection, a retry at a higher temperature) never encodes again.
+    Not frozen: the batcher fills in `queue_seconds` and `encoded` and drops `features`, so that
+    whatever comes back later (language detection, a retry at a higher temperature) never encodes
+    again.
     """
 
     request_id: str
@@ -53,6 +56,8 @@ class Job:
     position: int = 0
     """How many windows of the request come before it."""
     encoded: Encoded | None = None
+    queue_seconds: float = 0.0
+    """From the queue to its first call on the device, once it was there."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +98,9 @@ class SpeechModel(Protocol):
 
     def features(self, samples: Samples) -> Features:
         """CPU work, on any thread."""
+
+    def draft_features(self, samples: Samples) -> Features:
+        """With less silence behind the sound: cheaper to encode, and not quite as sure."""
 
     def batch_key(self, job: Job, options: DecodeOptions) -> BatchKey: ...
 

@@ -23,6 +23,7 @@ PRINTED = {
     "createTranscription": (CLIP,),
     "createTranslation": ("my name is Peter",),
     "createTranscriptions": (CLIP, GERMAN),
+    "transcribe": (CLIP,),
     "listModels": ("whisper-1", "starter"),
     "retrieveModel": ("starter",),
     "loadModel": ("large-v3-turbo", "loaded"),

@@ -17,7 +17,8 @@ from app.engine.pace import Pace
 from app.errors import EngineFailed, InvalidRequest, UndecodableAudio
 from app.pipeline.admission import Work
 from app.pipeline.deadline import Deadline
-from app.pipeline.transcriber import Transcriber, _unheard
+from app.pipeline.transcriber import Transcriber
+from app.pipeline.unheard import unheard
 from tests.fakes import FakeModel, hypothesis
 from tests.recordings import load_sample, silence, stereo_wav, wav
 
@@ -230,7 +231,7 @@ def window(seconds: float, *speech: tuple[float, float]) -> Window:
 
 
 def test_speech_after_the_last_timestamp_is_heard_in_a_second_look() -> None:
-    _, rest = _unheard(window(20.0, (0.0, 9.0), (9.5, 20.0)), hypothesis(" early", end=8.0))
+    _, rest = unheard(window(20.0, (0.0, 9.0), (9.5, 20.0)), hypothesis(" early", end=8.0))
     assert rest is not None
     assert rest.start == 108.0
     assert rest.duration == pytest.approx(12.0)
@@ -238,7 +239,7 @@ def test_speech_after_the_last_timestamp_is_heard_in_a_second_look() -> None:
 
 
 def test_a_window_heard_to_its_end_needs_no_second_look() -> None:
-    _, rest = _unheard(window(20.0, (0.0, 9.0)), hypothesis(" all", end=8.5))
+    _, rest = unheard(window(20.0, (0.0, 9.0)), hypothesis(" all", end=8.5))
     assert rest is None
 
 
@@ -249,7 +250,7 @@ def test_a_segment_that_broke_off_is_heard_again_from_its_start() -> None:
         *(0.0, -0.1, 1.0, 0.0),
         is_cut_off=True,
     )
-    kept, rest = _unheard(window(20.0, (0.0, 20.0)), broken)
+    kept, rest = unheard(window(20.0, (0.0, 20.0)), broken)
     assert [segment.text for segment in kept.segments] == ["a"]
     assert rest is not None
     assert rest.start == 105.0
