@@ -4,7 +4,7 @@ FFmpeg asks for bytes when it wants them and waits until they are there. So each
 of its own: on those that all share, a few speakers who say nothing would hold up everybody.
 """
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from concurrent.futures import CancelledError
 from contextlib import suppress
 
@@ -14,6 +14,8 @@ from anyio import from_thread, to_thread
 from app.audio.decoding import decode_stream
 from app.domain import Samples
 from app.errors import UndecodableAudio
+
+Hear = Callable[[Samples], Awaitable[None]]
 
 PIECE_BYTES = 64 * 1024
 MAX_PIECES = 8
@@ -41,8 +43,9 @@ class StreamedAudio:
         """There are no more bytes: `decode` comes to its end."""
         self._pieces.close()
 
-    async def decode(self, hear: Callable[[Samples], None]) -> None:
-        """Gives `hear` what is pushed, in blocks of 0.1 s, until the end.
+    async def decode(self, hear: Hear) -> None:
+        """Gives `hear` what is pushed, in blocks of 0.1 s, until the end; decodes no further while
+        that waits.
 
         Nothing is heard any more once this has returned or was cancelled. Raises UndecodableAudio,
         and what `hear` raises.
@@ -55,25 +58,31 @@ class StreamedAudio:
             self._pieces.close()
             self._arriving.close()
 
-    def _decode(self, hear: Callable[[Samples], None]) -> None:
+    def _decode(self, hear: Hear) -> None:
+        if not self._has_more():
+            return  # nothing is no broken file
         try:
             for samples in decode_stream(self):
                 if self._is_over:
                     return
-                from_thread.run_sync(self._give, hear, samples)
+                from_thread.run(self._give, hear, samples)
         except UndecodableAudio as error:
             raise UndecodableAudio(str(error)) from error  # there is no field named `file` here
 
-    def _give(self, hear: Callable[[Samples], None], samples: Samples) -> None:
+    async def _give(self, hear: Hear, samples: Samples) -> None:
         if not self._is_over:
-            hear(samples)
+            await hear(samples)
 
     def read(self, size: int) -> bytes:
         """What FFmpeg asks for: some bytes, at most `size`; none at the end. On the thread."""
-        if not self._rest:
-            try:
-                self._rest = memoryview(from_thread.run(self._arriving.receive))
-            except (anyio.EndOfStream, anyio.ClosedResourceError, CancelledError):
-                return b""
+        if not self._has_more():
+            return b""
         data, self._rest = bytes(self._rest[:size]), self._rest[size:]
         return data
+
+    def _has_more(self) -> bool:
+        """Waits until there are bytes or the end."""
+        if not self._rest:
+            with suppress(anyio.EndOfStream, anyio.ClosedResourceError, CancelledError):
+                self._rest = memoryview(from_thread.run(self._arriving.receive))
+        return bool(self._rest)
