@@ -172,3 +172,10 @@ def test_no_window_starts_before_the_time_that_was_announced() -> None:
         assert packer.next_start >= announced
         announced = packer.next_start
     assert found > 8
+
+
+def test_windows_may_be_limited_further_but_not_beyond_the_model() -> None:
+    policy = WindowPolicy(max_seconds=8.0, max_gap_seconds=0.3)
+    assert policy.within(5.0) == WindowPolicy(max_seconds=5.0, max_gap_seconds=0.3)
+    assert policy.within(30.0) == policy
+    assert policy.within(None) == policy
