@@ -267,9 +267,14 @@ async def test_a_message_that_is_too_large_closes_the_socket(server: LiveServer)
 
 async def test_who_leaves_abruptly_leaves_nothing_behind(server: LiveServer) -> None:
     webm = MEDIA["browser.webm"](load_sample(CLIP))
+    far_ahead = (FOLDER / "08_long_call.flac").read_bytes() * 2
     await talk(server, END)
     tasks = server.metric("stt_event_loop_tasks")
-    for first, sound in (("{}", pcm16(load_sample(CLIP))), ('{"format": "auto"}', webm)) * 5:
+    for first, sound in [
+        ("{}", pcm16(load_sample(CLIP))),
+        ('{"format": "auto"}', webm),
+        ('{"format": "auto"}', far_ahead),
+    ] * 3:
         async with socket(server) as client:
             await client.send(first)
             await client.send(sound[: len(sound) // 2])
