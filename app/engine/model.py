@@ -33,8 +33,6 @@ class DecodeOptions:
     temperature: float = 0.0
     words: bool = False
     token_scores: bool = False
-    is_draft: bool = False
-    """Quickly, for the window will be heard again: greedy instead of by beam search."""
     full_length: bool = False
     """Allow as many tokens as the model can produce, whatever the window's length."""
 
@@ -55,6 +53,8 @@ class Job:
     position: int = 0
     """How many windows of the request come before it."""
     encoded: Encoded | None = None
+    is_draft: bool = False
+    """The window will be heard again: with `draft_features`, and decoded greedily."""
 
 
 @dataclass(frozen=True, slots=True)
