@@ -232,6 +232,16 @@ async def test_other_turns_may_be_asked_for_at_any_time() -> None:
     assert kinds(events).count(SpeechStarted) == 2
 
 
+async def test_another_threshold_holds_from_the_next_turn_on() -> None:
+    async with transcriber(model()) as works, live(works, ENGLISH) as session:
+        await speak(session, noise(2.0))
+        await session.configure(UNBROKEN)
+        await speak(session, noise(1.0))
+        events = await rest(session)
+    (started,) = [event for event in events if isinstance(event, SpeechStarted)]
+    assert started.start == pytest.approx(2.0, abs=0.04)
+
+
 async def test_a_language_the_model_does_not_hear_is_refused() -> None:
     spanish = LiveOptions(Options(language="es"))
     async with transcriber(model()) as works:
