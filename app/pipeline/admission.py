@@ -42,9 +42,9 @@ class Work:
         self._claimed = length.seconds if length.is_claimed else 0.0
         self._expected = min(length.seconds, self._max_seconds)
         self._unread = self._expected
-        self._read = 0.0
         self._waiting = 0.0
-        self._dropped = 0.0
+        self.heard_seconds = 0.0
+        """How far the recording was heard, pauses included."""
         self.queue_seconds: float | None = None
         """How long the first window waited for the device; None until it was there."""
 
@@ -52,11 +52,6 @@ class Work:
     def audio_seconds(self) -> float:
         """What is not decoded yet, as far as is known, and the windows that are not heard yet."""
         return self._unread + self._waiting
-
-    @property
-    def heard_seconds(self) -> float:
-        """What was listened to, pauses included."""
-        return self._read - self._waiting - self._dropped
 
     @property
     def device_seconds(self) -> float:
@@ -72,7 +67,6 @@ class Work:
 
         Raises AudioTooLong for more than is allowed, and for a file that claims to have more.
         """
-        self._read = seconds
         self._unread = max(0.0, self._expected - seconds)
         longest = max(seconds, self._claimed)
         if longest > self._max_seconds:
@@ -89,14 +83,13 @@ class Work:
         """A window of that length waits for the device."""
         self._waiting += seconds
 
-    def heard(self, seconds: float) -> None:
-        """A window that was queued is done with."""
+    def done(self, seconds: float) -> None:
+        """A window that was queued is heard or dropped."""
         self._waiting -= seconds
 
-    def dropped(self, seconds: float) -> None:
-        """A window that was queued will not be heard: its request is over, or the model failed."""
-        self._waiting -= seconds
-        self._dropped += seconds
+    def heard(self, until: float) -> None:
+        """So far the recording was heard."""
+        self.heard_seconds = max(self.heard_seconds, until)
 
 
 class Admission:

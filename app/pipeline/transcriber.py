@@ -186,6 +186,7 @@ class _Request:
             yield segment
         duration = self._recording.duration
         metrics.AUDIO_SECONDS.inc(duration)
+        self._work.heard(duration)
         yield Transcript(
             self._options.task,
             self._language.of_all(segments),
@@ -219,7 +220,6 @@ class _Request:
                 self._work.read(self._recording.duration)
                 for window in windows:
                     await self._under_way.put(self._start(window))
-            self._work.read(self._recording.duration)
             self._work.read_to_end()  # whatever the file said
         except Exception as error:
             end = error
@@ -239,16 +239,15 @@ class _Request:
         self._window_count += 1
         self._tasks.add(task)
         self._work.queued(window.duration)
-        task.add_done_callback(partial(self._finished, window.duration))
+        task.add_done_callback(partial(self._finished, window))
         return task
 
-    def _finished(self, seconds: float, task: asyncio.Task[Heard]) -> None:
+    def _finished(self, window: Window, task: asyncio.Task[Heard]) -> None:
         self._tasks.discard(task)
+        self._work.done(window.duration)
         # The exception is seen, even if an earlier window's failure ended the request.
-        if task.cancelled() or task.exception() is not None:
-            self._work.dropped(seconds)
-        else:
-            self._work.heard(seconds)
+        if not task.cancelled() and task.exception() is None:
+            self._work.heard(window.start + window.duration)
 
     async def _next_windows(self) -> list[Window] | None:
         """Pull one block through. Not cut short by cancellation: the thread reads the file."""

@@ -230,26 +230,26 @@ def test_nobody_administers_a_server_without_keys(server: LiveServer) -> None:
 
 def test_a_key_for_some_models_sees_and_uses_no_others(house: LiveServer) -> None:
     """By the name that it was given, or by any that means one of its models."""
-    with house.client.with_options(api_key=RECEPTION_KEY) as reception:
-        names = {model.id for model in reception.models.list()}
-        assert names == {"starter", "office", *OPENAI_NAMES} - {"gpt-4o-transcribe"}
-        text = reception.audio.transcriptions.create(file=CLIP, model="whisper-1").text
-        assert word_errors(reference(CLIP.name), text) == 0
-        for ask in (
-            lambda: reception.audio.transcriptions.create(file=CLIP, model="twin"),
-            lambda: reception.models.retrieve("twin"),
-        ):
-            with pytest.raises(PermissionDeniedError) as caught:
-                ask()
-            assert caught.value.code == "model_not_found"
-            assert caught.value.body == {
-                "message": "Key `reception` does not have access to model `twin`.",
-                "type": "invalid_request_error",
-                "param": None,
-                "code": "model_not_found",
-            }
-        with pytest.raises(NotFoundError):
-            reception.models.retrieve("nobody")
+    reception = house.client.with_options(api_key=RECEPTION_KEY)
+    names = {model.id for model in reception.models.list()}
+    assert names == {"starter", "office", *OPENAI_NAMES} - {"gpt-4o-transcribe"}
+    text = reception.audio.transcriptions.create(file=CLIP, model="whisper-1").text
+    assert word_errors(reference(CLIP.name), text) == 0
+    for ask in (
+        lambda: reception.audio.transcriptions.create(file=CLIP, model="twin"),
+        lambda: reception.models.retrieve("twin"),
+    ):
+        with pytest.raises(PermissionDeniedError) as caught:
+            ask()
+        assert caught.value.code == "model_not_found"
+        assert caught.value.body == {
+            "message": "Key `reception` does not have access to model `twin`.",
+            "type": "invalid_request_error",
+            "param": None,
+            "code": "model_not_found",
+        }
+    with pytest.raises(NotFoundError):
+        reception.models.retrieve("nobody")
 
 
 def test_a_model_cannot_be_deleted(server: LiveServer) -> None:

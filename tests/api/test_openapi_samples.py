@@ -24,6 +24,7 @@ PRINTED = {
     "createTranslation": ("my name is Peter",),
     "createTranscriptions": (CLIP, GERMAN),
     "transcribe": (CLIP,),
+    "getUsage": ("usage", "office"),
     "listModels": ("whisper-1", "starter"),
     "retrieveModel": ("starter",),
     "loadModel": ("large-v3-turbo", "loaded"),

@@ -103,7 +103,7 @@ async def test_what_is_left_falls_as_windows_are_heard() -> None:
         work.read(30.0)
         work.queued(20.0)  # ten seconds were silent
         assert work.audio_seconds == 50.0
-        work.heard(20.0)
+        work.done(20.0)
         assert work.audio_seconds == 30.0
         work.read_to_end()
         assert work.audio_seconds == 0.0
