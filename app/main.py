@@ -97,6 +97,7 @@ def create_app(
     app.add_middleware(RateLimits)
     app.add_middleware(Authentication)
     app.add_middleware(InFlight, lifecycle=lifecycle)
+    app.add_middleware(SameOriginSockets, allowed=settings.server.cors_origins)
     app.add_middleware(RequestContext)
     # Browsers ask without a key whether a page may send one.
     if settings.server.cors_origins:
@@ -107,7 +108,6 @@ def create_app(
             allow_headers=("*",),
             expose_headers=EXPOSED_HEADERS,
         )
-    app.add_middleware(SameOriginSockets, allowed=settings.server.cors_origins)
     app.add_middleware(SecurityHeaders)
     app.add_middleware(LingeringClose)
     app.add_exception_handler(SpeechError, _on_speech_error)

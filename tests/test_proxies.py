@@ -67,6 +67,15 @@ def test_nobody_becomes_a_program_of_this_machine_by_a_header(
         assert httpx.get(f"{url}/health/ready").status_code == 200
 
 
+@pytest.mark.parametrize(("trusted", "told"), [((), False), ((HERE,), True)])
+def test_only_a_trusted_proxy_says_that_the_caller_came_by_tls(
+    trusted: tuple[str, ...], told: bool
+) -> None:
+    with served(fake_app(FakeModel()), trusted_proxies=trusted) as url:
+        answer = httpx.get(f"{url}/v1/models", headers={"x-forwarded-proto": "https"})
+    assert ("strict-transport-security" in answer.headers) is told
+
+
 @pytest.mark.parametrize("network", ["*", "proxy.example", "10.0.0.0/33", ""])
 def test_what_is_no_network_is_refused(network: str) -> None:
     with pytest.raises(ValueError, match=r"trusted_proxies\.0"):

@@ -17,7 +17,11 @@ EXPOSED_HEADERS = (
     "OpenAI-Processing-Ms",
     "Retry-After",
     "X-Should-Retry",
-    *(f"X-RateLimit-{part}-Requests" for part in ("Limit", "Remaining", "Reset")),
+    *(
+        f"X-RateLimit-{part}-{what}"
+        for part in ("Limit", "Remaining", "Reset")
+        for what in ("Requests", "Audio-Seconds")
+    ),
 )
 """What a page may read besides the body; the official SDK retries by it."""
 

@@ -18,6 +18,7 @@ from tests.recordings import FOLDER
 from tests.served import fake_app, served
 
 FRIEND = "https://app.example"
+CLIP = FOLDER / "12_short_clip.wav"
 STRANGER = "https://elsewhere.example"
 PREFLIGHT = {
     "access-control-request-method": "POST",
@@ -27,8 +28,8 @@ PREFLIGHT = {
 
 @pytest.fixture(scope="module")
 def url() -> Iterator[str]:
-    settings = {"requests_per_minute": 1000}
-    app = fake_app(FakeModel(), server={"cors_origins": [FRIEND]}, limits=settings)
+    limits = {"requests_per_minute": 1000, "audio_seconds_per_minute": 1000}
+    app = fake_app(FakeModel(), server={"cors_origins": [FRIEND]}, limits=limits)
     with served(app) as address:
         yield address
 
@@ -56,11 +57,16 @@ def test_another_page_may_not(url: str) -> None:
     assert "Origin" in read.headers["vary"], "else a cache would give one page's answer to another"
 
 
-@pytest.mark.parametrize(("path", "status"), [("/v1/models", 200), ("/v1/nothing", 404)])
+@pytest.mark.parametrize(("model", "status"), [("whisper-1", 200), ("unknown", 404)])
 def test_a_page_may_read_answers_and_errors_and_what_retries_need(
-    url: str, path: str, status: int
+    url: str, model: str, status: int
 ) -> None:
-    answer = httpx.get(url + path, headers={"origin": FRIEND})
+    answer = httpx.post(
+        f"{url}/v1/audio/transcriptions",
+        files={"file": CLIP.read_bytes()},
+        data={"model": model, "language": "en"},
+        headers={"origin": FRIEND},
+    )
     assert answer.status_code == status
     assert answer.headers["access-control-allow-origin"] == FRIEND
     exposed = {name.lower() for name in answer.headers["access-control-expose-headers"].split(", ")}
@@ -157,7 +163,7 @@ def page() -> Iterator[Page]:
 
 
 def test_a_browser_lets_a_page_that_is_allowed_transcribe_and_no_other(page: Page) -> None:
-    sound = base64.b64encode((FOLDER / "12_short_clip.wav").read_bytes()).decode()
+    sound = base64.b64encode(CLIP.read_bytes()).decode()
     with served(fake_app(FakeModel())) as host_of_pages:
         settings = {"cors_origins": [host_of_pages]}
         with served(fake_app(FakeModel(), server=settings)) as url:
