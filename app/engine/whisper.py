@@ -4,9 +4,10 @@ It decides how to batch on its device and knows every trap of docs/engine.md §3
 decided by the queue, what to do with a doubtful result by `pipeline/fallback.py`.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from math import ceil
+from typing import TypeVar
 
 import ctranslate2
 import numpy as np
@@ -19,6 +20,8 @@ from app.engine.model import BatchKey, DecodeOptions, Encoded, EngineInfo, Featu
 from app.engine.profile import ModelProfile
 from app.engine.storage import batch, stacked
 from app.engine.tokens import Vocabulary, compression_ratio
+
+T = TypeVar("T")
 
 _MAX_LENGTH = 448
 """Positions of Whisper's text decoder."""
@@ -89,8 +92,9 @@ class WhisperEngine:
         return (len(context), options.temperature, budget, options.is_draft, _positions(job))
 
     def encode(self, jobs: Sequence[Job]) -> list[Encoded]:
-        if len({_positions(job) for job in jobs}) > 1:  # drafts among others
-            return [row for job in jobs for row in self.encode([job])]
+        return _by_length(jobs, self._encode)
+
+    def _encode(self, jobs: Sequence[Job]) -> list[Encoded]:
         features = batch([job.features for job in jobs if job.features is not None])
         # Decoding batches are put together from several encoding calls, so the rows come to the
         # host; on a GPU that is 4 MB a row, a fraction of a millisecond.
@@ -105,8 +109,9 @@ class WhisperEngine:
     def detect_languages(self, jobs: Sequence[Job]) -> list[Mapping[str, float]]:
         if not self.is_multilingual:
             return [{"en": 1.0} for _ in jobs]
-        if len({_positions(job) for job in jobs}) > 1:
-            return [row for job in jobs for row in self.detect_languages([job])]
+        return _by_length(jobs, self._detect_languages)
+
+    def _detect_languages(self, jobs: Sequence[Job]) -> list[Mapping[str, float]]:
         results = self._model.detect_language(stacked(jobs))
         return [{token[2:-2]: probability for token, probability in row} for row in results]
 
@@ -195,11 +200,20 @@ class WhisperEngine:
         )
 
 
+def _by_length(jobs: Sequence[Job], work: Callable[[Sequence[Job]], list[T]]) -> list[T]:
+    """One result for each job; only jobs of one length, drafts or others, go into one call."""
+    results: dict[int, T] = {}
+    for length in {_positions(job) for job in jobs}:
+        rows = [row for row, job in enumerate(jobs) if _positions(job) == length]
+        results |= zip(rows, work([jobs[row] for row in rows]), strict=True)
+    return [results[row] for row in range(len(jobs))]
+
+
 def _positions(job: Job) -> int:
-    """How long the encoder's output is, or will be."""
+    """How long the encoder's output is, or will be: it halves the frames."""
     if job.encoded is not None:
         return len(job.encoded)
-    assert job.features is not None
+    assert job.features is not None, "a job has features until it is encoded"
     frames: int = job.features.shape[1]
     return (frames + 1) // 2
 

@@ -122,7 +122,7 @@ def test_a_temperature_really_samples(starter: WhisperEngine, call: list[Job]) -
 def test_short_windows_have_half_the_tokens_unless_they_need_more(
     starter: WhisperEngine, call: list[Job]
 ) -> None:
-    short, long = Job("r", 5.0, None), Job("r", 20.0, None)
+    short, long = Job("r", 5.0, call[0].features), Job("r", 20.0, call[0].features)
     assert starter._token_budget(short.duration, ENGLISH) == 112
     assert starter._token_budget(long.duration, ENGLISH) == 224
     assert starter._token_budget(short.duration, replace(ENGLISH, full_length=True)) == 224

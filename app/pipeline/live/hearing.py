@@ -179,8 +179,11 @@ class Hearing:
         self._drafting = drafting
         try:
             await asyncio.wait({drafting})
-        finally:
+        except asyncio.CancelledError:
             drafting.cancel()
+            await asyncio.wait({drafting})
+            raise
+        finally:
             self._drafting = None
         if drafting.cancelled() or item.is_forgotten:
             return
