@@ -10,6 +10,7 @@ from openai.types.beta.realtime import TranscriptionSession
 from openai.types.realtime import ClientSecretCreateResponse
 from websockets.exceptions import InvalidStatus
 
+from tests.api.document import problems
 from tests.api_keys import SALES_KEY, bearer, keys
 from tests.fakes import FakeModel
 from tests.realtime_client import realtime
@@ -64,7 +65,9 @@ def test_nothing_need_be_said(url: str, content: str) -> None:
     body = answer.json()
     assert set(body) == {"value", "expires_at", "session"}
     assert body["session"]["audio"]["input"]["transcription"] == {"model": "whisper-1"}
+    assert problems({"$ref": "#/components/schemas/ClientSecret"}, body) == []
     flat = post(url, "transcription_sessions", content)
+    assert problems({"$ref": "#/components/schemas/TranscriptionSession"}, flat.json()) == []
     TranscriptionSession.model_validate_json(flat.content, strict=True)
     assert flat.json()["input_audio_format"] == "pcm16"
 
