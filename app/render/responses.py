@@ -118,6 +118,14 @@ def _duration_usage(transcript: Transcript) -> dict[str, Any]:
     return {"type": "duration", "seconds": math.ceil(transcript.duration)}
 
 
+def segment_times(segment: Segment) -> dict[str, Any]:
+    """When a segment was said, and each of its words if that was asked for."""
+    body: dict[str, Any] = {"start": seconds_of(segment.start), "end": seconds_of(segment.end)}
+    if segment.words:
+        body["words"] = [word_body(word) for word in segment.words]
+    return body
+
+
 def word_body(word: Word) -> dict[str, Any]:
     text = word.text.strip()
     bare = text.strip(_STRIPPED)
