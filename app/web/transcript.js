@@ -69,6 +69,7 @@ export class Transcript {
     unsure.textContent = pending;
     const row = this.#row(id);
     row.replaceChildren(timeButton(start), paragraph([stable, unsure]));
+    row.scrollIntoView({ block: "nearest" });
     this.#open.set(id, { row, start, text: stable + pending });
   }
 

@@ -7,7 +7,8 @@ export class Work {
   #section = element("work");
   #status = element("status");
   #progress = element("progress");
-  #live = element("live");
+  #elapsed = element("elapsed");
+  #level = element("level");
   #stop = element("stop");
   #error = element("error");
 
@@ -35,17 +36,15 @@ export class Work {
 
   /** Seconds that were recorded, and how loud the last of them is, 0..1. */
   hear(seconds, level) {
-    this.#live.hidden = false;
-    element("elapsed").textContent = shortClock(seconds);
-    element("level").value = level;
+    this.#elapsed.hidden = this.#level.hidden = false;
+    this.#elapsed.textContent = shortClock(seconds);
+    this.#level.value = level;
   }
 
   /** Nothing more can be stopped. */
   finish(status) {
     this.say(status);
-    this.#progress.hidden = true;
-    this.#live.hidden = true;
-    this.#stop.hidden = true;
+    for (const each of [this.#progress, this.#elapsed, this.#level, this.#stop]) each.hidden = true;
   }
 
   /** Says what went wrong. */

@@ -25,6 +25,8 @@ PRINTED = {
     "createTranscriptions": (CLIP, GERMAN),
     "transcribe": (CLIP,),
     "getUsage": ("usage", "office"),
+    "createClientSecret": ("ek_", '"language":"en"'),
+    "createTranscriptionSession": ("ek_", "g711_ulaw"),
     "listModels": ("whisper-1", "starter"),
     "retrieveModel": ("starter",),
     "loadModel": ("large-v3-turbo", "loaded"),

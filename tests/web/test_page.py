@@ -310,6 +310,35 @@ def test_scripted_speech_is_pending_then_stable_and_read_out_once(page: Page) ->
     assert recording[44:].startswith(sent[1] + sent[2])
 
 
+def test_what_is_said_is_shown_at_once_and_can_be_played_and_saved(
+    page: Page, server: LiveServer
+) -> None:
+    page.get_by_role("button", name="Record", exact=True).click()
+    lines = page.locator("#transcript li p")
+    expect(lines.first).to_be_visible()
+    expect(page.locator("#level")).to_be_visible()
+    expect(page.locator("#transcript .word").last).to_have_text("tomorrow")
+    page.get_by_role("button", name="Stop").click()
+    expect(page.locator("#status")).to_contain_text("heard as english")
+    assert word_errors(reference(CLIP.name), page.inner_text("#transcript")) == 0
+    live = json.loads(content(downloaded(page, "json")))
+    recording = content(downloaded(page, "Recording (wav)"))
+    assert live["duration"] == pytest.approx((len(recording) - 44) / 2 / 16_000)
+    again = server.client.audio.transcriptions.create(
+        file=recording,
+        model="starter",
+        response_format="verbose_json",
+        timestamp_granularities=["word"],
+    )
+    assert again.words is not None
+    assert [each["word"] for each in live["words"]] == [each.word for each in again.words]
+    for word, other in zip(live["words"], again.words, strict=True):
+        assert word["start"] == pytest.approx(other.start, abs=0.3)
+    middle = (live["words"][4]["start"] + live["words"][4]["end"]) / 2
+    page.evaluate(f"document.querySelector('audio').currentTime = {middle}")
+    expect(page.locator("[aria-current]")).to_have_text("working")
+
+
 def say(socket: WebSocketRoute, **event: Any) -> None:
     socket.send(json.dumps(event))
 
