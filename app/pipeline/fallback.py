@@ -72,6 +72,12 @@ async def _at_length(batcher: Batcher, job: Job, options: DecodeOptions) -> Hypo
     return hypothesis
 
 
+def without_invention(draft: Hypothesis) -> Hypothesis:
+    """A hypothesis that is not worth a retry; without segments if it is silence or repetition."""
+    is_invented = draft.compression_ratio > MAX_COMPRESSION_RATIO
+    return replace(draft, segments=()) if is_invented or is_silence(draft) else draft
+
+
 def is_doubtful(hypothesis: Hypothesis) -> bool:
     """Repeats itself, or the model itself hardly believes it."""
     return (

@@ -8,7 +8,7 @@ BATCH_WINDOWS = Histogram(
     ["stage"],
     buckets=(1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 64, 128),
 )
-WINDOWS = Counter("stt_windows", "Windows decoded, retries included.")
+WINDOWS = Counter("stt_windows", "Windows decoded, retries and drafts included.")
 AUDIO_SECONDS = Counter("stt_audio_seconds", "Seconds of recordings transcribed.")
 FALLBACKS = Counter("stt_fallbacks", "Windows decoded once more.", ["reason"])
 QUEUE_WAIT_SECONDS = Histogram(
@@ -46,6 +46,14 @@ CANCELLED_REQUESTS = Counter(
     "stt_cancelled_requests",
     "Callers who left: in their upload, before the answer began, or while it was sent.",
     ["stage"],
+)
+LIVE_SESSIONS = Gauge("stt_live_sessions", "Live sessions that are open.")
+LIVE_LAG_SECONDS = Histogram(
+    "stt_live_lag_seconds",
+    "From the arrival of sound to its text: final, of a turn's last sample to the whole text; "
+    "partial, of the last sample that a hypothesis heard.",
+    ["text"],
+    buckets=(0.05, 0.1, 0.2, 0.3, 0.5, 0.75, 1, 1.5, 2, 3, 5, 10, 20, 60),
 )
 QUEUE_WINDOWS = Gauge("stt_queue_windows", "Windows that wait for the device.")
 DEVICE_BUSY_SECONDS = Counter(
