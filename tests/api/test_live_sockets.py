@@ -139,6 +139,24 @@ async def test_a_window_that_fails_is_an_event_and_the_session_goes_on() -> None
             assert (await client.update())["type"] == "session.updated"
 
 
+async def test_audio_beyond_the_callers_limit_fails_its_item_alone() -> None:
+    app = fake_app(FakeModel(), limits={"audio_seconds_per_minute": 4})
+    with served(app) as url:
+        async with realtime(url) as client, httpx.AsyncClient(base_url=url) as http:
+            await client.update(turn_detection=None, transcription={"language": "en"})
+            items = []
+            for _ in range(2):
+                await client.say(CLIP)
+                await client.send("input_audio_buffer.commit")
+                items.append(await client.completed())
+            assert (await client.update())["type"] == "session.updated"
+            (used,) = (await http.get("/v1/usage")).json()["models"]
+    assert [item["type"].rpartition(".")[2] for item in items] == ["completed", "failed"]
+    assert items[1]["error"]["code"] == "rate_limit_exceeded"
+    assert used["model"] == "starter"
+    assert abs(used["audio_seconds"] - 4.69) < 0.01
+
+
 class Unread:
     """A client that reads nothing, as uvicorn shows it: what is sent never leaves."""
 
