@@ -18,7 +18,9 @@ from app.api import (
     draining,
     health,
     models,
+    page,
     realtime,
+    stream,
     transcribe,
     usage,
 )
@@ -78,6 +80,7 @@ def create_app(
     for routes in (
         audio,
         transcribe,
+        stream,
         realtime,
         client_secrets,
         models,
@@ -92,6 +95,9 @@ def create_app(
     instrumentator = Instrumentator(excluded_handlers=["/metrics", "/health/.*"]).instrument(app)
     if settings.telemetry.metrics_port is None:
         instrumentator.expose(app, dependencies=[AsMetricsReader])
+    if settings.server.web_page:
+        app.include_router(page.router)
+        app.mount("/web", page.files)
     # From the inside out.
     app.add_middleware(BodyLimit, max_bytes=settings.audio.max_upload_bytes)
     app.add_middleware(RateLimits)

@@ -48,7 +48,7 @@ def diarized_body(
     segments = [diarized_segment(*each, names) for each in enumerate(transcript.segments, 1)]
     return {
         "task": transcript.task,
-        "duration": _seconds(transcript.duration),
+        "duration": seconds_of(transcript.duration),
         "text": "\n".join(map(spoken_line, segments)),
         "segments": segments,
         "usage": usage(transcript, family),
@@ -60,8 +60,8 @@ def diarized_segment(number: int, segment: Segment, names: Sequence[str]) -> dic
     return {
         "type": "transcript.text.segment",
         "id": f"seg_{number:03}",
-        "start": _seconds(segment.start),
-        "end": _seconds(segment.end),
+        "start": seconds_of(segment.start),
+        "end": seconds_of(segment.end),
         "text": segment.text.strip(),
         "speaker": _speaker(segment.channel, names),
     }
@@ -88,11 +88,11 @@ def verbose_body(transcript: Transcript, granularities: frozenset[Granularity]) 
     body: dict[str, Any] = {
         "task": transcript.task,
         "language": "english" if translated else language_name(transcript.language),
-        "duration": _seconds(transcript.duration),
+        "duration": seconds_of(transcript.duration),
         "text": transcript.text,
     }
     if "word" in granularities:
-        body["words"] = [_word(word) for word in transcript.words]
+        body["words"] = [word_body(word) for word in transcript.words]
     if "segment" in granularities:
         body["segments"] = [_segment(id, each) for id, each in enumerate(transcript.segments)]
     if not translated:
@@ -118,18 +118,26 @@ def _duration_usage(transcript: Transcript) -> dict[str, Any]:
     return {"type": "duration", "seconds": math.ceil(transcript.duration)}
 
 
-def _word(word: Word) -> dict[str, Any]:
+def segment_times(segment: Segment) -> dict[str, Any]:
+    """When a segment was said, and each of its words if that was asked for."""
+    body: dict[str, Any] = {"start": seconds_of(segment.start), "end": seconds_of(segment.end)}
+    if segment.words:
+        body["words"] = [word_body(word) for word in segment.words]
+    return body
+
+
+def word_body(word: Word) -> dict[str, Any]:
     text = word.text.strip()
     bare = text.strip(_STRIPPED)
-    return {"word": bare or text, "start": _seconds(word.start), "end": _seconds(word.end)}
+    return {"word": bare or text, "start": seconds_of(word.start), "end": seconds_of(word.end)}
 
 
 def _segment(id_: int, segment: Segment) -> dict[str, Any]:
     return {
         "id": id_,
         "seek": round(segment.window_start * 100),
-        "start": _seconds(segment.start),
-        "end": _seconds(segment.end),
+        "start": seconds_of(segment.start),
+        "end": seconds_of(segment.end),
         "text": segment.text,
         "tokens": list(segment.tokens),
         "temperature": segment.temperature,
@@ -139,5 +147,5 @@ def _segment(id_: int, segment: Segment) -> dict[str, Any]:
     }
 
 
-def _seconds(value: float) -> float:
+def seconds_of(value: float) -> float:
     return round(value, 3)
