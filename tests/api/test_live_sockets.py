@@ -7,6 +7,7 @@ from contextlib import contextmanager
 
 import httpx
 import pytest
+from prometheus_client import REGISTRY
 from starlette.types import Message
 from starlette.websockets import WebSocket
 from websockets.exceptions import InvalidStatus
@@ -115,8 +116,13 @@ async def test_a_drain_lets_sessions_say_their_last_words() -> None:
     assert caught.value.response.status_code == 503
 
 
+def failed_requests() -> float:
+    labels = {"key": "anonymous", "model": "", "outcome": "failed"}
+    return REGISTRY.get_sample_value("stt_usage_requests_total", labels) or 0.0
+
+
 async def test_a_broken_engine_is_told_and_closes_the_socket() -> None:
-    lifecycle = Lifecycle()
+    lifecycle, failed = Lifecycle(), failed_requests()
     app = create_app(Settings(), lambda _: FakeModel(), lifecycle)
     with served(app) as url:
         async with realtime(url) as client:
@@ -124,6 +130,7 @@ async def test_a_broken_engine_is_told_and_closes_the_socket() -> None:
             lifecycle.fail("for this test")
             assert await client.rest() == 1011
     assert client.seen[-1]["error"]["type"] == "server_error"
+    assert failed_requests() == failed + 1
 
 
 async def test_a_window_that_fails_is_an_event_and_the_session_goes_on() -> None:
@@ -137,6 +144,24 @@ async def test_a_window_that_fails_is_an_event_and_the_session_goes_on() -> None
             assert failed["type"].endswith(".failed")
             assert failed["error"]["type"] == "server_error"
             assert (await client.update())["type"] == "session.updated"
+
+
+async def test_audio_beyond_the_callers_limit_fails_its_item_alone() -> None:
+    app = fake_app(FakeModel(), limits={"audio_seconds_per_minute": 4})
+    with served(app) as url:
+        async with realtime(url) as client, httpx.AsyncClient(base_url=url) as http:
+            await client.update(turn_detection=None, transcription={"language": "en"})
+            items = []
+            for _ in range(2):
+                await client.say(CLIP)
+                await client.send("input_audio_buffer.commit")
+                items.append(await client.completed())
+            assert (await client.update())["type"] == "session.updated"
+            (used,) = (await http.get("/v1/usage")).json()["models"]
+    assert [item["type"].rpartition(".")[2] for item in items] == ["completed", "failed"]
+    assert items[1]["error"]["code"] == "rate_limit_exceeded"
+    assert used["model"] == "starter"
+    assert abs(used["audio_seconds"] - 4.69) < 0.01
 
 
 class Unread:
