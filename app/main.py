@@ -77,6 +77,14 @@ def create_app(
     # Our routes parse their forms themselves, so the document is written by hand (app/api/docs.py).
     # A redirect to the path without its last slash would have the upload sent twice.
     app = FastAPI(openapi_url=None, lifespan=lifespan, redirect_slashes=False)
+    _add_routes(app, settings)
+    _add_middleware(app, settings, lifecycle)
+    app.add_exception_handler(SpeechError, _on_speech_error)
+    app.add_exception_handler(HTTPException, _on_http_error)
+    return app
+
+
+def _add_routes(app: FastAPI, settings: Settings) -> None:
     for routes in (
         audio,
         transcribe,
@@ -92,13 +100,16 @@ def create_app(
     if settings.server.docs:
         app.include_router(docs.router)
         app.mount("/docs/assets", docs.assets)
-    instrumentator = Instrumentator(excluded_handlers=["/metrics", "/health/.*"]).instrument(app)
-    if settings.telemetry.metrics_port is None:
-        instrumentator.expose(app, dependencies=[AsMetricsReader])
     if settings.server.web_page:
         app.include_router(page.router)
         app.mount("/web", page.files)
-    # From the inside out.
+    instrumentator = Instrumentator(excluded_handlers=["/metrics", "/health/.*"]).instrument(app)
+    if settings.telemetry.metrics_port is None:
+        instrumentator.expose(app, dependencies=[AsMetricsReader])
+
+
+def _add_middleware(app: FastAPI, settings: Settings, lifecycle: Lifecycle) -> None:
+    """From the inside out."""
     app.add_middleware(BodyLimit, max_bytes=settings.audio.max_upload_bytes)
     app.add_middleware(RateLimits)
     app.add_middleware(Authentication)
@@ -116,9 +127,6 @@ def create_app(
         )
     app.add_middleware(SecurityHeaders)
     app.add_middleware(LingeringClose)
-    app.add_exception_handler(SpeechError, _on_speech_error)
-    app.add_exception_handler(HTTPException, _on_http_error)
-    return app
 
 
 async def _on_speech_error(_: Request, error: Exception) -> Response:

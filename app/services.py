@@ -15,7 +15,7 @@ from app.access.client_secrets import ClientSecrets
 from app.access.metering import Metering
 from app.access.oidc import OidcVerifier
 from app.access.provider_keys import ProviderKeys
-from app.access.rate_limits import Limiter, open_limiter
+from app.access.rate_limits import Limiter, limiter_of
 from app.config import Settings, model_id
 from app.engine.batcher import Batcher
 from app.engine.catalogue import Catalogue, ServedModel
@@ -95,8 +95,8 @@ async def open_services(
         gc.collect()
         gc.freeze()  # what start-up made stays; collections need not look at it again
         admission = Admission(settings.limits, settings.live)
-        limiter, store = open_limiter(settings.limits)
-        stack.push_async_callback(store.close)
+        limiter = limiter_of(settings.limits)
+        stack.push_async_callback(limiter.close)
         yield Services(
             settings=settings,
             authenticator=Authenticator(keys, client_secrets, oidc),

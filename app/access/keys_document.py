@@ -27,7 +27,7 @@ _HEADER = """\
 # Comments are lost when a key is created or revoked.
 """
 
-# It makes texts of everything, so that what a text means is up to the models above, and so are the
+# It makes texts of everything, so that what a text means is up to the models below, and so are the
 # errors. libyaml reads a thousand keys in 60 ms; Python's own loader takes 0.3 s.
 _Loader = getattr(yaml, "CBaseLoader", yaml.BaseLoader)
 

@@ -96,6 +96,7 @@ class LiveSocket:
                 reader.result()
             end = self._end(is_idle=reader.done())
             reader.cancel()
+            await asyncio.wait([reader])  # it might be in the middle of a message
             if end.code != BROKEN:
                 await _last_words(dialogue, writer)
             raise end

@@ -234,6 +234,7 @@ def test_a_handshake_without_a_key_gets_an_http_401(url: str, path: str) -> None
     assert (answer.status_code, answer.headers["content-type"]) == (401, "application/json")
     assert answer.body is not None
     assert json.loads(answer.body)["error"] == NO_KEY
+    assert answer.headers["x-request-id"].startswith("req_")
     wrong = refused_handshake(socket_url(url, path), additional_headers=bearer(ALMOST))
     assert wrong.body is not None
     assert json.loads(wrong.body)["error"] == WRONG_KEY

@@ -178,6 +178,18 @@ async def test_less_than_a_tenth_of_a_second_is_not_committed() -> None:
         assert [each.transcript.text for each in completed(await rest(session))] == [""]
 
 
+async def test_nothing_is_lost_when_whoever_commits_gives_up() -> None:
+    async with transcriber(model()) as works, live(works, BY_HAND) as session:
+        session.append(CLIP)
+        committing = asyncio.create_task(session.commit())
+        await asyncio.sleep(0)
+        committing.cancel()
+        await asyncio.wait([committing])
+        (item,) = completed(await rest(session))
+    assert item.transcript.duration == pytest.approx(len(CLIP) / 16_000)
+    assert len(item.transcript.segments) == 2
+
+
 async def test_what_is_cleared_is_never_heard_of_again() -> None:
     async with transcriber(model()) as works, live(works, ENGLISH) as session:
         await speak(session, CLIP[: round(1.2 * 16_000)])
@@ -346,7 +358,7 @@ async def test_when_the_engine_closes_all_that_is_open_fails_and_the_session_end
 
 
 async def test_leaving_in_the_middle_leaves_nothing_behind() -> None:
-    hears = model()
+    hears = model(max_batch_size=1)
     async with transcriber(hears) as works:
         before = asyncio.all_tasks()
         hears.gate.clear()
