@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -10,8 +11,9 @@ import pytest
 from prometheus_client import REGISTRY
 from starlette.types import Message
 from starlette.websockets import WebSocket
-from websockets.exceptions import InvalidStatus
+from websockets.exceptions import ConnectionClosed, InvalidStatus
 
+from app import server
 from app.api import live_sockets
 from app.api.live_sockets import LiveSocket, serve
 from app.config import Settings
@@ -200,13 +202,32 @@ async def test_who_does_not_read_its_events_loses_the_socket_and_its_place(
 
 async def test_sigterm_lets_a_session_say_its_last_words() -> None:
     """A real process: uvicorn itself would cut the socket off at once."""
-    with LiveServer() as server:
-        async with realtime(server.url) as client:
+    with LiveServer() as process:
+        async with realtime(process.url) as client:
             await client.update(transcription={"language": "en"})
             await client.say(CLIP)  # no silence follows, so the last turn is still open
             await client.completed()
-            server.terminate()
+            process.terminate()
             assert await client.rest() == 1012
-        assert server.stop() == 0
+        assert process.stop() == 0
     assert client.text == reference("12_short_clip.wav")
-    assert "Traceback" not in server.errors
+    assert "Traceback" not in process.errors
+
+
+async def test_a_closed_socket_is_not_held_open_by_who_does_not_read(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(live_sockets, "UNREAD_SECONDS", 0.2)
+    monkeypatch.setattr(server, "UNREAD_SECONDS", 0.2)
+    with live() as url, socket.socket() as narrow:
+        narrow.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        narrow.connect(("127.0.0.1", int(url.rpartition(":")[2])))
+        async with realtime(url, sock=narrow, max_queue=1, ping_interval=None) as client:
+            client.socket.transport.pause_reading()
+
+            async def flood() -> None:
+                while True:  # each is answered by an error that has the id
+                    await client.send("nothing", event_id="x" * 500)
+
+            with pytest.raises(ConnectionClosed):
+                await asyncio.wait_for(flood(), 60)

@@ -70,6 +70,11 @@ class Intake:
         """The last frame, filled up with silence."""
         return await self._transcriber.on_cpu(self._detector.flush)
 
+    async def close(self) -> None:
+        """Returns once no thread looks at the sound any more."""
+        if self._judging is not None:
+            await asyncio.wait([self._judging])
+
     def _step(self) -> Samples:
         parts: list[Samples] = []
         room = _MAX_STEP_SAMPLES

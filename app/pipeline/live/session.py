@@ -81,6 +81,7 @@ class LiveSession:
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self._intake.close()
 
     @property
     def backlog_seconds(self) -> float:
