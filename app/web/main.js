@@ -16,14 +16,15 @@ const work = new Work();
 const result = new Result((message) => work.say(message));
 const parts = { api, key, choices, work, result };
 const starters = [element("file"), element("record")];
+let isBusy = false;
 
 /** Runs one task at a time and says what goes wrong in it. */
 async function run(task) {
-  if (starters[0].disabled) {
+  if (isBusy) {
     work.fail("Stop what is going on first: the page does one thing at a time.");
     return;
   }
-  enable(false);
+  setBusy(true);
   try {
     await task();
   } catch (error) {
@@ -31,12 +32,12 @@ async function run(task) {
     work.finish(isWanted ? "Cancelled." : "");
     if (!isWanted) work.fail(error.message);
   }
-  enable(true);
+  setBusy(false);
 }
 
-function enable(yes) {
-  for (const control of starters) control.disabled = !yes;
-  choices.disabled = !yes;
+function setBusy(value) {
+  isBusy = value;
+  for (const control of [...starters, choices]) control.disabled = value;
 }
 
 /** Shows what there is to choose, while a task may begin already. */
@@ -71,6 +72,11 @@ element("file").onchange = ({ target }) => {
 element("record").onclick = () => start(() => record(parts));
 element("key").onclick = async () => {
   if (await key.ask()) greet();
+};
+
+// A recording lives in the page only.
+window.onbeforeunload = (event) => {
+  if (isBusy) event.preventDefault();
 };
 
 // The whole page takes what is dropped; otherwise a browser would leave the page for the file.

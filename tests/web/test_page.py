@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser, Download, Locator, Page, Route, WebSocketRoute, expect
 
-from app.access.keys_document import Holder, dump, new_document
+from app.access.keys_document import Holder, dump, new_document, new_key
 from app.domain import Segment, Transcript
 from app.render import subtitles
 from tests.live_server import LiveServer
@@ -19,7 +19,7 @@ from tests.words import word_errors
 
 CLIP = FOLDER / "12_short_clip.wav"
 CALL = FOLDER / "02_two_voices.wav"
-KEY = "a key of this test, with spaces"
+KEY = new_key()
 TRANSCRIPTIONS = "**/v1/audio/transcriptions"
 
 
@@ -88,6 +88,10 @@ def test_a_file_is_shown_as_the_api_hears_it_and_saved_to_the_byte(
         download = downloaded(page, name)
         assert content(download) == write(transcript).encode()
         assert download.suggested_filename == f"{CALL.stem}.{name}"
+    page.context.grant_permissions(["clipboard-read", "clipboard-write"])
+    page.get_by_role("button", name="Copy").click()
+    expect(page.locator("#status")).to_have_text("Copied.")
+    assert page.evaluate("navigator.clipboard.readText()") == wanted["text"]
     saved = json.loads(content(downloaded(page, "json")))
     assert {key: saved[key] for key in ("language", "duration", "text", "words")} == {
         key: wanted[key] for key in ("language", "duration", "text", "words")
@@ -231,6 +235,7 @@ def test_a_key_is_asked_for_until_it_fits_and_never_stands_in_an_address(
     addresses = []
     with opened(browser, guarded.url) as page:
         page.on("request", lambda request: addresses.append(request.url))
+        page.on("websocket", lambda socket: addresses.append(socket.url))
         expect(page.get_by_role("dialog")).to_be_visible()
         give_key(page, "a wrong key")
         expect(page.locator("#key-reason")).to_contain_text("Incorrect API key")
@@ -245,8 +250,19 @@ def test_a_key_is_asked_for_until_it_fits_and_never_stands_in_an_address(
         assert stored(page) == [{}, {"verbatim.key": KEY}]
         page.reload()
         expect(page.locator("#about")).not_to_be_empty()
-    assert addresses
-    assert not any("key" in url.replace("key.js", "") for url in addresses)
+        page.get_by_role("button", name="Record", exact=True).click()
+        expect(page.locator("#status")).to_have_text("Speak now.")
+        page.get_by_role("button", name="Stop").click()
+        expect(page.get_by_role("button", name="Record", exact=True)).to_be_enabled()
+    assert {url.rpartition("/")[2] for url in addresses} >= {"models", "transcriptions", "stream"}
+    assert not any(KEY in url for url in addresses)
+
+
+def test_a_key_that_no_socket_can_bring_is_said_in_words(page: Page) -> None:
+    page.get_by_role("button", name="API key").click()
+    give_key(page, "two words")
+    page.get_by_role("button", name="Record", exact=True).click()
+    expect(page.get_by_role("alert")).to_contain_text("A browser cannot use this key")
 
 
 def test_without_a_key_the_refusal_is_said(browser: Browser, guarded: LiveServer) -> None:
