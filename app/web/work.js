@@ -16,6 +16,7 @@ export class Work {
   begin(status, label, onStop) {
     this.#error.hidden = true;
     this.#section.hidden = false;
+    this.#section.scrollIntoView({ block: "nearest" });
     this.#stop.hidden = false;
     this.#stop.textContent = label;
     this.#stop.onclick = onStop;
@@ -51,5 +52,6 @@ export class Work {
   fail(message) {
     this.#error.textContent = message;
     this.#error.hidden = false;
+    this.#error.scrollIntoView({ block: "nearest" });
   }
 }

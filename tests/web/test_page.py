@@ -101,6 +101,29 @@ def test_a_file_is_shown_as_the_api_hears_it_and_saved_to_the_byte(
     ]
 
 
+def test_an_upload_shows_how_far_it_is(page: Page) -> None:
+    network = page.context.new_cdp_session(page)
+    slow = {"offline": False, "latency": 0, "downloadThroughput": -1, "uploadThroughput": 400_000}
+    network.send("Network.emulateNetworkConditions", slow)
+    page.evaluate(
+        """() => {
+          const progress = document.querySelector("#progress");
+          window.shares = [];
+          new MutationObserver(() => shares.push(progress.position)).observe(
+            progress, { attributeFilter: ["value"] },
+          );
+        }"""
+    )
+    transcribe(page, CALL)
+    shares = page.evaluate("shares")
+    uploading = [share for share in shares if share != -1]
+    assert len(uploading) > 3
+    assert uploading == sorted(uploading)
+    assert 0 <= uploading[0] < 0.5 < uploading[-1] < 1
+    assert shares[-1] == -1, "while it is heard, nobody knows how far it is"
+    expect(page.locator("#progress")).to_be_hidden()
+
+
 def test_text_is_shown_while_the_rest_is_still_being_heard(page: Page, server: LiveServer) -> None:
     page.set_input_files("#file", FOLDER / "08_long_call.flac")
     expect(page.locator("#transcript li")).not_to_have_count(0)
@@ -199,7 +222,7 @@ def test_a_busy_server_is_asked_once_more_when_it_says(page: Page) -> None:
     page.route(TRANSCRIPTIONS, refuse)
     page.set_input_files("#file", CLIP)
     expect(page.locator("#status")).to_contain_text("Trying again in 1 s")
-    expect(page.get_by_role("alert")).to_have_text("Not now, says 429.")
+    expect(page.get_by_role("alert")).to_have_text("Not now, says 429. Try again in 1 s.")
     transcribe(page, CLIP)
     assert next(refusals, None) is None
 
