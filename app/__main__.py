@@ -5,7 +5,6 @@ import sys
 import tempfile
 
 import structlog
-import uvicorn
 
 from app.config import prepare_libraries, read_settings
 from app.telemetry import logging
@@ -30,7 +29,7 @@ def main() -> int:
         keep_memory()  # while this is the only thread
     from app.lifecycle import Lifecycle
     from app.main import create_app
-    from app.server import MAX_WS_BYTES, Server, SocketProtocol
+    from app.server import Server, uvicorn_config
 
     if not settings.access.is_guarded:
         structlog.get_logger(__name__).warning(
@@ -43,21 +42,7 @@ def main() -> int:
         app = create_app(settings, lifecycle=lifecycle)
     except BadKeys as error:
         return _refused(error)
-    server = Server(
-        uvicorn.Config(
-            app,
-            host=settings.server.host,
-            port=settings.server.port,
-            log_config=None,
-            access_log=False,
-            server_header=False,
-            ws=SocketProtocol,
-            ws_max_size=MAX_WS_BYTES,
-            ws_per_message_deflate=False,  # sound does not get smaller by it
-            timeout_graceful_shutdown=settings.server.drain_seconds,
-        ),
-        lifecycle,
-    )
+    server = Server(uvicorn_config(app, settings.server), lifecycle)
     # uvicorn raises the signal again once it has drained, which would end the process with an
     # error after a clean stop; the handler it then finds is this one.
     for number in (signal.SIGTERM, signal.SIGINT):

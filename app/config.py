@@ -9,40 +9,18 @@ from pathlib import Path
 from typing import Literal
 
 from pydantic import (
-    BaseModel,
-    ConfigDict,
     DirectoryPath,
     Field,
-    FilePath,
-    IPvAnyNetwork,
     SecretStr,
     ValidationError,
+    field_validator,
     model_validator,
 )
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from app.settings import Group, OidcSettings, ServerSettings
+
 PREFIX = "VERBATIM_"
-
-
-class Group(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class ServerSettings(Group):
-    host: str = "127.0.0.1"
-    port: int = Field(8000, ge=0, le=65535)
-    drain_seconds: int = Field(300, ge=0, description="how long requests may finish after SIGTERM")
-    keep_alive_seconds: float = Field(
-        30.0, ge=0.0, description="a silent answer sends a comment or white space; 0: never"
-    )
-    tls_certificate_file: FilePath | None = Field(None, description="PEM; HTTPS with the key file")
-    tls_key_file: FilePath | None = Field(None, description="PEM")
-    trusted_proxies: tuple[IPvAnyNetwork, ...] = Field(
-        (), description="networks whose X-Forwarded-For and -Proto are believed"
-    )
-    cors_origins: tuple[str, ...] = Field((), description="pages of other hosts that may call")
-    docs: bool = Field(True, description="serve /docs and /openapi.json")
-    web_page: bool = Field(True, description="serve the page at /")
 
 
 class ModelsSettings(Group):
@@ -68,30 +46,6 @@ class EngineSettings(Group):
 
 class BatchingSettings(Group):
     max_batch_size: int | None = Field(None, ge=1, le=256, description="auto: 4 on a CPU, else 16")
-
-
-class Rule(Group):
-    """What tokens with a certain claim may do; a limit left out is the server's own."""
-
-    claim: str = Field(description="name of the claim, `groups` or `azp`")
-    value: str = Field(description="what it is, or what its list holds")
-    requests_per_minute: int | None = Field(None, ge=1)
-    audio_seconds_per_minute: float | None = Field(None, gt=0)
-    max_concurrent: int | None = Field(None, ge=1)
-    max_upload_bytes: int | None = Field(None, ge=1)
-    models: tuple[str, ...] | None = None
-    admin: bool = False
-
-
-class OidcSettings(Group):
-    issuer: str | None = Field(None, description="the provider's URL; tokens are taken if set")
-    audience: tuple[str, ...] = Field((), description="any of them must be in a token's `aud`")
-    algorithms: tuple[str, ...] = Field(("RS256", "ES256"), min_length=1)
-    leeway_seconds: int = Field(30, ge=0, description="how wrong clocks may be")
-    keys_cache_seconds: float = Field(3600.0, gt=0, description="age of JWKS that are still used")
-    name_claim: str = Field("sub", description="what a caller is called in logs and usage")
-    rules: tuple[Rule, ...] = Field((), description="the first that fits a token holds")
-    require_rule: bool = Field(False, description="refuse tokens that no rule fits")
 
 
 class AccessSettings(Group):
@@ -122,7 +76,7 @@ class LimitsSettings(Group):
     requests_per_minute: int | None = Field(None, ge=1, description="of one key or address")
     audio_seconds_per_minute: float | None = Field(None, gt=0, description="of one key or address")
     max_concurrent: int | None = Field(None, ge=1, description="requests of one key or address")
-    store: SecretStr | None = Field(None, description="redis:// URL that replicas share; memory")
+    store: SecretStr | None = Field(None, description="redis:// URL that replicas share")
     store_down: Literal["allow", "refuse"] = Field(
         "allow", description="what happens to requests while the store does not answer"
     )
@@ -134,6 +88,14 @@ class LimitsSettings(Group):
     )
     max_recording_seconds: float | None = Field(None, gt=0, description="longer ones get a 400")
     max_uploads: int = Field(128, ge=1, description="bodies received at once; more get a 503")
+
+    @field_validator("store")
+    @classmethod
+    def _is_redis(cls, store: SecretStr | None) -> SecretStr | None:
+        schemes = ("redis://", "rediss://", "unix://")
+        if store is not None and not store.get_secret_value().startswith(schemes):
+            raise ValueError(f"must begin with {' or '.join(schemes)}")
+        return store
 
 
 class AudioSettings(Group):
@@ -157,6 +119,12 @@ class TelemetrySettings(Group):
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     log_format: Literal["console", "json"] = "console"
     audit_batches: bool = Field(False, description="log who shares each device call with whom")
+
+    @model_validator(mode="after")
+    def _one_guard(self) -> "TelemetrySettings":
+        if self.metrics_port is not None and self.metrics_token is not None:
+            raise ValueError("metrics_token guards /metrics on the server's own port only")
+        return self
 
 
 class Settings(BaseSettings):

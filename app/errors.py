@@ -89,6 +89,10 @@ class Overloaded(Refused):
     """The server cannot take the request now."""
 
 
+class ProviderUnavailable(Refused):
+    """The identity provider does not say by which keys its tokens are checked."""
+
+
 class DeadlineExceeded(SpeechError):
     """The answer was not ready in the time that the server gives to a request."""
 

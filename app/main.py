@@ -8,6 +8,7 @@ from typing import Any
 from fastapi import FastAPI, Request, Response
 from prometheus_fastapi_instrumentator import Instrumentator
 from starlette.exceptions import HTTPException
+from starlette.middleware.cors import CORSMiddleware
 
 from app.access.api_keys import configured_keys
 from app.api import (
@@ -26,9 +27,12 @@ from app.api import (
 from app.api.authentication import Authentication
 from app.api.bodies import BodyLimit, LingeringClose
 from app.api.draining import InFlight
+from app.api.metrics import AsMetricsReader
 from app.api.middleware import RequestContext
+from app.api.origins import EXPOSED_HEADERS, METHODS, SameOriginSockets
 from app.api.rate_limits import RateLimits
 from app.api.replies import json_reply
+from app.api.security_headers import SecurityHeaders
 from app.config import Settings
 from app.engine import loading
 from app.engine.resident import LoadModel
@@ -83,20 +87,34 @@ def create_app(
         usage,
         health,
         draining,
-        docs,
     ):
         app.include_router(routes.router)
-    app.mount("/docs/assets", docs.assets)
+    if settings.server.docs:
+        app.include_router(docs.router)
+        app.mount("/docs/assets", docs.assets)
+    instrumentator = Instrumentator(excluded_handlers=["/metrics", "/health/.*"]).instrument(app)
+    if settings.telemetry.metrics_port is None:
+        instrumentator.expose(app, dependencies=[AsMetricsReader])
     if settings.server.web_page:
         app.include_router(page.router)
         app.mount("/web", page.files)
-    Instrumentator(excluded_handlers=["/metrics", "/health/.*"]).instrument(app).expose(app)
     # From the inside out.
     app.add_middleware(BodyLimit, max_bytes=settings.audio.max_upload_bytes)
     app.add_middleware(RateLimits)
     app.add_middleware(Authentication)
     app.add_middleware(InFlight, lifecycle=lifecycle)
+    app.add_middleware(SameOriginSockets, allowed=settings.server.cors_origins)
     app.add_middleware(RequestContext)
+    # Browsers ask without a key whether a page may send one.
+    if settings.server.cors_origins:
+        app.add_middleware(
+            CORSMiddleware,
+            allow_origins=settings.server.cors_origins,
+            allow_methods=METHODS,
+            allow_headers=("*",),
+            expose_headers=EXPOSED_HEADERS,
+        )
+    app.add_middleware(SecurityHeaders)
     app.add_middleware(LingeringClose)
     app.add_exception_handler(SpeechError, _on_speech_error)
     app.add_exception_handler(HTTPException, _on_http_error)

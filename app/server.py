@@ -7,9 +7,11 @@ import time
 
 import structlog
 import uvicorn
+from starlette.types import ASGIApp
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 
 from app.lifecycle import Lifecycle
+from app.settings import ServerSettings
 from app.telemetry.watchdog import end_process
 
 log = structlog.get_logger(__name__)
@@ -28,6 +30,28 @@ UNREAD_SECONDS = 10.0
 
 CLOSING_SECONDS = 10.0
 """For what comes after the drain: the device's last call, and models to be unloaded."""
+
+
+def uvicorn_config(app: ASGIApp, settings: ServerSettings) -> uvicorn.Config:
+    """Of uvicorn's own settings, those that its defaults or the environment would spoil."""
+    proxies = [str(network) for network in settings.trusted_proxies]
+    return uvicorn.Config(
+        app,
+        host=settings.host,
+        port=settings.port,
+        ssl_certfile=settings.tls_certificate_file,
+        ssl_keyfile=settings.tls_key_file,
+        # By default uvicorn believes every program on this machine.
+        proxy_headers=bool(proxies),
+        forwarded_allow_ips=proxies,
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        ws=SocketProtocol,
+        ws_max_size=MAX_WS_BYTES,
+        ws_per_message_deflate=False,  # sound does not get smaller by it
+        timeout_graceful_shutdown=settings.drain_seconds,
+    )
 
 
 class Server(uvicorn.Server):

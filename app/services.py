@@ -13,6 +13,8 @@ from app.access.api_keys import ApiKeys, KeysFile
 from app.access.authenticator import Authenticator
 from app.access.client_secrets import ClientSecrets
 from app.access.metering import Metering
+from app.access.oidc import OidcVerifier
+from app.access.provider_keys import ProviderKeys
 from app.access.rate_limits import Limiter, open_limiter
 from app.config import Settings, model_id
 from app.engine.batcher import Batcher
@@ -24,7 +26,9 @@ from app.families import OPENAI_NAMES
 from app.lifecycle import Lifecycle
 from app.pipeline.admission import Admission
 from app.pipeline.transcriber import Transcriber
+from app.settings import OidcSettings
 from app.telemetry.event_loop import watch_lag
+from app.telemetry.metrics_port import metrics_port
 from app.telemetry.watchdog import Watchdog
 
 
@@ -75,6 +79,7 @@ async def open_services(
             watching = asyncio.create_task(keys.watch(), name="keys-file")
             stack.callback(watching.cancel)
         client_secrets = ClientSecrets(settings.access.signing_key)
+        oidc = await _oidc(settings.access.oidc, stack)
         registry = await stack.enter_async_context(
             Registry(
                 _catalogue(settings),
@@ -84,6 +89,9 @@ async def open_services(
                 partial(Batcher, watchdog=watchdog, on_broken=lifecycle.fail),
             )
         )
+        if settings.telemetry.metrics_port is not None:
+            host, port = settings.server.host, settings.telemetry.metrics_port
+            stack.enter_context(metrics_port(host, port))
         gc.collect()
         gc.freeze()  # what start-up made stays; collections need not look at it again
         admission = Admission(settings.limits, settings.live)
@@ -91,7 +99,7 @@ async def open_services(
         stack.push_async_callback(store.close)
         yield Services(
             settings=settings,
-            authenticator=Authenticator(keys, client_secrets),
+            authenticator=Authenticator(keys, client_secrets, oidc),
             client_secrets=client_secrets,
             registry=registry,
             admission=admission,
@@ -101,6 +109,13 @@ async def open_services(
             lifecycle=lifecycle,
             watchdog=watchdog,
         )
+
+
+async def _oidc(settings: OidcSettings, stack: AsyncExitStack) -> OidcVerifier | None:
+    if settings.issuer is None:
+        return None
+    keys = ProviderKeys(settings.issuer, settings.keys_cache_seconds)
+    return OidcVerifier(settings, await stack.enter_async_context(keys))
 
 
 def _catalogue(settings: Settings) -> Catalogue:

@@ -15,7 +15,7 @@ LAYERS = [
     {"services"},
     {"access", "pipeline"},
     {"audio", "engine", "render"},
-    {"errors", "config", "domain", "families", "languages", "lifecycle", "telemetry"},
+    {"errors", "config", "settings", "domain", "families", "languages", "lifecycle", "telemetry"},
 ]
 RANK = {name: rank for rank, names in enumerate(LAYERS) for name in names}
 MODULES = sorted((ROOT / "app").rglob("*.py"))

@@ -13,7 +13,7 @@ from app.render.errors import reply
 
 OPEN_TO_ALL = ("/", "/docs", "/openapi.json", "/metrics")
 """The page and the documentation are public code, and the page sends its user's key itself.
-/metrics has a rule of its own."""
+/metrics has a rule of its own (metrics.py)."""
 
 FOLDERS_OPEN_TO_ALL = ("/health/", "/web/", "/docs/assets/")
 
@@ -47,19 +47,20 @@ class Authentication:
 async def _caller(connection: HTTPConnection) -> Principal:
     """The policy: unknown paths need a key like all others."""
     path = connection.scope["path"]
-    anybody = Principal(f"address:{_address(connection)}", "anonymous")
+    anybody = Principal(f"address:{address_of(connection)}", "anonymous")
     if path in OPEN_TO_ALL or path.startswith(FOLDERS_OPEN_TO_ALL):
         return anybody
     if path.startswith(OPERATION) and _is_local(connection):
         return Principal(anybody.id, "local", is_administrator=True)
     authenticator: Authenticator = connection.state.services.authenticator
-    principal = await authenticator.authenticate(_token(connection), _address(connection))
+    principal = await authenticator.authenticate(bearer_token(connection), address_of(connection))
     if principal.session is not None and connection.scope["type"] != "websocket":
         raise WrongKey("A client secret opens realtime sessions and nothing else.")
     return principal
 
 
-def _token(connection: HTTPConnection) -> str | None:
+def bearer_token(connection: HTTPConnection) -> str | None:
+    """The key or token that was sent, whoever it is for."""
     # Starlette decodes headers as latin-1, so this gives back the bytes that were sent.
     header = connection.headers.get("authorization", "").strip().encode("latin-1")
     # Everything after the first space: keys may hold more of them (docs/contract.md §0).
@@ -71,7 +72,7 @@ def _token(connection: HTTPConnection) -> str | None:
     return keys[0] if keys else None
 
 
-def _address(connection: HTTPConnection) -> str:
+def address_of(connection: HTTPConnection) -> str:
     return "" if connection.client is None else connection.client.host
 
 
@@ -83,6 +84,6 @@ def _is_local(connection: HTTPConnection) -> bool:
     if any(name in connection.headers for name in proxies + browsers):
         return False
     try:
-        return ip_address(_address(connection)).is_loopback
+        return ip_address(address_of(connection)).is_loopback
     except ValueError:  # a name, as in tests
         return False

@@ -46,7 +46,7 @@ def check_model(principal: Principal, services: Services, name: str) -> None:
     """
     if not principal.may_use(name, services.registry.served_id(name)):
         # OpenAI's words for its projects (docs/contract.md §4).
-        raise ModelNotAllowed(f"Key `{principal.name}` does not have access to model `{name}`.")
+        raise ModelNotAllowed(f"`{principal.name}` does not have access to model `{name}`.")
 
 
 def keep_alive_seconds(request: Request) -> float:

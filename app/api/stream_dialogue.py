@@ -71,11 +71,11 @@ class StreamDialogue:
 
     async def replies(self) -> AsyncGenerator[Body]:
         """Begins with the first message: until then nobody knows which model is wanted."""
-        asked = await asyncio.shield(self._asked)
-        model = asked.model or self._services.default_model
-        messages = Messages(words=asked.words)
-        longest = self._services.settings.live.max_backlog_seconds
         try:
+            asked = await asyncio.shield(self._asked)
+            model = asked.model or self._services.default_model
+            messages = Messages(words=asked.words)
+            longest = self._services.settings.live.max_backlog_seconds
             async with (
                 self._services.transcribing(model) as transcriber,
                 LiveSession(
@@ -97,8 +97,10 @@ class StreamDialogue:
                     "text": messages.text.strip(),
                 }
         finally:
-            for task in filter(None, (self._decoding, self._ending)):
+            tasks = [task for task in (self._decoding, self._ending) if task is not None]
+            for task in tasks:
                 task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
 
     async def _said(self, event: Event, messages: Messages, model: str) -> Body | None:
         if isinstance(event, Completed):

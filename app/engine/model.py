@@ -33,8 +33,6 @@ class DecodeOptions:
     temperature: float = 0.0
     words: bool = False
     token_scores: bool = False
-    is_draft: bool = False
-    """Quickly, for the window will be heard again: greedy instead of by beam search."""
     full_length: bool = False
     """Allow as many tokens as the model can produce, whatever the window's length."""
 
@@ -58,6 +56,8 @@ class Job:
     encoded: Encoded | None = None
     queue_seconds: float = 0.0
     """From the queue to its first call on the device, once it was there."""
+    is_draft: bool = False
+    """The window will be heard again: with `draft_features`, and decoded greedily."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -89,7 +89,7 @@ class WhisperEngine:
         """
         context = self._vocabulary.context(options.prompt, options.keywords)
         budget = self._token_budget(job.duration, options)
-        return (len(context), options.temperature, budget, options.is_draft, _positions(job))
+        return (len(context), options.temperature, budget, job.is_draft, _positions(job))
 
     def encode(self, jobs: Sequence[Job]) -> list[Encoded]:
         return _by_length(jobs, self._encode)
@@ -130,7 +130,7 @@ class WhisperEngine:
             suppress_tokens=self._vocabulary.suppressed,
             return_scores=True,
             return_no_speech_prob=True,
-            **self._search(options[0]),
+            **self._search(options[0].temperature, is_draft=jobs[0].is_draft),
         )
         hypotheses = [
             # <|startofprev|> is no text.
@@ -151,17 +151,17 @@ class WhisperEngine:
             return most
         return min(most, _SHORT_WINDOW_TOKENS)
 
-    def _search(self, options: DecodeOptions) -> dict[str, float]:
-        if options.is_draft:
+    def _search(self, temperature: float, *, is_draft: bool) -> dict[str, float]:
+        if is_draft:
             return {"beam_size": 1}
-        if options.temperature == 0.0:
+        if temperature == 0.0:
             return {"beam_size": self.info.beam_size}
         # Without topk 0 CTranslate2 ignores the temperature.
         return {
             "beam_size": 1,
             "num_hypotheses": _BEST_OF,
             "sampling_topk": 0,
-            "sampling_temperature": options.temperature,
+            "sampling_temperature": temperature,
         }
 
     def _hypothesis(

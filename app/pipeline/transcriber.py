@@ -132,13 +132,13 @@ class Transcriber:
         that are complete nor, for more than their turn, everybody else.
         """
         features = await self.on_cpu(self._model.draft_features, window.samples)
-        job = Job(request_id, window.duration, features, Priority.INTERACTIVE, position=1)
+        priority = Priority.INTERACTIVE
+        job = Job(request_id, window.duration, features, priority, position=1, is_draft=True)
         decode_options = DecodeOptions(
             options.task,
             await language.so_far(job, self._batcher),
             options.prompt,
             distinct(options.keywords),
-            is_draft=True,
         )
         hypothesis = await self._batcher.decode(job, decode_options)
         return fallback.without_invention(hypothesis)

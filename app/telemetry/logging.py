@@ -50,7 +50,9 @@ def configure(level: str, log_format: Literal["console", "json"], audit_batches:
 
 
 def _is_news(record: logging.LogRecord) -> bool:
-    """Not so uvicorn's word on answers that we break off (app/api), for we have said why; nor on
-    handshakes, whose whole address it gives, and people put keys there."""
-    broken_off = record.msg == "ASGI callable returned without completing response."
-    return not broken_off and "WebSocket %s" not in str(record.msg)
+    """Not so uvicorn's word on answers that we break off and handshakes that we refuse (app/api),
+    for we have said why; nor on handshakes their whole address, for people put keys there."""
+    message = str(record.msg)
+    return not (
+        message.startswith("ASGI callable returned without completing") or "WebSocket %s" in message
+    )

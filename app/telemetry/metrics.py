@@ -8,7 +8,7 @@ BATCH_WINDOWS = Histogram(
     ["stage"],
     buckets=(1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 64, 128),
 )
-WINDOWS = Counter("stt_windows", "Windows decoded, retries included.")
+WINDOWS = Counter("stt_windows", "Windows decoded, retries and drafts included.")
 AUDIO_SECONDS = Counter("stt_audio_seconds", "Seconds of recordings transcribed.")
 FALLBACKS = Counter("stt_fallbacks", "Windows decoded once more.", ["reason"])
 QUEUE_WAIT_SECONDS = Histogram(

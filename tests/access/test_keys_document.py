@@ -60,6 +60,10 @@ def test_of_a_short_key_nothing_is_shown(key: str, shown: str) -> None:
             r"holders\.0\.name: String should match.*; holders\.0\.keys: Tuple should have",
         ),
         (
+            f"{{salt: '{SALT}', holders: [{HOLDER.replace('2026-11', '2026-13')}]}}",
+            r"holders\.0\.keys\.0\.created: Input should be a valid datetime",
+        ),
+        (
             f"{{salt: '{SALT}', holders: [{HOLDER.replace('10:00:00Z', '10:00:00')}]}}",
             r"holders\.0\.keys\.0\.created: Input should have timezone info",
         ),
@@ -83,6 +87,24 @@ def test_what_is_bad_is_named_in_one_line_without_keys_and_digests(
     assert "\n" not in said
     assert DIGEST not in said
     assert SALES_KEY not in said
+
+
+def test_a_person_may_write_it_too() -> None:
+    text = f"""
+        salt: {SALT}
+        holders:
+        - name: 2026
+          admin: yes
+          max_concurrent: 3
+          models: [1.5]
+          keys:
+          - digest: {"12" * 32}
+            shown: x
+            created: 2026-11-21 10:00:00+00:00
+        """
+    (holder,) = parse(text).holders
+    assert (holder.name, holder.admin, holder.max_concurrent) == ("2026", True, 3)
+    assert holder.models == ("1.5",)
 
 
 def test_yaml_that_would_make_objects_is_refused() -> None:

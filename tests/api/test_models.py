@@ -247,7 +247,7 @@ def test_a_key_for_some_models_sees_and_uses_no_others(house: LiveServer) -> Non
             ask()
         assert caught.value.code == "model_not_found"
         assert caught.value.body == {
-            "message": "Key `reception` does not have access to model `twin`.",
+            "message": "`reception` does not have access to model `twin`.",
             "type": "invalid_request_error",
             "param": None,
             "code": "model_not_found",

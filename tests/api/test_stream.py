@@ -3,7 +3,7 @@
 import asyncio
 import json
 import random
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import numpy as np
@@ -11,7 +11,7 @@ import pytest
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
-from tests.api_keys import SALES_KEY, keys
+from tests.api_keys import ADMIN_KEY, SALES_KEY, bearer, keys
 from tests.live_server import LiveServer, wait_until
 from tests.recordings import FOLDER, MEDIA, RATE, Samples, load_sample, reference, silence
 from tests.words import normalise, word_errors
@@ -41,9 +41,11 @@ def socket(server: LiveServer, **options: Any) -> connect:
     return connect(f"{server.url.replace('http', 'ws')}/stream", max_size=None, **options)
 
 
-async def talk(server: LiveServer, *messages: str | bytes) -> tuple[list[Message], int]:
+async def talk(
+    server: LiveServer, *messages: str | bytes, key: str = "any key"
+) -> tuple[list[Message], int]:
     """All that the server says, and the code of its close frame."""
-    async with socket(server) as client:
+    async with socket(server, additional_headers=bearer(key)) as client:
         sending = asyncio.create_task(_send(client, messages))
         said = [json.loads(message) async for message in _until_closed(client)]
         await sending
@@ -265,9 +267,14 @@ async def test_a_message_that_is_too_large_closes_the_socket(server: LiveServer)
 
 async def test_who_leaves_abruptly_leaves_nothing_behind(server: LiveServer) -> None:
     webm = MEDIA["browser.webm"](load_sample(CLIP))
+    far_ahead = (FOLDER / "08_long_call.flac").read_bytes() * 2
     await talk(server, END)
     tasks = server.metric("stt_event_loop_tasks")
-    for first, sound in (("{}", pcm16(load_sample(CLIP))), ('{"format": "auto"}', webm)) * 5:
+    for first, sound in [
+        ("{}", pcm16(load_sample(CLIP))),
+        ('{"format": "auto"}', webm),
+        ('{"format": "auto"}', far_ahead),
+    ] * 3:
         async with socket(server) as client:
             await client.send(first)
             await client.send(sound[: len(sound) // 2])
@@ -302,18 +309,40 @@ async def test_a_browser_gets_the_subprotocol_that_is_no_key(server: LiveServer)
         assert client.subprotocol == "verbatim"
 
 
-async def test_a_server_with_keys_wants_one() -> None:
-    clerk = {"key": SALES_KEY, "models": ["another"]}
-    with LiveServer(VERBATIM_ACCESS__KEYS=keys(clerk=clerk), api_key=SALES_KEY) as guarded:
-        with pytest.raises(InvalidStatus) as refused:
-            await socket(guarded)
-        assert refused.value.response.status_code == 401
-        assert b"You didn't provide an API key" in (refused.value.response.body or b"")
-        offered = ["verbatim", f"openai-insecure-api-key.{SALES_KEY}"]
-        async with socket(guarded, subprotocols=offered) as client:
-            await client.send("{}")
-            refusal = json.loads(await client.recv())
-        assert refusal["error"]["message"] == (
-            "Key `clerk` does not have access to model `starter`."
-        )
-        assert client.close_code == 1008
+@pytest.fixture(scope="module")
+def guarded() -> Iterator[LiveServer]:
+    with LiveServer(
+        VERBATIM_ACCESS__KEYS=keys(
+            clerk={"key": SALES_KEY, "models": ["another"]},
+            intern={"key": "an intern's key", "audio_seconds_per_minute": 1},
+        ),
+        api_key=ADMIN_KEY,  # which may read the metrics
+    ) as live:
+        yield live
+
+
+async def test_a_server_with_keys_wants_one(guarded: LiveServer) -> None:
+    with pytest.raises(InvalidStatus) as refused:
+        await socket(guarded)
+    assert refused.value.response.status_code == 401
+    assert b"You didn't provide an API key" in (refused.value.response.body or b"")
+
+
+async def test_a_key_may_be_a_subprotocol_and_is_held_to_its_models(guarded: LiveServer) -> None:
+    offered = ["verbatim", f"openai-insecure-api-key.{SALES_KEY}"]
+    async with socket(guarded, subprotocols=offered) as client:
+        await client.send("{}")
+        refusal = json.loads(await client.recv())
+        await client.wait_closed()
+    assert refusal["error"]["message"] == "`clerk` does not have access to model `starter`."
+    assert client.close_code == 1008
+
+
+async def test_who_has_used_up_their_audio_is_told_so_turn_by_turn(guarded: LiveServer) -> None:
+    said, code = await talk(guarded, pcm16(load_sample(CLIP)), END, key="an intern's key")
+    (final,), (refused,) = of_type(said, "final"), of_type(said, "error")
+    assert refused["id"] == of_type(said, "speech_started")[1]["id"]
+    assert refused["error"]["code"] == "rate_limit_exceeded"
+    assert (code, said[-1]["type"], said[-1]["text"]) == (1000, "done", final["text"])
+    heard = guarded.metric('stt_usage_audio_seconds_total{key="intern",model="starter"}')
+    assert final["end"] - final["start"] < heard < 3.0

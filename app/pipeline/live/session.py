@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Sequence
-from types import TracebackType
 
 from app.audio.voice_activity import FRAME_SAMPLES, SPEECH_BEGINS, Activity
 from app.audio.windows import WindowPacker
@@ -77,12 +76,7 @@ class LiveSession:
             task.add_done_callback(lambda _: self._events.put_nowait(None))
         return self
 
-    async def __aexit__(
-        self,
-        exc_type: type[BaseException] | None,
-        exc: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    async def __aexit__(self, *_: object) -> None:
         metrics.LIVE_SESSIONS.dec()
         for task in self._tasks:
             task.cancel()
@@ -132,7 +126,7 @@ class LiveSession:
             await self._look()
             self._options = options
             if self._item is None:
-                self._apply()
+                self._apply(self._intake.seconds)
             elif self._detector is None and options.turns is not None:
                 # Nobody would end it any more.
                 self._commit(self._intake.seconds)
@@ -231,14 +225,14 @@ class LiveSession:
         self._buffer_start = at
         if self._detector is not None:
             self._detector.end()
-        self._apply()
+        self._apply(at)
 
-    def _apply(self) -> None:
-        """Listen for turns as the options say by now."""
+    def _apply(self, at: float) -> None:
+        """From that moment on, listen for turns as the options say by now."""
         turns = self._options.turns
         if turns != self._turns:
             self._turns = turns
-            self._detector = _detector(turns, self._buffer_start)
+            self._detector = _detector(turns, at)
             self._intake.judge_from(_threshold(turns))
 
 

@@ -38,9 +38,7 @@ class Metronome(FakeModel):
 
     def decode(self, jobs: Sequence[Job], options: Sequence[DecodeOptions]) -> list[Hypothesis]:
         super().decode(jobs, options)
-        self.priorities |= {
-            (wanted.is_draft, job.priority) for job, wanted in zip(jobs, options, strict=True)
-        }
+        self.priorities |= {(job.is_draft, job.priority) for job in jobs}
         return [
             hypothesis(words(job.duration), job.duration, wanted)
             for job, wanted in zip(jobs, options, strict=True)

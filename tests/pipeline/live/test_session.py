@@ -103,6 +103,18 @@ async def test_text_that_is_to_have_scores_waits_for_its_window() -> None:
     assert last.delta == words(5.9).strip()
 
 
+async def test_a_client_may_want_shorter_windows_than_the_models_own() -> None:
+    options = replace(UNBROKEN, partials=False, max_window_seconds=3.0)
+    async with transcriber(model()) as works:
+        events = await told(works, noise(20.0), options)
+    (whole,) = completed(events)
+    lengths = [segment.end - segment.start for segment in whole.transcript.segments]
+    assert max(lengths) <= 3.0
+    assert sum(lengths) > 18.0
+    deltas = [event.delta for event in events if isinstance(event, Partial)]
+    assert len(deltas) == len(lengths)
+
+
 async def test_without_partials_each_complete_window_is_told_once() -> None:
     hears = model()
     async with transcriber(hears) as works:
@@ -218,6 +230,16 @@ async def test_other_turns_may_be_asked_for_at_any_time() -> None:
     assert len(durations) == 4
     assert durations[0] == pytest.approx(len(CLIP) / 16_000, abs=0.04)
     assert kinds(events).count(SpeechStarted) == 2
+
+
+async def test_another_threshold_holds_from_the_next_turn_on() -> None:
+    async with transcriber(model()) as works, live(works, ENGLISH) as session:
+        await speak(session, noise(2.0))
+        await session.configure(UNBROKEN)
+        await speak(session, noise(1.0))
+        events = await rest(session)
+    (started,) = [event for event in events if isinstance(event, SpeechStarted)]
+    assert started.start == pytest.approx(2.0, abs=0.04)
 
 
 async def test_a_language_the_model_does_not_hear_is_refused() -> None:
