@@ -24,6 +24,7 @@ async function run(task) {
     work.fail("Stop what is going on first: the page does one thing at a time.");
     return;
   }
+  const focused = document.activeElement;
   setBusy(true);
   try {
     await task();
@@ -33,6 +34,8 @@ async function run(task) {
     if (!isWanted) work.fail(error.message);
   }
   setBusy(false);
+  // What was disabled or hidden meanwhile has lost the focus.
+  if (document.activeElement === document.body) focused.focus();
 }
 
 function setBusy(value) {
@@ -49,27 +52,29 @@ async function greet() {
   }
 }
 
-/** Asks for a key if one is needed, before an upload is in vain or a socket refused wordlessly. */
+/** Asks for a key if one is needed. */
 async function offerModels() {
   choices.offer(await api.models());
 }
 
-function start(task) {
+function takeFile([file]) {
+  if (!file) return;
   run(async () => {
-    await offerModels();
-    await task();
+    if (!choices.model) await offerModels(); // the key was missing
+    await transcribe(file, parts);
   });
 }
 
-function takeFile([file]) {
-  if (file) start(() => transcribe(file, parts));
+async function takeSpeech() {
+  await offerModels(); // a socket that is refused cannot say why
+  await record(parts);
 }
 
 element("file").onchange = ({ target }) => {
   takeFile(target.files);
   target.value = ""; // so that the same file can be chosen again
 };
-element("record").onclick = () => start(() => record(parts));
+element("record").onclick = () => run(takeSpeech);
 element("key").onclick = async () => {
   if (await key.ask()) greet();
 };

@@ -20,6 +20,7 @@ export class Work {
     this.#stop.hidden = false;
     this.#stop.textContent = label;
     this.#stop.onclick = onStop;
+    this.#stop.focus();
     this.say(status);
   }
 

@@ -349,6 +349,37 @@ def test_scripted_speech_is_pending_then_stable_and_read_out_once(page: Page) ->
     assert recording[44:].startswith(sent[1] + sent[2])
 
 
+def test_where_the_browser_cannot_resample_the_server_does(page: Page) -> None:
+    page.evaluate(
+        """() => {
+          // As Firefox refuses it.
+          const create = AudioContext.prototype.createMediaStreamSource;
+          AudioContext.prototype.createMediaStreamSource = function (stream) {
+            if (this.sampleRate === 16_000) throw new DOMException("", "NotSupportedError");
+            return create.call(this, stream);
+          };
+        }"""
+    )
+    sent: list[Any] = []
+
+    def serve(socket: WebSocketRoute) -> None:
+        def hear(message: str | bytes) -> None:
+            sent.append(message)
+            if len(sent) == 1:
+                say(socket, type="ready")
+            elif len(sent) == 2:
+                say(socket, type="partial", id="a", start=0.0, text="Heard", stable="Heard")
+
+        socket.on_message(hear)
+
+    page.route_web_socket("**/stream", serve)
+    page.get_by_role("button", name="Record", exact=True).click()
+    expect(page.locator("#transcript li p")).to_have_text("Heard")
+    rate = json.loads(sent[0])["sample_rate"]
+    assert rate == page.evaluate("new AudioContext().sampleRate") > 16_000
+    assert len(sent[1]) == pytest.approx(2 * rate / 20, abs=2), "50 ms"
+
+
 def test_what_is_said_is_shown_at_once_and_can_be_played_and_saved(
     page: Page, server: LiveServer
 ) -> None:
@@ -393,6 +424,7 @@ def test_everything_can_be_done_with_the_keyboard_alone(page: Page, server: Live
         page.keyboard.press("Enter")
     chooser.value.set_files(CLIP)
     expect(page.locator("#status")).to_contain_text("Done")
+    expect(page.get_by_label("Choose a recording")).to_be_focused()
     tab_to(page.get_by_role("button", name="Copy"))
     tab_to(page.get_by_role("button", name="json"))
     with page.expect_download():
