@@ -47,6 +47,7 @@ function setBusy(value) {
 async function greet() {
   try {
     await offerModels();
+    work.fail("");
   } catch (error) {
     work.fail(error.message);
   }

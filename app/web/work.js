@@ -49,10 +49,10 @@ export class Work {
     for (const each of [this.#progress, this.#elapsed, this.#level, this.#stop]) each.hidden = true;
   }
 
-  /** Says what went wrong. */
+  /** Says what went wrong; nothing, if all is well again. */
   fail(message) {
     this.#error.textContent = message;
-    this.#error.hidden = false;
+    this.#error.hidden = !message;
     this.#error.scrollIntoView({ block: "nearest" });
   }
 }

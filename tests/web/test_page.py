@@ -1,5 +1,6 @@
 """The page at /, in a real browser against a real server."""
 
+import base64
 import json
 import random
 from collections.abc import Iterator
@@ -103,7 +104,7 @@ def test_a_file_is_shown_as_the_api_hears_it_and_saved_to_the_byte(
 
 def test_an_upload_shows_how_far_it_is(page: Page) -> None:
     network = page.context.new_cdp_session(page)
-    slow = {"offline": False, "latency": 0, "downloadThroughput": -1, "uploadThroughput": 400_000}
+    slow = {"offline": False, "latency": 0, "downloadThroughput": -1, "uploadThroughput": 200_000}
     network.send("Network.emulateNetworkConditions", slow)
     page.evaluate(
         """() => {
@@ -114,7 +115,7 @@ def test_an_upload_shows_how_far_it_is(page: Page) -> None:
           );
         }"""
     )
-    transcribe(page, CALL)
+    transcribe(page, FOLDER / "01_order_call.wav")
     shares = page.evaluate("shares")
     uploading = [share for share in shares if share != -1]
     assert len(uploading) > 3
@@ -183,12 +184,13 @@ def test_subtitles_are_written_as_the_server_writes_them(page: Page) -> None:
 
 def test_a_dropped_file_is_transcribed(page: Page) -> None:
     transfer = page.evaluate_handle(
-        """(bytes) => {
+        """(encoded) => {
+          const bytes = Uint8Array.from(atob(encoded), (each) => each.charCodeAt());
           const transfer = new DataTransfer();
-          transfer.items.add(new File([new Uint8Array(bytes)], "dropped.wav"));
+          transfer.items.add(new File([bytes], "dropped.wav"));
           return transfer;
         }""",
-        list(CLIP.read_bytes()),
+        base64.b64encode(CLIP.read_bytes()).decode(),
     )
     page.dispatch_event("h1", "dragover", {"dataTransfer": transfer})
     page.dispatch_event("h1", "drop", {"dataTransfer": transfer})
@@ -293,6 +295,9 @@ def test_without_a_key_the_refusal_is_said(browser: Browser, guarded: LiveServer
         expect(page.get_by_role("dialog")).to_be_visible()
         page.keyboard.press("Escape")
         expect(page.get_by_role("alert")).to_contain_text("API key")
+        page.get_by_role("button", name="API key").click()
+        give_key(page, KEY)
+        expect(page.get_by_role("alert")).to_be_hidden()
 
 
 def test_a_file_over_the_limit_is_refused_before_its_upload_once_the_limit_is_known(
