@@ -54,7 +54,7 @@ class Job:
     """How many windows of the request come before it."""
     encoded: Encoded | None = None
     is_draft: bool = False
-    """The window will be heard again: with `draft_features`, and decoded greedily."""
+    """It has `draft_features`, and the window will be heard again."""
 
 
 @dataclass(frozen=True, slots=True)
