@@ -37,6 +37,12 @@ class WindowPolicy:
             lead_seconds=chunking.prefix_padding_seconds,
         )
 
+    def within(self, seconds: float | None) -> "WindowPolicy":
+        """The same, but no window is longer than so much; None: unchanged."""
+        if seconds is None:
+            return self
+        return replace(self, max_seconds=min(seconds, self.max_seconds))
+
 
 @dataclass(slots=True)
 class _Pause:

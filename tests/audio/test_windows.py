@@ -174,6 +174,13 @@ def test_no_window_starts_before_the_time_that_was_announced() -> None:
     assert found > 8
 
 
+def test_windows_may_be_limited_further_but_not_beyond_the_model() -> None:
+    policy = WindowPolicy(max_seconds=8.0, max_gap_seconds=0.3)
+    assert policy.within(5.0) == WindowPolicy(max_seconds=5.0, max_gap_seconds=0.3)
+    assert policy.within(30.0) == policy
+    assert policy.within(None) == policy
+
+
 def test_an_open_window_can_be_looked_at_and_goes_on_as_if_nothing_had_been() -> None:
     packer = WindowPacker(POLICY)
     assert (packer.peek(), packer.open_speech) == (None, None)

@@ -145,6 +145,29 @@ async def test_the_work_is_told_what_is_left_and_that_nothing_is_once_it_ends() 
         assert lying.audio_seconds == 0.0
 
 
+async def test_the_work_knows_how_far_it_was_heard_and_how_long_it_waited() -> None:
+    model, work = short_windows(max_batch_size=1), any_work()
+    async with (
+        transcriber(model) as works,
+        aclosing(works.stream(io.BytesIO(CALL), Options(language="en"), "r", work)) as parts,
+    ):
+        model.gate.clear()
+        first = asyncio.ensure_future(anext(parts))
+        await asyncio.to_thread(model.started.wait)
+        assert (work.heard_seconds, work.queue_seconds) == (0.0, None), "it is on the device"
+        model.gate.set()
+        segment = await first
+        assert isinstance(segment, Segment)
+        assert segment.end <= work.heard_seconds < 73
+        assert work.queue_seconds is not None
+        assert 0 <= work.queue_seconds < 10
+    stopped_at = work.heard_seconds
+    assert stopped_at < 73.355, "what was dropped is not heard"
+    async with transcriber(model) as works:
+        await works.transcribe(io.BytesIO(CALL), Options(language="en"), "r", work)
+    assert work.heard_seconds == pytest.approx(73.355, abs=0.001), "its pauses included"
+
+
 async def test_cancelling_a_request_that_waits_for_the_device_returns_at_once() -> None:
     model = short_windows()
     model.gate.clear()

@@ -33,6 +33,9 @@ class LiveOptions:
     """None: turns end when the client commits."""
     partials: bool = True
     """Say what is heard while the person is still speaking; else the text of complete windows."""
+    max_window_seconds: float | None = None
+    """No longer windows than this, so that text is certain sooner where nobody pauses; None: as
+    long as the model's own. It stays what it was when the session began."""
 
 
 @dataclass(frozen=True, slots=True)

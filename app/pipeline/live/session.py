@@ -54,7 +54,7 @@ class LiveSession:
         self._events: asyncio.Queue[Event | None] = asyncio.Queue()
         self._hearing = Hearing(transcriber, session_id, self._events.put_nowait)
         self._intake = Intake(transcriber, _threshold(options.turns))
-        self._packer = WindowPacker(transcriber.policy)
+        self._packer = WindowPacker(transcriber.policy.within(options.max_window_seconds))
         self._turns = options.turns
         self._detector = _detector(options.turns, 0.0)
         self._order = asyncio.Lock()

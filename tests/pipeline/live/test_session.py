@@ -114,6 +114,18 @@ async def test_text_that_is_to_have_scores_waits_for_its_window() -> None:
     assert last.delta == words(5.9).strip()
 
 
+async def test_a_client_may_want_shorter_windows_than_the_models_own() -> None:
+    options = replace(UNBROKEN, partials=False, max_window_seconds=3.0)
+    async with transcriber(model()) as works:
+        events = await told(works, noise(20.0), options)
+    (whole,) = completed(events)
+    lengths = [segment.end - segment.start for segment in whole.transcript.segments]
+    assert max(lengths) <= 3.0
+    assert sum(lengths) > 18.0
+    deltas = [event.delta for event in events if isinstance(event, Partial)]
+    assert len(deltas) == len(lengths)
+
+
 async def test_without_partials_each_complete_window_is_told_once() -> None:
     hears = model()
     async with transcriber(hears) as works:
