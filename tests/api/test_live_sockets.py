@@ -8,6 +8,7 @@ from contextlib import contextmanager
 
 import httpx
 import pytest
+from prometheus_client import REGISTRY
 from starlette.types import Message
 from starlette.websockets import WebSocket
 from websockets.exceptions import ConnectionClosed, InvalidStatus
@@ -117,8 +118,13 @@ async def test_a_drain_lets_sessions_say_their_last_words() -> None:
     assert caught.value.response.status_code == 503
 
 
+def failed_requests() -> float:
+    labels = {"key": "anonymous", "model": "", "outcome": "failed"}
+    return REGISTRY.get_sample_value("stt_usage_requests_total", labels) or 0.0
+
+
 async def test_a_broken_engine_is_told_and_closes_the_socket() -> None:
-    lifecycle = Lifecycle()
+    lifecycle, failed = Lifecycle(), failed_requests()
     app = create_app(Settings(), lambda _: FakeModel(), lifecycle)
     with served(app) as url:
         async with realtime(url) as client:
@@ -126,6 +132,7 @@ async def test_a_broken_engine_is_told_and_closes_the_socket() -> None:
             lifecycle.fail("for this test")
             assert await client.rest() == 1011
     assert client.seen[-1]["error"]["type"] == "server_error"
+    assert failed_requests() == failed + 1
 
 
 async def test_a_window_that_fails_is_an_event_and_the_session_goes_on() -> None:
