@@ -40,6 +40,7 @@ from app.errors import InvalidRequest, SpeechError
 from app.lifecycle import Lifecycle
 from app.render.errors import reply, routing_reply
 from app.services import open_services
+from app.telemetry.metrics import SECONDS_OF_REQUESTS
 
 
 def whisper_loader(settings: Settings) -> LoadModel:
@@ -103,9 +104,8 @@ def _add_routes(app: FastAPI, settings: Settings) -> None:
     if settings.server.web_page:
         app.include_router(page.router)
         app.mount("/web", page.files)
-    instrumentator = Instrumentator(excluded_handlers=["/metrics", "/health/.*"]).instrument(app)
     if settings.telemetry.metrics_port is None:
-        instrumentator.expose(app, dependencies=[AsMetricsReader])
+        Instrumentator().expose(app, dependencies=[AsMetricsReader])
 
 
 def _add_middleware(app: FastAPI, settings: Settings, lifecycle: Lifecycle) -> None:
@@ -126,6 +126,10 @@ def _add_middleware(app: FastAPI, settings: Settings, lifecycle: Lifecycle) -> N
             expose_headers=EXPOSED_HEADERS,
         )
     app.add_middleware(SecurityHeaders)
+    # Around all that may refuse a request: what clients see is what counts.
+    Instrumentator(excluded_handlers=["/metrics", "/health/.*"]).instrument(
+        app, latency_lowr_buckets=SECONDS_OF_REQUESTS, latency_highr_buckets=SECONDS_OF_REQUESTS
+    )
     app.add_middleware(LingeringClose)
 
 

@@ -27,6 +27,7 @@ from app.lifecycle import Lifecycle
 from app.pipeline.admission import Admission
 from app.pipeline.transcriber import Transcriber
 from app.settings import OidcSettings
+from app.telemetry import metrics
 from app.telemetry.event_loop import watch_lag
 from app.telemetry.metrics_port import metrics_port
 from app.telemetry.watchdog import Watchdog
@@ -94,6 +95,7 @@ async def open_services(
             stack.enter_context(metrics_port(host, port))
         gc.collect()
         gc.freeze()  # what start-up made stays; collections need not look at it again
+        metrics.REQUESTS_IN_FLIGHT.set_function(lambda: lifecycle.in_flight)
         admission = Admission(settings.limits, settings.live)
         limiter = limiter_of(settings.limits)
         stack.push_async_callback(limiter.close)

@@ -10,7 +10,8 @@ import numpy as np
 from faster_whisper.vad import get_vad_model
 from numpy.typing import NDArray
 
-from app.domain import Samples
+from app.domain import SAMPLE_RATE, Samples
+from app.telemetry import metrics
 
 FRAME_SAMPLES = 512
 """What Silero judges at a time: 32 ms at 16 kHz."""
@@ -84,6 +85,10 @@ class VoiceActivity:
             self._silent_frames = 0 if self._speaking else self._silent_frames + 1
         if self._silent_frames >= MAX_SILENT_FRAMES:
             self._forget()
+        spoken = int(np.count_nonzero(speech))
+        for activity, frames in (("speech", spoken), ("silence", len(speech) - spoken)):
+            seconds = frames * FRAME_SAMPLES / SAMPLE_RATE
+            metrics.VOICE_ACTIVITY_SECONDS.labels(activity).inc(seconds)
         return Activity(samples, probabilities, speech)
 
     def _forget(self) -> None:

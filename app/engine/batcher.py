@@ -86,6 +86,12 @@ class Batcher:
         """Windows that wait for the device."""
         return len(self._queue)
 
+    @property
+    def oldest_wait_seconds(self) -> float:
+        """How long the longest wait for a turn has lasted by now; 0 if nothing waits."""
+        now = time.monotonic()
+        return now - min(self._queue.waiting_since(), default=now)
+
     async def detect_language(self, job: Job) -> Mapping[str, float]:
         """Probability by language code. Encodes the job, which the decoding then need not."""
         probabilities: Mapping[str, float] = await self._submit(job, None)
@@ -160,6 +166,7 @@ class Batcher:
     async def _run(self, step: Step) -> None:
         work = {"encode": self._encode, "detect": self._detect, "decode": self._decode}[step.stage]
         metrics.BATCH_WINDOWS.labels(step.stage).observe(len(step.tickets))
+        metrics.BATCH_PLACES.labels(step.stage).inc(self._queue.most_in(step.stage))
         _observe_wait(step)
         outcomes = await self._on_device(step.stage, work, step.tickets)
         for ticket, outcome in zip(step.tickets, outcomes, strict=True):
@@ -190,6 +197,7 @@ class Batcher:
             self._failures_in_row[stage] = 0
             return outcomes
         except Exception as error:
+            metrics.FAILED_DEVICE_CALLS.labels(stage).inc()
             log.warning("batch_failed", stage=stage, windows=len(tickets), exc_info=True)
             if is_fatal(error):
                 raise EngineBroken(str(error)) from error
@@ -211,6 +219,7 @@ class Batcher:
         finally:
             busy = time.perf_counter() - started
             metrics.DEVICE_BUSY_SECONDS.labels(stage).inc(busy)
+            metrics.STAGE_SECONDS.labels(stage).observe(busy)
             self.pace.add(busy, sound_seconds)
 
     async def _doubt(self, stage: Stage) -> None:

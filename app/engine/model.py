@@ -56,6 +56,8 @@ class Job:
     encoded: Encoded | None = None
     queue_seconds: float = 0.0
     """From the queue to its first call on the device, once it was there."""
+    is_retry: bool = False
+    """It was decoded before."""
     is_draft: bool = False
     """It has `draft_features`, and the window will be heard again."""
 
