@@ -4,6 +4,7 @@ There is one path: a full answer collects what a streamed one sends.
 """
 
 import asyncio
+import time
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
 from concurrent.futures import Executor
 from contextlib import aclosing
@@ -14,9 +15,9 @@ import anyio
 
 from app.audio.recording import Recording
 from app.audio.windows import WindowPolicy
-from app.domain import Hypothesis, Options, Priority, Segment, Transcript, Window
+from app.domain import Hypothesis, Options, Priority, Samples, Segment, Transcript, Window
 from app.engine.batcher import Batcher
-from app.engine.model import DecodeOptions, Job, SpeechModel
+from app.engine.model import DecodeOptions, Features, Job, SpeechModel
 from app.errors import InvalidRequest
 from app.languages import language_name
 from app.pipeline import fallback
@@ -25,7 +26,7 @@ from app.pipeline.context import distinct
 from app.pipeline.language import SpokenLanguage
 from app.pipeline.timeline import Heard, Timeline
 from app.pipeline.unheard import unheard
-from app.telemetry import metrics
+from app.telemetry import metrics, tracing
 
 T = TypeVar("T")
 
@@ -100,20 +101,21 @@ class Transcriber:
 
         `work` is told how long its first window waited for the device.
         """
-        features = await self.on_cpu(_timed, "features", self._model.features, window.samples)
-        job = Job(request_id, window.duration, features, options.priority, position)
-        decode_options = DecodeOptions(
-            options.task,
-            await language.of(job, self._batcher),
-            options.prompt,
-            distinct(options.keywords),
-            words=options.words,
-            token_scores=options.token_scores,
-        )
-        ladder: Sequence[float] = (options.temperature,)
-        if options.temperature == 0.0 and self._use_fallback:
-            ladder = fallback.TEMPERATURES
-        hypothesis = await fallback.decode(self._batcher, job, decode_options, ladder)
+        with tracing.span("window", start=window.start, audio_seconds=window.duration):
+            features = await self._features(self._model.features, window)
+            job = Job(request_id, window.duration, features, options.priority, position)
+            decode_options = DecodeOptions(
+                options.task,
+                await language.of(job, self._batcher),
+                options.prompt,
+                distinct(options.keywords),
+                words=options.words,
+                token_scores=options.token_scores,
+            )
+            ladder: Sequence[float] = (options.temperature,)
+            if options.temperature == 0.0 and self._use_fallback:
+                ladder = fallback.TEMPERATURES
+            hypothesis = await fallback.decode(self._batcher, job, decode_options, ladder)
         if work is not None and work.queue_seconds is None:
             work.queue_seconds = job.queue_seconds
         hypothesis, rest = unheard(window, hypothesis)
@@ -131,16 +133,21 @@ class Transcriber:
         It waits among the requests that take turns, so that drafts hold up neither live windows
         that are complete nor, for more than their turn, everybody else.
         """
-        features = await self.on_cpu(_timed, "features", self._model.draft_features, window.samples)
-        priority = Priority.INTERACTIVE
-        job = Job(request_id, window.duration, features, priority, position=1, is_draft=True)
-        decode_options = DecodeOptions(
-            options.task,
-            await language.so_far(job, self._batcher),
-            options.prompt,
-            distinct(options.keywords),
-        )
-        return fallback.draft(await self._batcher.decode(job, decode_options), decode_options)
+        with tracing.span("draft", start=window.start, audio_seconds=window.duration):
+            features = await self._features(self._model.draft_features, window)
+            priority = Priority.INTERACTIVE
+            job = Job(request_id, window.duration, features, priority, position=1, is_draft=True)
+            decode_options = DecodeOptions(
+                options.task,
+                await language.so_far(job, self._batcher),
+                options.prompt,
+                distinct(options.keywords),
+            )
+            return fallback.draft(await self._batcher.decode(job, decode_options), decode_options)
+
+    async def _features(self, work: Callable[[Samples], Features], window: Window) -> Features:
+        with tracing.span("features"):
+            return await self.on_cpu(_timed, "features", work, window.samples)
 
     async def on_cpu(self, work: Callable[..., T], *arguments: object) -> T:
         return await asyncio.get_running_loop().run_in_executor(self._cpu, work, *arguments)
@@ -169,6 +176,8 @@ class _Request:
         )
         self._tasks: set[asyncio.Task[Heard]] = set()
         self._window_count = 0
+        self._reading_seconds = 0.0
+        """For decoding and finding speech, waits for a thread included."""
         self._submitting = asyncio.create_task(self._submit())
 
     async def parts(self) -> AsyncIterator[Segment | Transcript]:
@@ -215,6 +224,7 @@ class _Request:
     async def _submit(self) -> None:
         """Put the windows on their way, and last what ended them: None, or an error."""
         end = None
+        reading = tracing.begin("audio")
         try:
             while (windows := await self._next_windows()) is not None:
                 self._work.read(self._recording.duration)
@@ -222,7 +232,11 @@ class _Request:
                     await self._under_way.put(self._start(window))
             self._work.read_to_end()  # whatever the file said
         except Exception as error:
+            reading.fail(type(error).__name__)
             end = error
+        finally:
+            reading.note(audio_seconds=self._recording.duration, work_seconds=self._reading_seconds)
+            reading.end()
         await self._under_way.put(end)
 
     def _start(self, window: Window) -> asyncio.Task[Heard]:
@@ -251,6 +265,7 @@ class _Request:
 
     async def _next_windows(self) -> list[Window] | None:
         """Pull one block through. Not cut short by cancellation: the thread reads the file."""
+        started = time.perf_counter()
         pulled = asyncio.ensure_future(
             self._transcriber.on_cpu(_timed, "audio", next, self._blocks, None)
         )
@@ -259,6 +274,8 @@ class _Request:
         except asyncio.CancelledError:
             await asyncio.wait([pulled])
             raise
+        finally:
+            self._reading_seconds += time.perf_counter() - started
 
 
 def _timed(stage: str, work: Callable[..., T], *arguments: object) -> T:
