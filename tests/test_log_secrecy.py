@@ -22,6 +22,7 @@ KEYWORDS = ("Xylotomy", "Brobdingnag")
 FILE_NAME = "patient-Ozymandias.wav"
 SPOKEN = ("printer", "tomorrow", "delivery")
 SECRETS = ("sk-guessed-0123456789", "ek_made.up.secret", "a.made.up.token", "not a jwt at all")
+SUBJECT = "somebody-4711"
 TRANSCRIPTIONS = "/v1/audio/transcriptions"
 
 
@@ -82,7 +83,7 @@ def test_log_and_traces_name_no_key_no_token_no_prompt_and_no_word_that_was_said
 ) -> None:
     log = tmp_path / "log"
     with Provider() as provider, Collector() as collector:
-        token = provider.token(preferred_username="Ada", email="ada@example.com")
+        token = provider.token(sub=SUBJECT, email="ada@example.com")
         bad_tokens = (*SECRETS, provider.token(exp=5), token[:-9] + "AAAAAAAAA")
         server = FaultyServer(
             # At this level more is written than a pipe holds that nobody empties.

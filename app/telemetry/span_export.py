@@ -42,7 +42,7 @@ def span_export(endpoint: str, ratio: float) -> Iterator[Tracers]:
     """
     logger = logging.getLogger("opentelemetry.exporter.otlp.proto.http.trace_exporter")
     logger.setLevel(logging.ERROR)  # retries are no news
-    logger.addFilter(_Seldom())
+    logger.filters[:] = [_Seldom()]
     exporter = OTLPSpanExporter(f"{endpoint.rstrip('/')}/v1/traces", timeout=EXPORT_SECONDS)
     processor = BatchSpanProcessor(
         exporter,

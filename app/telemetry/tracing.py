@@ -114,18 +114,23 @@ def span(name: str, **facts: str | float | None) -> AbstractContextManager[Span]
 
     An exception that leaves it is its failure, by the name of its class.
     """
-    if _tracers is None or not trace.get_current_span().is_recording():
+    tracers = _tracers_here()
+    if tracers is None:
         return NOTHING
-    begun = _tracers.requests.start_span(name)
+    begun = tracers.requests.start_span(name)
     Span(begun).note(**facts)
     return _within(begun)
 
 
 def begin(name: str) -> Span:
     """As `span`, for what has no one place in the code; `end` must be called."""
-    if _tracers is None or not trace.get_current_span().is_recording():
-        return _NO_SPAN
-    return Span(_tracers.requests.start_span(name))
+    tracers = _tracers_here()
+    return Span(tracers.requests.start_span(name)) if tracers else _NO_SPAN
+
+
+def _tracers_here() -> Tracers | None:
+    """None where nothing is traced: no trace ever begins with a stage."""
+    return _tracers if _tracers and trace.get_current_span().is_recording() else None
 
 
 @contextmanager
@@ -152,10 +157,10 @@ class Place:
 
 def place() -> Place | None:
     """For a window that is handed over here; None where nothing is traced."""
-    current = trace.get_current_span()
-    if _tracers is None or not current.is_recording():
+    if _tracers_here() is None:
         return None
-    return Place(trace.set_span_in_context(current, Context()), time.time_ns())
+    here = trace.set_span_in_context(trace.get_current_span(), Context())
+    return Place(here, time.time_ns())
 
 
 @contextmanager

@@ -28,6 +28,7 @@ from tests.served import fake_app, served
 
 CLIP_SECONDS = 4.69
 CALLER = "b7ad6b7169203331"
+UNSAMPLED = "00"
 TRANSCRIPTIONS = "/v1/audio/transcriptions"
 DEVICE_STAGES = ("encode", "detect", "decode")
 ROUNDING = 0.001
@@ -51,9 +52,9 @@ def traced(collector: Collector) -> Iterator[LiveServer]:
         yield server
 
 
-def post(url: str, trace_id: str = "", sampled: bool = True, **fields: object) -> httpx.Response:
+def post(url: str, trace_id: str = "", flags: str = "01", **fields: str) -> httpx.Response:
     """A clip, with the `traceparent` of a caller who has a trace."""
-    parent = {"traceparent": f"00-{trace_id}-{CALLER}-0{int(sampled)}"} if trace_id else {}
+    parent = {"traceparent": f"00-{trace_id}-{CALLER}-{flags}"} if trace_id else {}
     return httpx.post(
         f"{url}{TRANSCRIPTIONS}",
         files={"file": (FOLDER / CLIP).read_bytes()},
@@ -289,7 +290,7 @@ def test_windows_of_two_requests_link_to_the_one_call_that_they_shared(
         answers = [callers.submit(post, url, traces[0], language="en")]
         assert model.started.wait(10)
         answers += [callers.submit(post, url, each, language="en") for each in traces[1:]]
-        answers += [callers.submit(post, url, new_trace(), False, language="en")]
+        answers += [callers.submit(post, url, new_trace(), UNSAMPLED, language="en")]
         wait_until(lambda: REGISTRY.get_sample_value("stt_queue_windows") == 3, 9)
         model.gate.set()
         assert [answer.result().status_code for answer in answers] == [200] * 4
@@ -310,7 +311,7 @@ def test_a_share_of_the_requests_is_traced_unless_the_caller_has_decided(
     app = fake_app(FakeModel(), telemetry={"otlp_endpoint": collector.url, "trace_ratio": 0})
     with served(app) as url:
         assert post(url).status_code == 200
-        assert post(url, new_trace(), sampled=False).status_code == 200
+        assert post(url, new_trace(), UNSAMPLED).status_code == 200
         assert post(url, trace_id).status_code == 200
     found = collector.spans[before:]
     assert Counter(span.name for span in found if span.trace_id == trace_id)["window"] == 1
