@@ -6,7 +6,7 @@ import subprocess
 import sys
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from itertools import pairwise
 from uuid import uuid4
@@ -16,6 +16,8 @@ import pytest
 from prometheus_client import REGISTRY
 
 from app.config import TelemetrySettings
+from app.domain import Hypothesis
+from app.engine.model import DecodeOptions, Job
 from app.telemetry import span_export, tracing
 from tests.api.test_stream import CLIP, END, talk
 from tests.api_keys import SALES_KEY, bearer, keys
@@ -27,6 +29,7 @@ from tests.recordings import FOLDER
 from tests.served import fake_app, served
 
 CLIP_SECONDS = 4.69
+CALL = "08_long_call.flac"
 CALLER = "b7ad6b7169203331"
 UNSAMPLED = "00"
 TRANSCRIPTIONS = "/v1/audio/transcriptions"
@@ -52,12 +55,14 @@ def traced(collector: Collector) -> Iterator[LiveServer]:
         yield server
 
 
-def post(url: str, trace_id: str = "", flags: str = "01", **fields: str) -> httpx.Response:
-    """A clip, with the `traceparent` of a caller who has a trace."""
+def post(
+    url: str, trace_id: str = "", sample: str = CLIP, flags: str = "01", **fields: str
+) -> httpx.Response:
+    """A sample, with the `traceparent` of a caller who has a trace."""
     parent = {"traceparent": f"00-{trace_id}-{CALLER}-{flags}"} if trace_id else {}
     return httpx.post(
         f"{url}{TRANSCRIPTIONS}",
-        files={"file": (FOLDER / CLIP).read_bytes()},
+        files={"file": (FOLDER / sample).read_bytes()},
         data={"model": "whisper-1", **fields},
         headers={**bearer(SALES_KEY), **parent},
         timeout=60,
@@ -192,9 +197,33 @@ def test_the_span_of_a_stream_lasts_until_its_end(traced: LiveServer, collector:
     assert not any(span.failed for span in spans)
 
 
+class FailsLater(FakeModel):
+    """On all windows of a recording but its first one."""
+
+    def decode(self, jobs: Sequence[Job], options: Sequence[DecodeOptions]) -> list[Hypothesis]:
+        if any(job.position for job in jobs):
+            raise RuntimeError("this window cannot be decoded")
+        return super().decode(jobs, options)
+
+
+def test_a_stream_that_breaks_off_has_failed_though_its_status_was_good(
+    collector: Collector,
+) -> None:
+    trace_id = new_trace()
+    app = fake_app(FailsLater(), telemetry={"otlp_endpoint": collector.url})
+    with served(app) as url:
+        answer = post(url, trace_id, CALL, language="en", stream="true", model="gpt-4o-transcribe")
+    assert "transcript.text.delta" in answer.text
+    assert "transcript.text.done" not in answer.text
+    request = only(collector.of_trace(trace_id), f"POST {TRANSCRIPTIONS}")
+    assert request.failed
+    assert request.attributes["http.response.status_code"] == 200
+    assert request.attributes["verbatim.outcome"] == "failed"
+
+
 def test_who_leaves_a_stream_is_seen_to_have_left(traced: LiveServer, collector: Collector) -> None:
     before = len(collector.spans)
-    with traced.stream(FOLDER / "08_long_call.flac", language="en") as answer:
+    with traced.stream(FOLDER / CALL, language="en") as answer:
         next(answer.iter_lines())
         request_id = answer.headers["x-request-id"]
 
@@ -290,7 +319,7 @@ def test_windows_of_two_requests_link_to_the_one_call_that_they_shared(
         answers = [callers.submit(post, url, traces[0], language="en")]
         assert model.started.wait(10)
         answers += [callers.submit(post, url, each, language="en") for each in traces[1:]]
-        answers += [callers.submit(post, url, new_trace(), UNSAMPLED, language="en")]
+        answers += [callers.submit(post, url, new_trace(), flags=UNSAMPLED, language="en")]
         wait_until(lambda: REGISTRY.get_sample_value("stt_queue_windows") == 3, 9)
         model.gate.set()
         assert [answer.result().status_code for answer in answers] == [200] * 4
@@ -311,7 +340,7 @@ def test_a_share_of_the_requests_is_traced_unless_the_caller_has_decided(
     app = fake_app(FakeModel(), telemetry={"otlp_endpoint": collector.url, "trace_ratio": 0})
     with served(app) as url:
         assert post(url).status_code == 200
-        assert post(url, new_trace(), UNSAMPLED).status_code == 200
+        assert post(url, new_trace(), flags=UNSAMPLED).status_code == 200
         assert post(url, trace_id).status_code == 200
     found = collector.spans[before:]
     assert Counter(span.name for span in found if span.trace_id == trace_id)["window"] == 1
@@ -333,7 +362,10 @@ def test_a_doubtful_window_shows_what_its_fallback_took(collector: Collector) ->
 
 
 @pytest.mark.parametrize("status", [None, 503])
-def test_requests_do_not_feel_a_collector_that_is_down(status: int | None) -> None:
+def test_nobody_waits_for_a_collector_that_is_mute_or_down(
+    monkeypatch: pytest.MonkeyPatch, status: int | None
+) -> None:
+    monkeypatch.setattr(span_export, "EXPORT_SECONDS", 60.0)
     with Collector(status=status or 200) as collector:
         if status is None:
             collector.release.clear()
