@@ -37,8 +37,10 @@ class Span:
 
     def note(self, **facts: str | float | None) -> None:
         """Attributes by name, with `verbatim.` before it; those that are None are left out."""
-        known = {f"verbatim.{name}": fact for name, fact in facts.items() if fact is not None}
-        self._span.set_attributes(known)
+        for name, fact in facts.items():
+            if fact is not None:
+                value = round(fact, 3) if isinstance(fact, float) else fact
+                self._span.set_attribute(f"verbatim.{name}", value)
 
     def answered(self, method: str, route: str | None, status: int) -> None:
         """In OpenTelemetry's words for HTTP; `route` is a pattern, None if there is none."""
