@@ -47,6 +47,7 @@ def main() -> int:
             log_config=None,
             access_log=False,
             server_header=False,
+            timeout_keep_alive=settings.server.idle_connection_seconds,
             timeout_graceful_shutdown=settings.server.drain_seconds,
         ),
         lifecycle,
