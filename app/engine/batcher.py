@@ -243,8 +243,9 @@ def _observe_wait(step: Step) -> None:
     if step.stage == "encode":
         now = time.monotonic()
         for ticket in step.tickets:
+            ticket.job.queue_seconds = now - ticket.waiting_since
             if ticket.job.position == 0:
-                metrics.QUEUE_WAIT_SECONDS.observe(now - ticket.waiting_since)
+                metrics.QUEUE_WAIT_SECONDS.observe(ticket.job.queue_seconds)
 
 
 def _failure(error: Exception) -> EngineFailed:

@@ -90,6 +90,10 @@ class Registry:
         created = model.profile.created or 0
         return ModelCard(name, created, model.owner, description, self._status(model))
 
+    def served_id(self, name: str) -> str:
+        """The id of the model that a name stands for. Raises UnknownModel."""
+        return self._catalogue.find(name).id
+
     @asynccontextmanager
     async def lease(self, name: str) -> AsyncIterator[Resident]:
         """The model, loaded if need be, and in memory for as long as the context is open.

@@ -97,8 +97,12 @@ class Transcriber:
         request_id: str,
         position: int,
         language: SpokenLanguage,
+        work: Work | None = None,
     ) -> Heard:
-        """Decode a window; what the model left unheard at its end is decoded as one more."""
+        """Decode a window; what the model left unheard at its end is decoded as one more.
+
+        `work` is told how long its first window waited for the device.
+        """
         features = await self.on_cpu(self._model.features, window.samples)
         job = Job(request_id, window.duration, features, options.priority, position)
         decode_options = DecodeOptions(
@@ -113,6 +117,8 @@ class Transcriber:
         if options.temperature == 0.0 and self._use_fallback:
             ladder = fallback.TEMPERATURES
         hypothesis = await fallback.decode(self._batcher, job, decode_options, ladder)
+        if work is not None and work.queue_seconds is None:
+            work.queue_seconds = job.queue_seconds
         hypothesis, rest = _unheard(window, hypothesis)
         heard = [(window, hypothesis)]
         if rest is not None:
@@ -182,6 +188,7 @@ class _Request:
             yield segment
         duration = self._recording.duration
         metrics.AUDIO_SECONDS.inc(duration)
+        self._work.heard(duration)
         yield Transcript(
             self._options.task,
             self._language.of_all(segments),
@@ -223,20 +230,26 @@ class _Request:
     def _start(self, window: Window) -> asyncio.Task[Heard]:
         task = asyncio.create_task(
             self._transcriber.heard(
-                window, self._options, self._request_id, self._window_count, self._language
+                window,
+                self._options,
+                self._request_id,
+                self._window_count,
+                self._language,
+                self._work,
             )
         )
         self._window_count += 1
         self._tasks.add(task)
         self._work.queued(window.duration)
-        task.add_done_callback(partial(self._finished, window.duration))
+        task.add_done_callback(partial(self._finished, window))
         return task
 
-    def _finished(self, seconds: float, task: asyncio.Task[Heard]) -> None:
+    def _finished(self, window: Window, task: asyncio.Task[Heard]) -> None:
         self._tasks.discard(task)
-        self._work.heard(seconds)
-        if not task.cancelled():
-            task.exception()  # seen, even if an earlier window's failure ended the request
+        self._work.done(window.duration)
+        # The exception is seen, even if an earlier window's failure ended the request.
+        if not task.cancelled() and task.exception() is None:
+            self._work.heard(window.start + window.duration)
 
     async def _next_windows(self) -> list[Window] | None:
         """Pull one block through. Not cut short by cancellation: the thread reads the file."""

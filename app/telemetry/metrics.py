@@ -28,7 +28,18 @@ CAPACITY = Gauge(
     ["model"],
 )
 REFUSED_REQUESTS = Counter(
-    "stt_refused_requests", "Requests refused for now: the wait, or too many uploads.", ["reason"]
+    "stt_refused_requests",
+    "Requests refused for now: the wait, too many uploads, or too many live sessions.",
+    ["reason"],
+)
+LIMIT_STORE_FAILURES = Counter(
+    "stt_limit_store_failures", "Questions that the store of limits did not answer."
+)
+USAGE_REQUESTS = Counter(
+    "stt_usage_requests", "Requests and live sessions that have ended.", ["key", "model", "outcome"]
+)
+USAGE_AUDIO_SECONDS = Counter(
+    "stt_usage_audio_seconds", "Seconds of recordings and live audio heard.", ["key", "model"]
 )
 DEADLINE_MISSES = Counter("stt_deadline_misses", "Requests not answered by their deadline.")
 CANCELLED_REQUESTS = Counter(
