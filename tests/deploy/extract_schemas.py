@@ -56,6 +56,7 @@ _ARGUMENT = re.compile(
     re.S,
 )
 _FLAGS = re.compile(r"// (\w+) - computed: (\w+), optional: (\w+), required: (\w+)\n(.*?\n.*?\n)")
+_MAIN_CLASS = re.compile(r"class \w+ extends \w+\.Terraform(Resource|DataSource|Provider) ")
 _PLAIN = {"string": "string", "number": "number", "boolean": "bool", "any": "dynamic"}
 _GETTERS: dict[str, Type] = {
     "getStringAttribute": "string",
@@ -93,9 +94,7 @@ class Module:
         self._source = source
 
     def schema(self) -> Json:
-        found = re.search(
-            r"class \w+ extends \w+\.Terraform(Resource|DataSource|Provider) ", self._source
-        )
+        found = _MAIN_CLASS.search(self._source)
         if found is None:
             raise ValueError("no class of a resource")
         body = _braces(self._source, found.start())
@@ -216,7 +215,6 @@ def _schemas(package: Package, archive: Path) -> Json:
             wanted[f"{folder}/index.js"] = ("resource_schemas", name)
     found: dict[str, dict[str, Json]] = {"resource_schemas": {}, "data_source_schemas": {}}
     provider: Json = {}
-    version = ""
     with tarfile.open(archive) as files:
         for file in files:
             path = file.name.removeprefix("package/lib/")
@@ -226,9 +224,6 @@ def _schemas(package: Package, archive: Path) -> Json:
             source = content.read().decode()
             kind, name = wanted.pop(path)
             if kind == "provider":
-                version = re.findall(
-                    r"terraformProviderVersion?: '([^']+)'|providerVersion: '([^']+)'", source
-                )
                 provider = _without_endpoints(Module(source).schema())
             else:
                 found[kind][name] = Module(source).schema()
@@ -246,12 +241,27 @@ def _without_endpoints(provider: Json) -> Json:
     return provider
 
 
+def _text(schemas: Json) -> str:
+    """JSON with a line for each type, so that a diff shows what has changed."""
+    lines = []
+    for key, value in sorted(schemas.items()):
+        if key.endswith("_schemas") and isinstance(value, dict):
+            types = ",\n".join(f"{json.dumps(name)}:{_line(value[name])}" for name in sorted(value))
+            lines.append(f"{json.dumps(key)}:{{\n{types}\n}}")
+        else:
+            lines.append(f"{json.dumps(key)}:{_line(value)}")
+    return "{\n" + ",\n".join(lines) + "\n}\n"
+
+
+def _line(value: object) -> str:
+    return json.dumps(value, separators=(",", ":"), sort_keys=True)
+
+
 def main() -> None:
     for package in PACKAGES:
         with tempfile.TemporaryDirectory() as folder:
             schemas = _schemas(package, _packed(package, Path(folder)))
-        text = json.dumps(schemas, indent=None, separators=(",", ":"), sort_keys=True)
-        (SCHEMAS / f"{package.provider}.json").write_text(text + "\n")
+        (SCHEMAS / f"{package.provider}.json").write_text(_text(schemas))
 
 
 if __name__ == "__main__":

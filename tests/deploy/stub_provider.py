@@ -16,10 +16,10 @@ import tempfile
 from concurrent import futures
 from pathlib import Path
 
-import grpc  # type: ignore[import-not-found]
+import grpc  # type: ignore[import-untyped]
 import msgpack  # type: ignore[import-not-found]
 from tf.gen import tfplugin_pb2 as pb  # type: ignore[import-not-found]
-from tf.gen import tfplugin_pb2_grpc as rpc  # type: ignore[import-not-found]
+from tf.gen import tfplugin_pb2_grpc as rpc
 
 sys.path.insert(0, str(Path(__file__).parents[2]))
 
@@ -79,21 +79,18 @@ class Stub(rpc.ProviderServicer):  # type: ignore[misc]
 
     def __init__(self, schemas: Schemas) -> None:
         self._schemas = schemas
+        self._schema = pb.GetProviderSchema.Response(
+            provider=_schema(schemas["provider"]),
+            resource_schemas={k: _schema(v) for k, v in schemas["resource_schemas"].items()},
+            data_source_schemas={k: _schema(v) for k, v in schemas["data_source_schemas"].items()},
+        )
         self._tags: dict[str, str] = {}
 
     def GetMetadata(self, request: Value, context: Value) -> None:
         context.abort(grpc.StatusCode.UNIMPLEMENTED, "Terraform then asks for the schema")
 
-    def GetProviderSchema(self, request: Value, context: Value) -> pb.GetProviderSchema.Response:
-        return pb.GetProviderSchema.Response(
-            provider=_schema(self._schemas["provider"]),
-            resource_schemas={
-                name: _schema(each) for name, each in self._schemas["resource_schemas"].items()
-            },
-            data_source_schemas={
-                name: _schema(each) for name, each in self._schemas["data_source_schemas"].items()
-            },
-        )
+    def GetProviderSchema(self, request: Value, context: Value) -> Value:
+        return self._schema
 
     def ValidateProviderConfig(self, request: Value, context: Value) -> Value:
         return pb.ValidateProviderConfig.Response()
@@ -138,7 +135,9 @@ class Stub(rpc.ProviderServicer):  # type: ignore[misc]
 
     def ReadDataSource(self, request: Value, context: Value) -> Value:
         block = self._schemas["data_source_schemas"][request.type_name]["block"]
-        asked = planned(block, looked_up(request.type_name, _read(request.config)), UNKNOWN)
+        asked = planned(
+            block, looked_up(request.type_name, _read(request.config), self._tags), UNKNOWN
+        )
         state = made_up(block, asked, request.type_name, UNKNOWN)
         return pb.ReadDataSource.Response(state=_written(state))
 

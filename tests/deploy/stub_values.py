@@ -1,5 +1,7 @@
 """What a provider without a cloud answers: unknown values in a plan, made-up ones after it."""
 
+from collections.abc import Callable
+from functools import partial
 from itertools import count
 from typing import Any
 
@@ -17,12 +19,15 @@ _DATA: dict[str, dict[str, Value]] = {
     "aws_caller_identity": {"account_id": ACCOUNT},
     "aws_partition": {"partition": "aws", "dns_suffix": "amazonaws.com"},
     "aws_region": {"region": REGION},
+    "aws_route53_zone": {"zone_id": "Z1", "arn": "arn:aws:route53:::hostedzone/Z1"},
 }
 _numbers = count(1)
 
 
-def looked_up(kind: str, config: dict[str, Value]) -> dict[str, Value]:
-    """A data source's arguments and what tests rely on."""
+def looked_up(kind: str, config: dict[str, Value], tags: dict[str, str]) -> dict[str, Value]:
+    """A data source's arguments and what configurations rely on. `tags` are the provider's."""
+    if kind == "aws_default_tags":
+        return config | {"tags": tags}
     return config | _DATA.get(kind, {})
 
 
@@ -33,9 +38,7 @@ def planned(block: Block, value: dict[str, Value], unknown: Value) -> dict[str, 
         if attribute.get("computed") and value[name] is None:
             result[name] = unknown
     for name, nested in block.get("block_types", {}).items():
-        result[name] = _each(
-            value[name], lambda one, inner=nested["block"]: planned(inner, one, unknown)
-        )
+        result[name] = _each(value[name], partial(planned, nested["block"], unknown=unknown))
     return result
 
 
@@ -51,13 +54,12 @@ def made_up(block: Block, value: dict[str, Value], kind: str, unknown: Value) ->
             invent = not attribute.get("optional") or name in {"id", "arn", "name"}
             result[name] = _invented(attribute["type"], name, kind) if invent else None
     for name, nested in block.get("block_types", {}).items():
-        result[name] = _each(
-            value[name], lambda one, inner=nested["block"]: made_up(inner, one, kind, unknown)
-        )
+        change = partial(made_up, nested["block"], kind=kind, unknown=unknown)
+        result[name] = _each(value[name], change)
     return result
 
 
-def _each(value: Value, change: Any) -> Value:
+def _each(value: Value, change: Callable[[Value], Value]) -> Value:
     if isinstance(value, list):
         return [change(one) for one in value]
     return change(value) if isinstance(value, dict) else value

@@ -19,7 +19,11 @@ data "terraform_remote_state" "infrastructure" {
 }
 
 locals {
-  infrastructure = data.terraform_remote_state.infrastructure.outputs
+  # An output that is null is missing from a state.
+  infrastructure = merge(
+    { karpenter = null, image_has_device_plugin = null, metrics_write_url = null },
+    data.terraform_remote_state.infrastructure.outputs,
+  )
 }
 
 # A token for each call: one in the state would be old by the next.

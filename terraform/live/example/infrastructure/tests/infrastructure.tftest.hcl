@@ -44,7 +44,7 @@ variables {
   monthly_budget_usd = 2000
 }
 
-run "karpenter_starts_gpu_nodes_unless_told_otherwise" {
+run "roles_records_and_names_fit_together" {
   assert {
     condition = (
       output.karpenter.queue == "speech-interruptions" &&
@@ -58,20 +58,7 @@ run "karpenter_starts_gpu_nodes_unless_told_otherwise" {
     condition     = length(module.network.private_subnet_ids) == 3
     error_message = "the first three zones of the region"
   }
-}
 
-run "a_fixed_group_of_bottlerocket" {
-  variables {
-    gpu_nodes = { by = "managed", nodes = 2, ami_type = "BOTTLEROCKET_x86_64_NVIDIA" }
-  }
-
-  assert {
-    condition     = output.karpenter == null && output.image_has_device_plugin == true
-    error_message = "the platform must know that no second device plugin is wanted"
-  }
-}
-
-run "the_certificate_proves_itself" {
   assert {
     condition = (
       aws_route53_record.validation.name == "_proof.speech.example.com." &&
@@ -80,9 +67,7 @@ run "the_certificate_proves_itself" {
     )
     error_message = "the record that ACM asks for, in the zone"
   }
-}
 
-run "service_accounts_are_the_ones_that_charts_use" {
   assert {
     condition = { for name, identity in output.identities : name => "${identity.namespace}/${identity.account}" } == {
       alertmanager             = "monitoring/alertmanager"
@@ -94,20 +79,7 @@ run "service_accounts_are_the_ones_that_charts_use" {
     }
     error_message = "a role for a service account that no pod uses is never taken"
   }
-}
 
-run "metrics_are_copied_if_wanted" {
-  variables {
-    long_term_metrics = true
-  }
-
-  assert {
-    condition     = output.identities["prometheus"].account == "prometheus" && endswith(output.metrics_write_url, "api/v1/remote_write")
-    error_message = "Prometheus needs an address and the right to write"
-  }
-}
-
-run "dns_may_change_the_host_alone" {
   assert {
     condition = jsondecode(local.dns_policy).Statement[1].Condition == {
       "ForAllValues:StringLike" = {
@@ -116,9 +88,7 @@ run "dns_may_change_the_host_alone" {
     }
     error_message = "other hosts of the zone must be out of reach"
   }
-}
 
-run "the_load_balancer_controller_changes_only_its_own" {
   assert {
     condition = alltrue([
       for statement in jsondecode(local.load_balancer_policy).Statement :
@@ -126,6 +96,23 @@ run "the_load_balancer_controller_changes_only_its_own" {
       if contains(["ChangeOwn", "ChangeOwnGroups"], statement.Sid)
     ])
     error_message = "another cluster's load balancers could be deleted"
+  }
+}
+
+run "a_fixed_group_of_bottlerocket_and_metrics_for_long" {
+  variables {
+    gpu_nodes         = { by = "managed", nodes = 2, ami_type = "BOTTLEROCKET_x86_64_NVIDIA" }
+    long_term_metrics = true
+  }
+
+  assert {
+    condition     = output.karpenter == null && output.image_has_device_plugin == true
+    error_message = "the platform must know that no second device plugin is wanted"
+  }
+
+  assert {
+    condition     = output.identities["prometheus"].account == "prometheus" && endswith(output.metrics_write_url, "api/v1/remote_write")
+    error_message = "Prometheus needs an address and the right to write"
   }
 }
 
