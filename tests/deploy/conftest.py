@@ -42,12 +42,12 @@ def apply(tf: Terraform, folder: Path, choices: dict[str, str]) -> Applied:
     example = copied(folder) / EXAMPLE
     given = ["-var-file=terraform.tfvars.example"]
     variables = [*given, *(f"-var={name}={value}" for name, value in choices.items())]
-    found = []
+    found: dict[str, list[Resource]] = {}
     for root, arguments in (("infrastructure", variables), ("platform", given)):
         tf.check(example / root, "init")
         tf.check(example / root, "apply", "-auto-approve", *arguments)
-        found.append(resources(tf.check(example / root, "show", "-json")))
-    return Applied(*found, example, variables)
+        found[root] = resources(tf.check(example / root, "show", "-json"))
+    return Applied(found["infrastructure"], found["platform"], example, variables)
 
 
 @pytest.fixture(scope="session", params=["example", "other way round"])

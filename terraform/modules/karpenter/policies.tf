@@ -1,4 +1,4 @@
-# After the permissions of Karpenter's CloudFormation reference (v1.14), less those on instance
+# After the permissions of Karpenter's own CloudFormation template, less those that make instance
 # profiles: https://karpenter.sh/docs/reference/cloudformation/. It may touch only what carries the
 # tags of its own cluster.
 locals {
@@ -87,6 +87,7 @@ locals {
           "ec2:DescribeInstanceTypes",
           "ec2:DescribeInstances",
           "ec2:DescribeLaunchTemplates",
+          "ec2:DescribePlacementGroups",
           "ec2:DescribeSecurityGroups",
           "ec2:DescribeSpotPriceHistory",
           "ec2:DescribeSubnets",
@@ -114,12 +115,13 @@ locals {
         Condition = { StringEquals = { "iam:PassedToService" = "ec2.amazonaws.com" } }
       },
       {
-        Sid      = "SeeProfile"
+        Sid      = "SeeProfiles"
         Effect   = "Allow"
         Action   = ["iam:GetInstanceProfile"]
-        Resource = [aws_iam_instance_profile.nodes.arn]
+        Resource = ["arn:${data.aws_partition.current.partition}:iam::${data.aws_caller_identity.current.account_id}:instance-profile/*"]
       },
       {
+        # For those that it made and forgot, even where it makes none.
         Sid      = "ListProfiles"
         Effect   = "Allow"
         Action   = ["iam:ListInstanceProfiles"]

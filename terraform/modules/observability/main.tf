@@ -17,12 +17,12 @@ resource "aws_kms_key" "alerts" {
         Resource  = "*"
       },
       {
+        # For which account they do it says the topic's policy.
         Sid       = "Publishers"
         Effect    = "Allow"
         Principal = { Service = local.publishers }
         Action    = ["kms:Decrypt", "kms:GenerateDataKey*"]
         Resource  = "*"
-        Condition = { StringEquals = { "aws:SourceAccount" = data.aws_caller_identity.current.account_id } }
       },
     ]
   })

@@ -14,6 +14,8 @@ resource "helm_release" "karpenter" {
       clusterName       = local.infrastructure.name
       interruptionQueue = local.infrastructure.karpenter.queue
     }
+    # One hop keeps pods from the metadata that would tell it.
+    controller = { env = [{ name = "AWS_REGION", value = local.infrastructure.region }] }
     # Never on nodes that it starts and ends itself.
     nodeSelector = { "verbatim/nodes" = "system" }
   })]

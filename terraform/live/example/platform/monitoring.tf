@@ -78,11 +78,12 @@ resource "helm_release" "logs" {
     serviceAccount = local.service_accounts["fluent-bit"]
     tolerations    = [{ operator = "Exists" }]
     cloudWatchLogs = {
-      enabled          = true
-      region           = local.infrastructure.region
-      logGroupName     = local.infrastructure.log_group
+      enabled         = true
+      region          = local.infrastructure.region
+      logGroupName    = local.infrastructure.log_group
+      autoCreateGroup = false
+      # Else each namespace would want a group of its own.
       logGroupTemplate = ""
-      autoCreateGroup  = false
     }
   })]
 

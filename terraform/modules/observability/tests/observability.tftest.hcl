@@ -31,7 +31,7 @@ run "alarms_and_budgets_reach_somebody" {
       jsondecode(aws_sns_topic_policy.alerts.policy).Statement[0].Principal.Service == ["budgets.amazonaws.com", "cloudwatch.amazonaws.com"] &&
       jsondecode(aws_kms_key.alerts.policy).Statement[1].Principal.Service == ["budgets.amazonaws.com", "cloudwatch.amazonaws.com"]
     )
-    error_message = "who publishes must also be let use the topic's key"
+    error_message = "who publishes must also be allowed to use the topic's key"
   }
 
   assert {
@@ -49,10 +49,9 @@ run "alarms_and_budgets_reach_somebody" {
 
 run "the_quota_of_gpus_is_watched" {
   assert {
-    condition = anytrue([
-      for query in aws_cloudwatch_metric_alarm.gpu_quota.metric_query :
-      query.expression == "vcpus / SERVICE_QUOTA(vcpus) * 100" && query.return_data
-    ])
+    condition = [
+      for query in aws_cloudwatch_metric_alarm.gpu_quota.metric_query : query.expression if query.return_data == true
+    ] == ["vcpus / SERVICE_QUOTA(vcpus) * 100"]
     error_message = "at the quota pods stay Pending without an error"
   }
 }
