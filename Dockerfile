@@ -12,8 +12,10 @@ COPY requirements.txt /tmp/
 RUN --mount=type=cache,target=/root/.cache/pip \
     /opt/build/bin/pip --python /opt/venv/bin/python install \
     --require-hashes --no-compile --disable-pip-version-check -r /tmp/requirements.txt
-# Byte code by checksum, as the file times differ in an image; the root file system is read-only.
-RUN /opt/venv/bin/python -m compileall -q --invalidation-mode unchecked-hash /opt/venv/lib || true
+# The packages' own tests stay behind. Byte code is made here, as the root file system is read-only
+# later, and is never compared with file times, which differ in an image.
+RUN find /opt/venv/lib -type d -name tests -prune -exec rm -r {} + \
+    && /opt/venv/bin/python -m compileall -q --invalidation-mode unchecked-hash /opt/venv/lib
 
 FROM packages AS cuda-packages
 COPY requirements-cuda.txt /tmp/
@@ -24,7 +26,7 @@ RUN --mount=type=cache,target=/root/.cache/pip \
 # A bigger model inside the image, if one is named; faster-whisper's names and hub ids.
 FROM packages AS model
 ARG BAKED_MODEL=""
-RUN mkdir /models && if [ -n "$BAKED_MODEL" ]; then HF_HOME=/models/hub /opt/venv/bin/python -c \
+RUN mkdir /models && if [ -n "$BAKED_MODEL" ]; then HF_HOME=/models /opt/venv/bin/python -c \
     "import sys; from faster_whisper import download_model; download_model(sys.argv[1])" "$BAKED_MODEL"; fi
 
 FROM ${PYTHON_IMAGE} AS runtime
@@ -36,7 +38,7 @@ RUN apt-get update \
 ENV PATH=/opt/venv/bin:$PATH \
     PYTHONUNBUFFERED=1 \
     PYTHONDONTWRITEBYTECODE=1 \
-    HF_HOME=/models/hub \
+    HF_HOME=/models \
     VERBATIM_SERVER__HOST=0.0.0.0 \
     VERBATIM_TELEMETRY__LOG_FORMAT=json
 WORKDIR /srv

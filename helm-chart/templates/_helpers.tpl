@@ -53,6 +53,39 @@ app.kubernetes.io/managed-by: {{ .Release.Service }}
 {{- dig "server" "port" 8000 .Values.settings | int -}}
 {{- end }}
 
+{{/* HTTP, or HTTPS with a certificate in the settings. */}}
+{{- define "verbatim.scheme" -}}
+{{- if dig "server" "tls_certificate_file" "" .Values.settings -}}HTTPS{{- else -}}HTTP{{- end -}}
+{{- end }}
+
+{{/* How metrics are reached: a port of their own speaks plain HTTP. */}}
+{{- define "verbatim.metricsEndpoint" -}}
+- port: {{ include "verbatim.metricsPort" . }}
+  path: /metrics
+{{- if and (eq (include "verbatim.metricsPort" .) "http") (eq (include "verbatim.scheme" .) "HTTPS") }}
+  scheme: https
+  # The certificate is for the name by which callers call, not for a pod's address.
+  tlsConfig: {insecureSkipVerify: true}
+{{- end }}
+{{- with .Values.secrets.metricsToken }}
+  authorization:
+    credentials: {{- toYaml . | nindent 6 }}
+{{- end }}
+{{- end }}
+
+{{/* What follows from gpu.count where the settings do not say otherwise: fail without a GPU instead of
+running on the CPU, and use all GPUs of the pod. */}}
+{{- define "verbatim.devices" -}}
+{{- $engine := .Values.settings.engine | default dict -}}
+{{- $count := int .Values.gpu.count -}}
+{{- if and (gt $count 0) (not (hasKey $engine "device")) }}
+{{ include "verbatim.variable" (dict "name" "VERBATIM_ENGINE__DEVICE" "value" "cuda") }}
+{{- end }}
+{{- if and (gt $count 1) (not (hasKey $engine "device_indexes")) }}
+{{ include "verbatim.variable" (dict "name" "VERBATIM_ENGINE__DEVICE_INDEXES" "value" (until $count)) }}
+{{- end }}
+{{- end }}
+
 {{/* How long a pod may take to go: the preStop drain, uvicorn's own after SIGTERM, and a margin. */}}
 {{- define "verbatim.gracePeriod" -}}
 {{- $least := add (int .Values.drain.seconds) (dig "server" "drain_seconds" 300 .Values.settings | int) 15 -}}
@@ -92,10 +125,28 @@ app.kubernetes.io/managed-by: {{ .Release.Service }}
 {{- fail (printf "settings.server.idle_connection_seconds (%d) must be longer than ingress.alb.idleTimeoutSeconds (%d): else the load balancer sends requests into connections that the server closes" $connection (int .Values.ingress.alb.idleTimeoutSeconds)) -}}
 {{- end -}}
 {{- end -}}
-{{- if not (or .Values.open .Values.secrets.keys (dig "access" "oidc" "issuer" "" .Values.settings) (dig "access" "keys_file" "" .Values.settings)) -}}
+{{- $guarded := or .Values.secrets.keys (dig "access" "oidc" "issuer" "" .Values.settings) -}}
+{{- if and .Values.open $guarded -}}
+{{- fail "open is true, but keys or an identity provider say who may call: leave one of them out" -}}
+{{- end -}}
+{{- if not (or .Values.open $guarded) -}}
 {{- fail "nobody could call: name a Secret with keys (secrets.keys), an identity provider (settings.access.oidc.issuer), or set open to true" -}}
 {{- end -}}
-{{- if and .Values.autoscaling.type (ne .Values.autoscaling.type "none") (lt (int .Values.autoscaling.maxReplicas) (int .Values.autoscaling.minReplicas)) -}}
+{{- if and .Values.secrets.metricsToken (eq (include "verbatim.metricsPort" .) "metrics") -}}
+{{- fail "secrets.metricsToken guards /metrics on the server's own port, but settings.telemetry.metrics_port gives them another: leave one of them out" -}}
+{{- end -}}
+{{- if and .Values.networkPolicy.enabled (not .Values.networkPolicy.from) -}}
+{{- fail "networkPolicy.from is empty: nobody could call" -}}
+{{- end -}}
+{{- range $type := list "existingClaim" "hostPath" "csi" -}}
+{{- if and (eq $.Values.modelCache.type $type) (not (index $.Values.modelCache $type)) -}}
+{{- fail (printf "modelCache.type is %s, but modelCache.%s is empty" $type $type) -}}
+{{- end -}}
+{{- end -}}
+{{- if and .Values.httpRoute.enabled (not .Values.httpRoute.parentRefs) -}}
+{{- fail "httpRoute.parentRefs is empty: of which gateway?" -}}
+{{- end -}}
+{{- if and (ne .Values.autoscaling.type "none") (lt (int .Values.autoscaling.maxReplicas) (int .Values.autoscaling.minReplicas)) -}}
 {{- fail "autoscaling.maxReplicas is below minReplicas" -}}
 {{- end -}}
 {{- end }}
@@ -113,13 +164,13 @@ app.kubernetes.io/managed-by: {{ .Release.Service }}
     claimName: {{ include "verbatim.fullname" . }}-models
 {{- else if eq $cache.type "existingClaim" }}
   persistentVolumeClaim:
-    claimName: {{ required "modelCache.existingClaim: which?" $cache.existingClaim }}
+    claimName: {{ $cache.existingClaim }}
 {{- else if eq $cache.type "hostPath" }}
   hostPath:
-    path: {{ required "modelCache.hostPath: which?" $cache.hostPath }}
+    path: {{ $cache.hostPath }}
     type: DirectoryOrCreate
 {{- else if eq $cache.type "csi" }}
-  csi: {{- toYaml (required "modelCache.csi: of which driver?" $cache.csi) | nindent 4 }}
+  csi: {{- toYaml $cache.csi | nindent 4 }}
 {{- end }}
 {{- end -}}
 {{- end }}

@@ -7,7 +7,8 @@ import json
 from pathlib import Path
 from typing import Any
 
-from app.config import Group, Settings
+from app.config import Settings
+from app.settings import Group
 
 FILE = Path(__file__).parents[2] / "helm-chart/values.schema.json"
 
@@ -18,23 +19,23 @@ SAID_ELSEWHERE = {"server.host", "access.open", "access.keys_file"}
 def settings_schema() -> dict[str, Any]:
     """Of `settings` in the values: groups as objects, without secrets and what the chart sets."""
     whole = Settings.model_json_schema()
-    schema = _inlined(whole, whole.get("$defs", {}))
+    schema: dict[str, Any] = inlined(whole, whole.get("$defs", {}))
     _drop(schema, _left_out(Settings))
     return schema
 
 
-def _inlined(schema: Any, definitions: dict[str, Any]) -> Any:
+def inlined(schema: Any, definitions: dict[str, Any]) -> Any:
     """Without `$ref`, defaults, titles, and formats that only pydantic knows."""
     if isinstance(schema, list):
-        return [_inlined(each, definitions) for each in schema]
+        return [inlined(each, definitions) for each in schema]
     if not isinstance(schema, dict):
         return schema
     if "$ref" in schema:
-        return _inlined(definitions[schema["$ref"].rsplit("/", 1)[1]], definitions)
+        return inlined(definitions[schema["$ref"].rsplit("/", 1)[1]], definitions)
     return {
-        key: {name: _inlined(each, definitions) for name, each in value.items()}
+        key: {name: inlined(each, definitions) for name, each in value.items()}
         if key == "properties"
-        else _inlined(value, definitions)
+        else inlined(value, definitions)
         for key, value in schema.items()
         if key not in ("$defs", "default", "title", "format", "writeOnly")
     }
