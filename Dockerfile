@@ -30,9 +30,11 @@ RUN mkdir /models && if [ -n "$BAKED_MODEL" ]; then HF_HOME=/models /opt/venv/bi
     "import sys; from faster_whisper import download_model; download_model(sys.argv[1])" "$BAKED_MODEL"; fi
 
 FROM ${PYTHON_IMAGE} AS runtime
+# Debian keeps one version of a package, the one with its security fixes.
+# hadolint ignore=DL3008
 RUN apt-get update \
     && apt-get install -y --no-install-recommends tini \
-    && rm -rf /var/lib/apt/lists/* \
+    && rm -rf /var/lib/apt/lists/* /var/cache/apt/* \
     && groupadd --gid 10001 verbatim \
     && useradd --uid 10001 --gid 10001 --no-create-home --shell /usr/sbin/nologin verbatim
 ENV PATH=/opt/venv/bin:$PATH \

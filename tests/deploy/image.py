@@ -23,7 +23,6 @@ BASE = "localhost/python"
 IMAGE = "localhost/verbatim"
 SUITE = "bookworm"
 PARTS = {
-    "Debian, Python, tini": ".",
     "packages": "opt/venv",
     "the starter": "srv/models",
     "the server": "srv/app",
@@ -85,10 +84,9 @@ class Image:
         return subprocess.check_output([*place, *command], text=True, timeout=60)
 
     def sizes(self) -> dict[str, int]:
-        """Bytes by part; the first part is what the others leave."""
-        each = {name: _bytes(self.files / path) for name, path in PARTS.items()}
-        rest = next(iter(each))
-        return {**each, rest: each[rest] - sum(each.values()) + each[rest]}
+        """Bytes by part."""
+        parts = {name: _bytes(self.files / path) for name, path in PARTS.items()}
+        return {"Debian, Python, tini": _bytes(self.files) - sum(parts.values()), **parts}
 
 
 def programs_missing() -> list[str]:
@@ -117,7 +115,7 @@ def built() -> Iterator[Image]:
 
 def table(sizes: Mapping[str, int]) -> str:
     """`sizes` as Markdown, in MB as registries count them."""
-    rows = [f"| {name} | {size / 1e6:.0f} MB |" for name, size in sizes.items()]
+    rows = [f"| {name} | {size / 1e6:.1f} MB |" for name, size in sizes.items()]
     total = f"| together | {sum(sizes.values()) / 1e6:.0f} MB |"
     return "\n".join(["| | |", "|---|--:|", *rows, total])
 

@@ -4,10 +4,12 @@ import json
 from collections.abc import Iterator
 
 import pytest
+import yaml
 
 from app.config import Settings, read_settings
 from tests.deploy import chart_readme, chart_schema
 from tests.deploy.helm import CHART, SHAPES, environment, refusal, rendered
+from tests.live_server import ROOT
 
 SCHEMA = json.loads((CHART / "values.schema.json").read_text())
 
@@ -142,3 +144,11 @@ def test_values_on_the_right_side_of_each_limit_are_taken() -> None:
         "autoscaling": {"type": "hpa", "minReplicas": 2, "maxReplicas": 2},
     }
     assert not refusal("cpu", values)
+
+
+def test_the_values_for_argo_cd_are_values_of_the_chart() -> None:
+    application = yaml.safe_load((ROOT / "deploy/argocd/application.yaml").read_text())
+    source = application["spec"]["source"]
+    assert (ROOT / source["path"]).samefile(CHART)
+    values = {"open": False, **source["helm"]["valuesObject"]}
+    assert environment(rendered("cpu", values))["VERBATIM_MODEL"] == "large-v3-turbo"
