@@ -8,7 +8,14 @@ from ipaddress import ip_address
 from pathlib import Path
 from typing import Literal
 
-from pydantic import DirectoryPath, Field, SecretStr, ValidationError, model_validator
+from pydantic import (
+    DirectoryPath,
+    Field,
+    SecretStr,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from app.settings import Group, OidcSettings, ServerSettings
@@ -69,7 +76,7 @@ class LimitsSettings(Group):
     requests_per_minute: int | None = Field(None, ge=1, description="of one key or address")
     audio_seconds_per_minute: float | None = Field(None, gt=0, description="of one key or address")
     max_concurrent: int | None = Field(None, ge=1, description="requests of one key or address")
-    store: SecretStr | None = Field(None, description="redis:// URL that replicas share; memory")
+    store: SecretStr | None = Field(None, description="redis:// URL that replicas share")
     store_down: Literal["allow", "refuse"] = Field(
         "allow", description="what happens to requests while the store does not answer"
     )
@@ -81,6 +88,14 @@ class LimitsSettings(Group):
     )
     max_recording_seconds: float | None = Field(None, gt=0, description="longer ones get a 400")
     max_uploads: int = Field(128, ge=1, description="bodies received at once; more get a 503")
+
+    @field_validator("store")
+    @classmethod
+    def _is_redis(cls, store: SecretStr | None) -> SecretStr | None:
+        schemes = ("redis://", "rediss://", "unix://")
+        if store is not None and not store.get_secret_value().startswith(schemes):
+            raise ValueError(f"must begin with {' or '.join(schemes)}")
+        return store
 
 
 class AudioSettings(Group):

@@ -11,7 +11,19 @@ from starlette.exceptions import HTTPException
 from starlette.middleware.cors import CORSMiddleware
 
 from app.access.api_keys import configured_keys
-from app.api import audio, docs, draining, health, models, transcribe, usage
+from app.api import (
+    audio,
+    client_secrets,
+    docs,
+    draining,
+    health,
+    models,
+    page,
+    realtime,
+    stream,
+    transcribe,
+    usage,
+)
 from app.api.authentication import Authentication
 from app.api.bodies import BodyLimit, LingeringClose
 from app.api.draining import InFlight
@@ -28,6 +40,7 @@ from app.errors import InvalidRequest, SpeechError
 from app.lifecycle import Lifecycle
 from app.render.errors import reply, routing_reply
 from app.services import open_services
+from app.telemetry.metrics import SECONDS_OF_REQUESTS
 
 
 def whisper_loader(settings: Settings) -> LoadModel:
@@ -65,15 +78,38 @@ def create_app(
     # Our routes parse their forms themselves, so the document is written by hand (app/api/docs.py).
     # A redirect to the path without its last slash would have the upload sent twice.
     app = FastAPI(openapi_url=None, lifespan=lifespan, redirect_slashes=False)
-    for routes in (audio, transcribe, models, usage, health, draining):
+    _add_routes(app, settings)
+    _add_middleware(app, settings, lifecycle)
+    app.add_exception_handler(SpeechError, _on_speech_error)
+    app.add_exception_handler(HTTPException, _on_http_error)
+    return app
+
+
+def _add_routes(app: FastAPI, settings: Settings) -> None:
+    for routes in (
+        audio,
+        transcribe,
+        stream,
+        realtime,
+        client_secrets,
+        models,
+        usage,
+        health,
+        draining,
+    ):
         app.include_router(routes.router)
     if settings.server.docs:
         app.include_router(docs.router)
         app.mount("/docs/assets", docs.assets)
-    instrumentator = Instrumentator(excluded_handlers=["/metrics", "/health/.*"]).instrument(app)
+    if settings.server.web_page:
+        app.include_router(page.router)
+        app.mount("/web", page.files)
     if settings.telemetry.metrics_port is None:
-        instrumentator.expose(app, dependencies=[AsMetricsReader])
-    # From the inside out.
+        Instrumentator().expose(app, dependencies=[AsMetricsReader])
+
+
+def _add_middleware(app: FastAPI, settings: Settings, lifecycle: Lifecycle) -> None:
+    """From the inside out."""
     app.add_middleware(BodyLimit, max_bytes=settings.audio.max_upload_bytes)
     app.add_middleware(RateLimits)
     app.add_middleware(Authentication)
@@ -90,10 +126,11 @@ def create_app(
             expose_headers=EXPOSED_HEADERS,
         )
     app.add_middleware(SecurityHeaders)
+    # Around all that may refuse a request: what clients see is what counts.
+    Instrumentator(excluded_handlers=["/metrics", "/health/.*"]).instrument(
+        app, latency_lowr_buckets=SECONDS_OF_REQUESTS, latency_highr_buckets=SECONDS_OF_REQUESTS
+    )
     app.add_middleware(LingeringClose)
-    app.add_exception_handler(SpeechError, _on_speech_error)
-    app.add_exception_handler(HTTPException, _on_http_error)
-    return app
 
 
 async def _on_speech_error(_: Request, error: Exception) -> Response:

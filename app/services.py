@@ -15,7 +15,7 @@ from app.access.client_secrets import ClientSecrets
 from app.access.metering import Metering
 from app.access.oidc import OidcVerifier
 from app.access.provider_keys import ProviderKeys
-from app.access.rate_limits import Limiter, open_limiter
+from app.access.rate_limits import Limiter, limiter_of
 from app.config import Settings, model_id
 from app.engine.batcher import Batcher
 from app.engine.catalogue import Catalogue, ServedModel
@@ -27,6 +27,7 @@ from app.lifecycle import Lifecycle
 from app.pipeline.admission import Admission
 from app.pipeline.transcriber import Transcriber
 from app.settings import OidcSettings
+from app.telemetry import metrics
 from app.telemetry.event_loop import watch_lag
 from app.telemetry.metrics_port import metrics_port
 from app.telemetry.watchdog import Watchdog
@@ -94,9 +95,10 @@ async def open_services(
             stack.enter_context(metrics_port(host, port))
         gc.collect()
         gc.freeze()  # what start-up made stays; collections need not look at it again
+        metrics.REQUESTS_IN_FLIGHT.set_function(lambda: lifecycle.in_flight)
         admission = Admission(settings.limits, settings.live)
-        limiter, store = open_limiter(settings.limits)
-        stack.push_async_callback(store.close)
+        limiter = limiter_of(settings.limits)
+        stack.push_async_callback(limiter.close)
         yield Services(
             settings=settings,
             authenticator=Authenticator(keys, client_secrets, oidc),

@@ -161,3 +161,12 @@ def _names(group: type[Settings | Group], prefix: str) -> set[str]:
 def test_every_setting_is_documented_and_nothing_else() -> None:
     documented = re.findall(r"^\| `(VERBATIM_\w+)`", (ROOT / "docs/settings.md").read_text(), re.M)
     assert sorted(documented) == sorted(_names(Settings, "VERBATIM_"))
+
+
+def test_a_store_of_limits_that_is_none_is_refused_without_its_password(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("VERBATIM_LIMITS__STORE", "memcached://:hunter2@cache")
+    with pytest.raises(ValueError, match=r"^limits\.store: must begin with redis://") as refused:
+        read_settings()
+    assert "hunter2" not in str(refused.value)

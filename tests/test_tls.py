@@ -82,6 +82,16 @@ def test_a_client_that_does_not_know_the_certificate_does_not_connect(server: Li
         httpx.get(f"{server.url}/health/ready", verify=ssl.create_default_context(capath="/"))
 
 
+def test_a_socket_over_tls_hears_what_is_said(server: LiveServer, files: tuple[Path, Path]) -> None:
+    trust = ssl.create_default_context(cafile=files[0])
+    url = server.url.replace("https:", "wss:") + "/stream"
+    with connect(url, ssl=trust, additional_headers=server.headers) as socket:
+        for message in (json.dumps({"format": "auto"}), CLIP.read_bytes(), '{"type": "end"}'):
+            socket.send(message)
+        last = [json.loads(message) for message in socket][-1]
+    assert word_errors(reference(CLIP.name), last["text"]) == 0
+
+
 def test_sockets_of_foreign_pages_are_refused_over_tls(
     server: LiveServer, files: tuple[Path, Path]
 ) -> None:

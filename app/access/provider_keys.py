@@ -34,10 +34,11 @@ class ProviderKeys:
         self._keys: KeySet | None = None
         self._stale_from = 0.0
         self._next_fetch = 0.0
-        self._fetching: asyncio.Task[bool] | None = None
+        self._fetching: asyncio.Task[None] | None = None
+        self._is_up = True
 
     async def __aenter__(self) -> "ProviderKeys":
-        await self._refresh()
+        await self._latest_fetch()
         return self
 
     async def __aexit__(
@@ -56,7 +57,10 @@ class ProviderKeys:
         Raises ProviderUnavailable if there are none.
         """
         if time.monotonic() >= self._stale_from:
-            await self._refresh()
+            fetch = self._latest_fetch()
+            # Who has keys waits once for a provider that does not answer, and then no more.
+            if self._is_up or self._keys is None:
+                await fetch
         if self._keys is None:
             raise self._unavailable()
         return self._keys
@@ -66,31 +70,31 @@ class ProviderKeys:
 
         Raises ProviderUnavailable if the provider does not say what they are now.
         """
-        if not await self._refresh() or self._keys is None:
+        await self._latest_fetch()
+        if self._keys is None or not self._is_up:
             raise self._unavailable()
         return self._keys
 
-    async def _refresh(self) -> bool:
-        """Whether the latest fetch succeeded: one that runs, a new one, or one just ended."""
+    def _latest_fetch(self) -> asyncio.Future[None]:
+        """One that runs, a new one, or one that has just ended."""
         if self._fetching is None or time.monotonic() >= self._next_fetch:
             self._next_fetch = time.monotonic() + FETCH_SECONDS + RETRY_SECONDS
             self._fetching = asyncio.create_task(self._fetch(), name="provider-keys")
         # A caller who leaves must not end the fetch for the others.
-        return await asyncio.shield(self._fetching)
+        return asyncio.shield(self._fetching)
 
-    async def _fetch(self) -> bool:
+    async def _fetch(self) -> None:
         try:
             async with asyncio.timeout(FETCH_SECONDS):
-                keys = await self._published()
+                self._keys = await self._published()
+            self._is_up = True
+            self._stale_from = time.monotonic() + self._max_age_seconds
         # Of the network, of the documents or of the keys: it is not the caller's fault.
         except Exception as error:
+            self._is_up = False
             log.warning("provider_keys_unavailable", issuer=self._issuer, reason=repr(error))
-            return False
         finally:
             self._next_fetch = time.monotonic() + RETRY_SECONDS
-        self._keys = keys
-        self._stale_from = time.monotonic() + self._max_age_seconds
-        return True
 
     async def _published(self) -> KeySet:
         configuration = await self._document(

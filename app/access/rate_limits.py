@@ -125,6 +125,9 @@ class Limiter:
             None if most is None else Standing(most, places, 0.0),
         )
 
+    async def close(self) -> None:
+        await self._store.close()
+
     async def _claim(
         self, principal: Principal, model: str, seconds: float, needed: float
     ) -> Reservation:
@@ -139,7 +142,7 @@ class Limiter:
         return Reservation(standing, None, seconds, level.slot)
 
 
-def open_limiter(settings: LimitsSettings) -> tuple[Limiter, Store]:
+def limiter_of(settings: LimitsSettings) -> Limiter:
     """Counts in this process, or in Redis where the settings name one.
 
     Raises ValueError for an address that is none. Whether Redis answers shows at the first request.
@@ -148,7 +151,7 @@ def open_limiter(settings: LimitsSettings) -> tuple[Limiter, Store]:
     if settings.store is not None:
         spare = store if settings.store_down == "allow" else None
         store = SharedStore(RedisStore(settings.store.get_secret_value()), spare)
-    return Limiter(store, settings), store
+    return Limiter(store, settings)
 
 
 def _standing(limit: float | None, level: Level) -> Standing | None:

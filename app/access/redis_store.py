@@ -11,8 +11,8 @@ from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
 
-from app.access.store import PEEK, WINDOW_SECONDS, Entry
-from app.access.windows import SLOTS, Claim, Level
+from app.access.store import PEEK, Entry
+from app.access.windows import SLOTS, WINDOW_SECONDS, Claim, Level
 
 ANSWER_SECONDS = 0.5
 """Redis answers within a millisecond; who waits for half a second waits for one in trouble."""

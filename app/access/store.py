@@ -8,10 +8,7 @@ from itertools import islice
 from math import inf
 from typing import Protocol
 
-from app.access.windows import SLOTS, Claim, Level, Window
-
-WINDOW_SECONDS = 60.0
-"""Limits are per minute, as OpenAI's are."""
+from app.access.windows import WINDOW_SECONDS, Claim, Level, Window
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,14 +60,10 @@ class MemoryStore:
         window_seconds: float = WINDOW_SECONDS,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._slot_seconds = window_seconds / SLOTS
+        self._window_seconds = window_seconds
         self._clock = clock
         self._windows: OrderedDict[tuple[str, str], Window] = OrderedDict()
         self._places: dict[str, set[str]] = {}
-
-    def __len__(self) -> int:
-        """Windows that it holds, two at most for each caller."""
-        return len(self._windows)
 
     async def enter(
         self, caller: str, request: str, max_requests: float, max_concurrent: int | None
@@ -104,21 +97,14 @@ class MemoryStore:
     async def close(self) -> None: ...
 
     def _take(self, kind: str, caller: str, claim: Claim) -> Level:
-        now = self._clock() / self._slot_seconds
+        now = self._clock()
         self._forget(now)
-        window = self._windows.setdefault((kind, caller), Window())
+        window = self._windows.setdefault((kind, caller), Window(self._window_seconds))
         self._windows.move_to_end((kind, caller))
-        level = window.take(now, claim)
-        return Level(
-            level.is_accepted,
-            level.used,
-            level.reset_seconds * self._slot_seconds,
-            level.wait_seconds * self._slot_seconds,
-            level.slot,
-        )
+        return window.take(now, claim)
 
     def _forget(self, now: float) -> None:
-        """The two that were used longest ago: more than can be added meanwhile."""
+        """Of the two that were used longest ago those that are empty: more than one call adds."""
         for key in list(islice(self._windows, 2)):
             if not self._windows[key].is_empty(now):
                 return

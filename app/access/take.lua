@@ -14,7 +14,7 @@ local amounts, used = {}, 0
 local fields = redis.call('HGETALL', KEYS[1])
 for i = 1, #fields, 2 do
   local at = tonumber(fields[i])
-  if at < slot - slots then
+  if at <= slot - slots then
     redis.call('HDEL', KEYS[1], fields[i])
   else
     table.insert(amounts, {at = at, amount = tonumber(fields[i + 1])})
@@ -22,15 +22,15 @@ for i = 1, #fields, 2 do
   end
 end
 table.sort(amounts, function(a, b) return a.at < b.at end)
-local function leaves(at)
-  return (at + slots + 1) * slot_ms - now
+local function ends(at)
+  return (at + slots) * slot_ms - now
 end
 
 local left, wait = used, 0
 for _, each in ipairs(amounts) do
   if left + needed <= limit + 1e-6 and left < limit then break end
   left = left - each.amount
-  wait = leaves(each.at)
+  wait = ends(each.at)
 end
 local accepted = wait == 0
 
@@ -48,9 +48,9 @@ end
 
 if accepted and amount > 0 then
   redis.call('HINCRBYFLOAT', KEYS[1], slot, ARGV[4])
-  redis.call('PEXPIRE', KEYS[1], math.ceil((slots + 1) * slot_ms))
+  redis.call('PEXPIRE', KEYS[1], math.ceil(slots * slot_ms))
   used = used + amount
   if #amounts == 0 then table.insert(amounts, {at = slot}) end
 end
-local reset = amounts[1] and leaves(amounts[1].at) or 0
+local reset = amounts[1] and ends(amounts[1].at) or 0
 return {accepted and 1 or 0, tostring(used), tostring(reset), tostring(wait), tostring(slot), places}

@@ -1,14 +1,17 @@
 """How much of something was used in the last minute, in slots that amounts can be taken back from.
 
 A log of every single amount would be exact, but unbounded; a counter per minute would let twice
-the limit through around its end. Slots of a second are small and never let more than the limit
-through in any minute: what was used counts for 60 to 61 seconds.
+the limit through around its end. In slots of half a second an amount counts for 59.5 to 60 seconds,
+and never longer: openai-node does not obey a `retry-after` of more than 60 (docs/contract.md §4.1).
 """
 
 from dataclasses import dataclass
 
-SLOTS = 60
-"""Of one window, besides the one that has begun."""
+WINDOW_SECONDS = 60.0
+"""Limits are per minute, as OpenAI's are."""
+
+SLOTS = 120
+"""Of one window, the one that has begun included."""
 
 ROUNDING = 1e-6
 """So far sums of fractions may be off; `take.lua` has the same number."""
@@ -42,27 +45,27 @@ class Level:
 
 
 class Window:
-    """The amounts of one caller. Does not know the time: it is told in slots, which only grow."""
+    """The amounts of one caller. `now` is in seconds of any clock that does not go back."""
 
-    __slots__ = ("_amounts", "_used")
+    __slots__ = ("_amounts", "_slot_seconds")
 
-    def __init__(self) -> None:
+    def __init__(self, seconds: float = WINDOW_SECONDS) -> None:
+        self._slot_seconds = seconds / SLOTS
         self._amounts: dict[int, float] = {}
-        self._used = 0.0
 
     def take(self, now: float, claim: Claim) -> Level:
-        """`now` and all waits of the answer count in slots, not in seconds."""
-        slot = int(now)
-        for old in [at for at in self._amounts if at < slot - SLOTS]:
+        """Adds what is claimed if there is room for it."""
+        slot = int(now / self._slot_seconds)
+        for old in [at for at in self._amounts if at <= slot - SLOTS]:
             del self._amounts[old]
-        # Not subtracted: the errors of fractions would add up.
-        self._used = sum(self._amounts.values())
-        wait = self._wait(now, claim)
+        # A running total would add up the errors of fractions.
+        used = sum(self._amounts.values())
+        wait = self._wait(now, used, claim)
         if wait == 0 and claim.amount:
             self._amounts[slot] = self._amounts.get(slot, 0.0) + claim.amount
-            self._used += claim.amount
-        reset = _leaves(next(iter(self._amounts))) - now if self._amounts else 0.0
-        return Level(wait == 0, self._used, reset, wait, slot)
+            used += claim.amount
+        reset = self._end(next(iter(self._amounts))) - now if self._amounts else 0.0
+        return Level(wait == 0, used, reset, wait, slot)
 
     def give_back(self, slot: int, amount: float) -> None:
         """Nothing if the slot has left the window meanwhile."""
@@ -71,18 +74,17 @@ class Window:
 
     def is_empty(self, now: float) -> bool:
         """Nothing counts any more."""
-        return not self._amounts or _leaves(max(self._amounts)) <= now
+        return not self._amounts or self._end(max(self._amounts)) <= now
 
-    def _wait(self, now: float, claim: Claim) -> float:
-        left, wait = self._used, 0.0
+    def _wait(self, now: float, used: float, claim: Claim) -> float:
+        left, wait = used, 0.0
         for at, amount in self._amounts.items():
             if left + claim.needed <= claim.limit + ROUNDING and left < claim.limit:
                 break
             left -= amount
-            wait = _leaves(at) - now
+            wait = self._end(at) - now
         return wait
 
-
-def _leaves(slot: int) -> int:
-    """The time, in slots, from which on this slot does not count."""
-    return slot + SLOTS + 1
+    def _end(self, slot: int) -> float:
+        """When the slot leaves the window."""
+        return (slot + SLOTS) * self._slot_seconds

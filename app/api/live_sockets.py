@@ -6,8 +6,8 @@ not read loses its socket.
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import ExitStack, suppress
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from contextlib import ExitStack, aclosing, suppress
 from typing import Any, Protocol
 
 import structlog
@@ -47,7 +47,7 @@ class Dialogue(Protocol):
     async def finish(self) -> None:
         """Nothing more will be heard: commits what is open."""
 
-    def replies(self) -> AsyncIterator[Body]:
+    def replies(self) -> AsyncGenerator[Body]:
         """What is to be said about the audio; it ends when all is said after the end of audio."""
 
 
@@ -119,8 +119,9 @@ class LiveSocket:
                         patience.reschedule(loop.time() + longest)
 
     async def _write(self, dialogue: Dialogue) -> None:
-        async for body in dialogue.replies():
-            await self.send(body)
+        async with aclosing(dialogue.replies()) as replies:
+            async for body in replies:
+                await self.send(body)
 
     def _end(self, *, is_idle: bool) -> SessionEnds:
         live, lifecycle = self._services.settings.live, self._services.lifecycle

@@ -53,7 +53,7 @@ async def unload_model(model_id: str, services: TheServices) -> Response:
 
 
 def _body(card: ModelCard) -> dict[str, Any]:
-    """OpenAI's keys, and two of ours: what the model can and cannot hear, and where it is."""
+    """OpenAI's keys, and ours: what the model can hear, where it is, and which one it is."""
     return {
         "id": card.id,
         "object": "model",
@@ -62,4 +62,6 @@ def _body(card: ModelCard) -> dict[str, Any]:
         "shutdown_date": None,
         "description": card.description,
         "status": card.status,
+        "root": card.root,
+        "languages": card.languages,
     }

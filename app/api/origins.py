@@ -18,9 +18,9 @@ EXPOSED_HEADERS = (
     "Retry-After",
     "X-Should-Retry",
     *(
-        f"X-RateLimit-{part}-{what}"
+        f"X-RateLimit-{part}-{counted}"
         for part in ("Limit", "Remaining", "Reset")
-        for what in ("Requests", "Audio-Seconds")
+        for counted in ("Requests", "Audio-Seconds")
     ),
 )
 """What a page may read besides the body; the official SDK retries by it."""

@@ -14,6 +14,9 @@ from app.services import Services
 SWITCHING_PROTOCOLS = 101
 """The status of a handshake that is accepted."""
 
+FORBIDDEN = 403
+"""The status of a handshake that is closed instead; what ASGI servers make of it."""
+
 
 class RateLimits:
     """Keeps callers to their limits, and writes on every answer where they stand.
@@ -39,6 +42,8 @@ class RateLimits:
                 MutableHeaders(scope=message).update(_headers(record))
             elif message["type"] == "websocket.accept":
                 status = SWITCHING_PROTOCOLS
+            elif message["type"] == "websocket.close":
+                status = status or FORBIDDEN
             await send(message)
 
         try:

@@ -58,4 +58,8 @@ def _event(part: Segment | Transcript | None, rendering: events.Deltas | events.
 def _rendering(form: AudioForm) -> events.Deltas | events.Diarized:
     if form.response_format == "diarized_json":
         return events.Diarized(form.speaker_names)
-    return events.Deltas(form.family, with_scores=form.options.token_scores)
+    return events.Deltas(
+        form.family,
+        with_scores=form.options.token_scores,
+        with_times=form.response_format == "verbose_json",
+    )

@@ -4,8 +4,8 @@ FFmpeg asks for bytes when it wants them and waits until they are there. So each
 of its own: on those that all share, a few speakers who say nothing would hold up everybody.
 """
 
-from collections.abc import Callable
-from concurrent.futures import CancelledError
+import asyncio
+from collections.abc import Awaitable, Callable
 from contextlib import suppress
 
 import anyio
@@ -25,8 +25,8 @@ class StreamedAudio:
 
     def __init__(self) -> None:
         self._pieces, self._arriving = anyio.create_memory_object_stream[bytes](MAX_PIECES)
+        self._decoded, self._leaving = anyio.create_memory_object_stream[Samples]()
         self._rest = memoryview(b"")
-        self._is_over = False
 
     async def push(self, data: bytes) -> None:
         """Takes the next bytes; waits while the decoder is behind.
@@ -41,39 +41,48 @@ class StreamedAudio:
         """There are no more bytes: `decode` comes to its end."""
         self._pieces.close()
 
-    async def decode(self, hear: Callable[[Samples], None]) -> None:
-        """Gives `hear` what is pushed, in blocks of 0.1 s, until the end.
+    async def decode(self, hear: Callable[[Samples], Awaitable[None]]) -> None:
+        """Gives `hear` what is pushed, in blocks of 0.1 s, until the end; decodes no further while
+        that waits.
 
-        Nothing is heard any more once this has returned or was cancelled. Raises UndecodableAudio,
-        and what `hear` raises.
+        Its thread has ended when this has, by cancellation too. Raises UndecodableAudio, and what
+        `hear` raises.
         """
+        own = anyio.CapacityLimiter(1)
+        thread = asyncio.create_task(to_thread.run_sync(self._decode, limiter=own))
         try:
-            await to_thread.run_sync(self._decode, hear, limiter=anyio.CapacityLimiter(1))
+            async for samples in self._leaving:
+                await hear(samples)
+            await thread
         finally:
-            # Cancelled, this is ahead of the thread, which still waits for a piece.
-            self._is_over = True
+            # Wherever the thread waits, it waits for one of these.
             self._pieces.close()
+            self._leaving.close()
+            await asyncio.gather(thread, return_exceptions=True)
             self._arriving.close()
 
-    def _decode(self, hear: Callable[[Samples], None]) -> None:
+    def _decode(self) -> None:
         try:
-            for samples in decode_stream(self):
-                if self._is_over:
-                    return
-                from_thread.run_sync(self._give, hear, samples)
+            if self._has_more():  # nothing is no broken file
+                for samples in decode_stream(self):
+                    from_thread.run(self._decoded.send, samples)
+        except anyio.BrokenResourceError:
+            pass  # nobody hears it any more
         except UndecodableAudio as error:
             raise UndecodableAudio(str(error)) from error  # there is no field named `file` here
-
-    def _give(self, hear: Callable[[Samples], None], samples: Samples) -> None:
-        if not self._is_over:
-            hear(samples)
+        finally:
+            from_thread.run_sync(self._decoded.close)
 
     def read(self, size: int) -> bytes:
         """What FFmpeg asks for: some bytes, at most `size`; none at the end. On the thread."""
-        if not self._rest:
-            try:
-                self._rest = memoryview(from_thread.run(self._arriving.receive))
-            except (anyio.EndOfStream, anyio.ClosedResourceError, CancelledError):
-                return b""
+        if not self._has_more():
+            return b""
         data, self._rest = bytes(self._rest[:size]), self._rest[size:]
         return data
+
+    def _has_more(self) -> bool:
+        """Waits until there are bytes or the end."""
+        if not self._rest:
+            with suppress(anyio.EndOfStream):
+                self._rest = memoryview(from_thread.run(self._arriving.receive))
+        return bool(self._rest)

@@ -10,7 +10,8 @@ import numpy as np
 from faster_whisper.vad import get_vad_model
 from numpy.typing import NDArray
 
-from app.domain import Samples
+from app.domain import SAMPLE_RATE, Samples
+from app.telemetry import metrics
 
 FRAME_SAMPLES = 512
 """What Silero judges at a time: 32 ms at 16 kHz."""
@@ -48,14 +49,18 @@ class VoiceActivity:
     """
 
     def __init__(self, begins: float = SPEECH_BEGINS) -> None:
-        self._begins = begins
-        self._ends = min(begins, max(begins - _HYSTERESIS, _LOWEST_END))
+        self.judge_from(begins)
         self._session = get_vad_model().session  # one for the process, safe to run in parallel
         self._silent_frames = 0
         self._forget()
         self._context = np.zeros(_CONTEXT_SAMPLES, np.float32)
         self._rest = np.zeros(0, np.float32)
         self._speaking = False
+
+    def judge_from(self, begins: float) -> None:
+        """From the next frame on, speech begins at this probability."""
+        self._begins = begins
+        self._ends = min(begins, max(begins - _HYSTERESIS, _LOWEST_END))
 
     def push(self, block: Samples) -> Activity:
         """Judge a block of any length; what does not fill a frame waits for the next one."""
@@ -80,6 +85,10 @@ class VoiceActivity:
             self._silent_frames = 0 if self._speaking else self._silent_frames + 1
         if self._silent_frames >= MAX_SILENT_FRAMES:
             self._forget()
+        spoken = int(np.count_nonzero(speech))
+        for activity, frames in (("speech", spoken), ("silence", len(speech) - spoken)):
+            seconds = frames * FRAME_SAMPLES / SAMPLE_RATE
+            metrics.VOICE_ACTIVITY_SECONDS.labels(activity).inc(seconds)
         return Activity(samples, probabilities, speech)
 
     def _forget(self) -> None:

@@ -86,6 +86,12 @@ class Batcher:
         """Windows that wait for the device."""
         return len(self._queue)
 
+    @property
+    def oldest_wait_seconds(self) -> float:
+        """How long the longest wait for a turn has lasted by now; 0 if nothing waits."""
+        now = time.monotonic()
+        return now - min(self._queue.waiting_since(), default=now)
+
     async def detect_language(self, job: Job) -> Mapping[str, float]:
         """Probability by language code. Encodes the job, which the decoding then need not."""
         probabilities: Mapping[str, float] = await self._submit(job, None)
@@ -160,6 +166,7 @@ class Batcher:
     async def _run(self, step: Step) -> None:
         work = {"encode": self._encode, "detect": self._detect, "decode": self._decode}[step.stage]
         metrics.BATCH_WINDOWS.labels(step.stage).observe(len(step.tickets))
+        metrics.BATCH_PLACES.labels(step.stage).inc(self._queue.most_in(step.stage))
         _observe_wait(step)
         outcomes = await self._on_device(step.stage, work, step.tickets)
         for ticket, outcome in zip(step.tickets, outcomes, strict=True):
@@ -183,12 +190,14 @@ class Batcher:
         """
         audit.device_call(stage, [(each.job.request_id, each.job.position) for each in tickets])
         new = tickets if stage == "encode" else ()
-        sound_seconds = sum(ticket.job.duration for ticket in new)
+        # Drafts cost, but their sound is counted when it is heard for good.
+        sound_seconds = sum(each.job.duration for each in new if not each.job.is_draft)
         try:
             outcomes: list[Any] = await self._call(stage, sound_seconds, work, tickets)
             self._failures_in_row[stage] = 0
             return outcomes
         except Exception as error:
+            metrics.FAILED_DEVICE_CALLS.labels(stage).inc()
             log.warning("batch_failed", stage=stage, windows=len(tickets), exc_info=True)
             if is_fatal(error):
                 raise EngineBroken(str(error)) from error
@@ -210,6 +219,7 @@ class Batcher:
         finally:
             busy = time.perf_counter() - started
             metrics.DEVICE_BUSY_SECONDS.labels(stage).inc(busy)
+            metrics.STAGE_SECONDS.labels(stage).observe(busy)
             self.pace.add(busy, sound_seconds)
 
     async def _doubt(self, stage: Stage) -> None:

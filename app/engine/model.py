@@ -56,6 +56,10 @@ class Job:
     encoded: Encoded | None = None
     queue_seconds: float = 0.0
     """From the queue to its first call on the device, once it was there."""
+    is_retry: bool = False
+    """It was decoded before."""
+    is_draft: bool = False
+    """The window will be heard again: with `draft_features`, and decoded greedily."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,6 +100,9 @@ class SpeechModel(Protocol):
 
     def features(self, samples: Samples) -> Features:
         """CPU work, on any thread."""
+
+    def draft_features(self, samples: Samples) -> Features:
+        """With less silence behind the sound: cheaper to encode, and not quite as sure."""
 
     def batch_key(self, job: Job, options: DecodeOptions) -> BatchKey: ...
 

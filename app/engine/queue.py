@@ -76,6 +76,10 @@ class _Turns:
         lines = (*self._beginning.values(), *self._going_on.values())
         return [ticket for line in lines for ticket in line]
 
+    def heads(self) -> list[Ticket]:
+        lines = (*self._beginning.values(), *self._going_on.values())
+        return [ticket for line in lines for ticket in tuple(line)[:1]]
+
     def clear(self) -> None:
         self._beginning.clear()
         self._going_on.clear()
@@ -133,6 +137,18 @@ class Queue:
     def __len__(self) -> int:
         """Windows that wait, cancelled ones that nobody has come across yet included."""
         return len(self._ready) + sum(len(turns.tickets()) for turns in self._turns.values())
+
+    def most_in(self, stage: Stage) -> int:
+        """Windows that one call can hold."""
+        return self._encode_batch_size if stage == "encode" else self._max_batch_size
+
+    def waiting_since(self) -> list[float]:
+        """Of the tickets that wait for the device and not for others of their own request.
+
+        For whatever thread reads the metrics, too.
+        """
+        heads = [head for turns in self._turns.values() for head in turns.heads()]
+        return [ticket.waiting_since for ticket in (*self._ready, *heads)]
 
     def add(self, ticket: Ticket) -> None:
         """Put a ticket at the end of its request's line, or among the encoded ones."""

@@ -39,6 +39,10 @@ class ModelCard:
     owner: str
     description: str
     status: Status
+    root: str
+    """The id of the model behind the name."""
+    languages: tuple[str, ...]
+    """ISO 639-1 codes it can hear; empty until a model that does not say so was loaded once."""
 
 
 class Registry:
@@ -64,6 +68,7 @@ class Registry:
         self._places: dict[str, Place] = {}
         self._unloading: set[asyncio.Task[None]] = set()
         metrics.QUEUE_WINDOWS.set_function(self._waiting_windows)
+        metrics.QUEUE_OLDEST_SECONDS.set_function(self._oldest_wait_seconds)
 
     async def __aenter__(self) -> "Registry":
         async with AsyncExitStack() as undo:
@@ -87,8 +92,15 @@ class Registry:
         description = model.profile.description
         if name != model.id:
             description = f"Served by '{model.id}'. {description}"
-        created = model.profile.created or 0
-        return ModelCard(name, created, model.owner, description, self._status(model))
+        return ModelCard(
+            name,
+            model.profile.created or 0,
+            model.owner,
+            description,
+            self._status(model),
+            root=model.id,
+            languages=model.profile.languages,
+        )
 
     def served_id(self, name: str) -> str:
         """The id of the model that a name stands for. Raises UnknownModel."""
@@ -216,7 +228,14 @@ class Registry:
             place.leaving.set()
         await asyncio.gather(*self._unloading, *(place.life for place in places))
 
-    def _waiting_windows(self) -> int:
-        """Called by whatever thread reads the metrics."""
+    # The rest is called by whatever thread reads the metrics.
+
+    def _batchers(self) -> list[Batcher]:
         residents = [place.resident for place in list(self._places.values())]
-        return sum(resident.batcher.waiting for resident in residents if resident)
+        return [resident.batcher for resident in residents if resident]
+
+    def _waiting_windows(self) -> int:
+        return sum(batcher.waiting for batcher in self._batchers())
+
+    def _oldest_wait_seconds(self) -> float:
+        return max((batcher.oldest_wait_seconds for batcher in self._batchers()), default=0.0)

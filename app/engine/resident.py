@@ -63,6 +63,7 @@ class Place:
     async def load(self, load_model: LoadModel) -> SpeechModel | None:
         """The model, warm; None, and the reason in the log, if it cannot be loaded."""
         name, started = self.served.id, time.perf_counter()
+        metrics.MODEL_LOADS.labels(name, "failed")  # at 0, so that the first one shows as a rise
         try:
             model, self.warm_up_seconds = await asyncio.to_thread(
                 _load, self.served.source, load_model
@@ -104,8 +105,10 @@ def _load(source: str, load_model: LoadModel) -> tuple[SpeechModel, float]:
 def _shown(info: EngineInfo, pace: Pace) -> Iterator[None]:
     labels = asdict(info)
     metrics.ENGINE_INFO.labels(**labels).set(1)
+    metrics.DEVICE_WORKERS.labels(info.model).set(info.workers)
     metrics.CAPACITY.labels(info.model).set_function(pace.capacity)
     with metrics.RESIDENT_MODELS.track_inprogress():
         yield
     metrics.CAPACITY.remove(info.model)
+    metrics.DEVICE_WORKERS.remove(info.model)
     metrics.ENGINE_INFO.remove(*labels.values())

@@ -98,6 +98,7 @@ class Admission:
     def __init__(self, limits: LimitsSettings, live: LiveSettings) -> None:
         self._limits = limits
         self._max_sessions = live.max_sessions
+        metrics.LIVE_SESSIONS_MAX.set(live.max_sessions)
         self._session_count = 0
         self._works: set[Work] = set()
         self._upload_count = 0

@@ -5,6 +5,7 @@ windows it was first decoded with.
 """
 
 from collections.abc import Sequence
+from contextlib import nullcontext
 from dataclasses import replace
 
 from app.domain import Hypothesis
@@ -25,7 +26,10 @@ async def decode(
 ) -> Hypothesis:
     """The best hypothesis of a window; without segments if the model thinks nobody spoke."""
     best = await _without_echo(batcher, job, options, temperatures)
-    return replace(best, segments=()) if is_silence(best) else best
+    if not is_silence(best):
+        return best
+    metrics.SILENT_WINDOWS.inc()
+    return replace(best, segments=())
 
 
 async def _without_echo(
@@ -64,12 +68,25 @@ async def _by_temperature(
 
 
 async def _at_length(batcher: Batcher, job: Job, options: DecodeOptions) -> Hypothesis:
-    hypothesis = await batcher.decode(job, options)
+    hypothesis = await _timed(batcher, job, options)
     may_go_on = hypothesis.is_cut_off and not hypothesis.is_full_length
     if may_go_on and hypothesis.compression_ratio <= MAX_COMPRESSION_RATIO:
         metrics.FALLBACKS.labels("length").inc()
-        hypothesis = await batcher.decode(job, replace(options, full_length=True))
+        hypothesis = await _timed(batcher, job, replace(options, full_length=True))
     return hypothesis
+
+
+async def _timed(batcher: Batcher, job: Job, options: DecodeOptions) -> Hypothesis:
+    """What a window costs beyond its first decoding is the time of its fallback."""
+    is_retry, job.is_retry = job.is_retry, True
+    with metrics.STAGE_SECONDS.labels("fallback").time() if is_retry else nullcontext():
+        return await batcher.decode(job, options)
+
+
+def without_invention(draft: Hypothesis) -> Hypothesis:
+    """A hypothesis that is not worth a retry; without segments if it is silence or repetition."""
+    is_invented = draft.compression_ratio > MAX_COMPRESSION_RATIO
+    return replace(draft, segments=()) if is_invented or is_silence(draft) else draft
 
 
 def is_doubtful(hypothesis: Hypothesis) -> bool:

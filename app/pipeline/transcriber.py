@@ -7,7 +7,6 @@ import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
 from concurrent.futures import Executor
 from contextlib import aclosing
-from dataclasses import replace
 from functools import partial
 from typing import BinaryIO, TypeVar
 
@@ -15,7 +14,7 @@ import anyio
 
 from app.audio.recording import Recording
 from app.audio.windows import WindowPolicy
-from app.domain import Hypothesis, Options, Segment, Transcript, Window
+from app.domain import Hypothesis, Options, Priority, Segment, Transcript, Window
 from app.engine.batcher import Batcher
 from app.engine.model import DecodeOptions, Job, SpeechModel
 from app.errors import InvalidRequest
@@ -25,10 +24,8 @@ from app.pipeline.admission import Work
 from app.pipeline.context import distinct
 from app.pipeline.language import SpokenLanguage
 from app.pipeline.timeline import Heard, Timeline
+from app.pipeline.unheard import unheard
 from app.telemetry import metrics
-
-MIN_UNHEARD_SECONDS = 1.0
-"""Speech after the last timestamp that is worth another look at the rest of the window."""
 
 T = TypeVar("T")
 
@@ -103,7 +100,7 @@ class Transcriber:
 
         `work` is told how long its first window waited for the device.
         """
-        features = await self.on_cpu(self._model.features, window.samples)
+        features = await self.on_cpu(_timed, "features", self._model.features, window.samples)
         job = Job(request_id, window.duration, features, options.priority, position)
         decode_options = DecodeOptions(
             options.task,
@@ -119,34 +116,35 @@ class Transcriber:
         hypothesis = await fallback.decode(self._batcher, job, decode_options, ladder)
         if work is not None and work.queue_seconds is None:
             work.queue_seconds = job.queue_seconds
-        hypothesis, rest = _unheard(window, hypothesis)
+        hypothesis, rest = unheard(window, hypothesis)
         heard = [(window, hypothesis)]
         if rest is not None:
             metrics.FALLBACKS.labels("unheard_speech").inc()
             heard += await self.heard(rest, options, request_id, position, language)
         return heard
 
+    async def draft(
+        self, window: Window, options: Options, request_id: str, language: SpokenLanguage
+    ) -> Hypothesis:
+        """A quick look at a window that still grows: once, and without words and scores.
+
+        It waits among the requests that take turns, so that drafts hold up neither live windows
+        that are complete nor, for more than their turn, everybody else.
+        """
+        features = await self.on_cpu(_timed, "features", self._model.draft_features, window.samples)
+        priority = Priority.INTERACTIVE
+        job = Job(request_id, window.duration, features, priority, position=1, is_draft=True)
+        decode_options = DecodeOptions(
+            options.task,
+            await language.so_far(job, self._batcher),
+            options.prompt,
+            distinct(options.keywords),
+        )
+        hypothesis = await self._batcher.decode(job, decode_options)
+        return fallback.without_invention(hypothesis)
+
     async def on_cpu(self, work: Callable[..., T], *arguments: object) -> T:
         return await asyncio.get_running_loop().run_in_executor(self._cpu, work, *arguments)
-
-
-def _unheard(window: Window, hypothesis: Hypothesis) -> tuple[Hypothesis, Window | None]:
-    """What is trusted of a hypothesis, and the rest of its window if speech is left there.
-
-    Whisper sometimes closes its last segment early, or runs out of tokens in dense speech.
-    Sequential decoders continue from the last timestamp (openai/whisper's `seek`); so do we.
-    """
-    segments = hypothesis.segments
-    if hypothesis.is_cut_off and len(segments) > 1:
-        segments = segments[:-1]  # it broke off in the middle of this one
-        hypothesis = replace(hypothesis, segments=segments)
-    if not segments:
-        return hypothesis, None
-    end = segments[-1].end
-    left = sum(over - max(begun, end) for begun, over in window.speech if over > end)
-    if left < MIN_UNHEARD_SECONDS or end < MIN_UNHEARD_SECONDS:
-        return hypothesis, None
-    return hypothesis, window.after(end)
 
 
 class _Request:
@@ -188,6 +186,7 @@ class _Request:
             yield segment
         duration = self._recording.duration
         metrics.AUDIO_SECONDS.inc(duration)
+        metrics.REQUEST_WINDOWS.observe(self._window_count)
         self._work.heard(duration)
         yield Transcript(
             self._options.task,
@@ -253,9 +252,17 @@ class _Request:
 
     async def _next_windows(self) -> list[Window] | None:
         """Pull one block through. Not cut short by cancellation: the thread reads the file."""
-        pulled = asyncio.ensure_future(self._transcriber.on_cpu(next, self._blocks, None))
+        pulled = asyncio.ensure_future(
+            self._transcriber.on_cpu(_timed, "audio", next, self._blocks, None)
+        )
         try:
             return await asyncio.shield(pulled)
         except asyncio.CancelledError:
             await asyncio.wait([pulled])
             raise
+
+
+def _timed(stage: str, work: Callable[..., T], *arguments: object) -> T:
+    """On the thread that works, so that its wait for a thread does not count."""
+    with metrics.STAGE_SECONDS.labels(stage).time():
+        return work(*arguments)

@@ -1,6 +1,13 @@
-"""Every metric of our own. The names are a contract with dashboards and with `bench/`."""
+"""Every metric of our own. The names are a contract with dashboards and with `bench/`.
+
+They count for one process: it is all of a replica, so nothing needs prometheus_client's shared
+files. docs/metrics.md says what each is for.
+"""
 
 from prometheus_client import Counter, Gauge, Histogram
+
+SECONDS_OF_REQUESTS = (0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 20, 30, 60, 120, 300)
+"""Buckets of the HTTP metrics, which prometheus-fastapi-instrumentator makes."""
 
 BATCH_WINDOWS = Histogram(
     "stt_batch_windows",
@@ -8,9 +15,38 @@ BATCH_WINDOWS = Histogram(
     ["stage"],
     buckets=(1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 64, 128),
 )
-WINDOWS = Counter("stt_windows", "Windows decoded, retries included.")
+BATCH_PLACES = Counter(
+    "stt_batch_places",
+    "Windows that the calls on the device had room for; against stt_batch_windows_sum.",
+    ["stage"],
+)
+STAGE_SECONDS = Histogram(
+    "stt_stage_seconds",
+    "audio: a block of 2 s decoded and searched for speech. features: of a window. encode, detect, "
+    "decode: one call on the device. align: the part of a decode call that finds words. fallback: "
+    "a window decoded once more, its wait included.",
+    ["stage"],
+    buckets=(0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30),
+)
+WINDOWS = Counter("stt_windows", "Windows decoded, retries and drafts included.")
 AUDIO_SECONDS = Counter("stt_audio_seconds", "Seconds of recordings transcribed.")
 FALLBACKS = Counter("stt_fallbacks", "Windows decoded once more.", ["reason"])
+SILENT_WINDOWS = Counter(
+    "stt_silent_windows", "Windows in which the model, other than the detector, heard nobody speak."
+)
+VOICE_ACTIVITY_SECONDS = Counter(
+    "stt_voice_activity_seconds",
+    "Seconds of sound, each channel for itself, by what the detector of speech took them for.",
+    ["activity"],
+)
+REQUEST_WINDOWS = Histogram(
+    "stt_request_windows",
+    "Windows of a recording that was transcribed to its end; 0: nobody spoke.",
+    buckets=(0, 1, 2, 4, 8, 16, 32, 64, 128, 256, 512),
+)
+REQUESTS_IN_FLIGHT = Gauge(
+    "stt_requests_in_flight", "Requests that are not answered yet, and open live sessions."
+)
 QUEUE_WAIT_SECONDS = Histogram(
     "stt_queue_wait_seconds",
     "From a request's first window in the queue until it is on the device.",
@@ -47,9 +83,28 @@ CANCELLED_REQUESTS = Counter(
     "Callers who left: in their upload, before the answer began, or while it was sent.",
     ["stage"],
 )
+LIVE_SESSIONS = Gauge("stt_live_sessions", "Live sessions that are open.")
+LIVE_SESSIONS_MAX = Gauge("stt_live_sessions_max", "Live sessions that may be open at once.")
+LIVE_LAG_SECONDS = Histogram(
+    "stt_live_lag_seconds",
+    "From the arrival of sound to its text: final, of a turn's last sample to the whole text; "
+    "partial, of the last sample that a hypothesis heard.",
+    ["text"],
+    buckets=(0.05, 0.1, 0.2, 0.3, 0.5, 0.75, 1, 1.5, 2, 3, 5, 10, 20, 60),
+)
 QUEUE_WINDOWS = Gauge("stt_queue_windows", "Windows that wait for the device.")
+QUEUE_OLDEST_SECONDS = Gauge(
+    "stt_queue_oldest_seconds",
+    "How long the window has waited for the device whose turn is most overdue; 0 if none waits.",
+)
 DEVICE_BUSY_SECONDS = Counter(
     "stt_device_busy_seconds", "Seconds that device workers spent in the model.", ["stage"]
+)
+DEVICE_WORKERS = Gauge("stt_device_workers", "Calls that may be on the device at once.", ["model"])
+FAILED_DEVICE_CALLS = Counter(
+    "stt_failed_device_calls",
+    "Calls on the device that failed; a batch is then tried window by window.",
+    ["stage"],
 )
 OLDEST_DEVICE_CALL_SECONDS = Gauge(
     "stt_oldest_device_call_seconds",
@@ -83,3 +138,22 @@ ENGINE_INFO = Gauge(
         "max_batch_size",
     ],
 )
+
+_DEVICE_STAGES = ("encode", "detect", "decode")
+_KNOWN_LABELS: dict[Counter | Histogram, tuple[str, ...]] = {
+    BATCH_WINDOWS: _DEVICE_STAGES,
+    BATCH_PLACES: _DEVICE_STAGES,
+    DEVICE_BUSY_SECONDS: _DEVICE_STAGES,
+    FAILED_DEVICE_CALLS: _DEVICE_STAGES,
+    STUCK_DEVICE_CALLS: _DEVICE_STAGES,
+    STAGE_SECONDS: ("audio", "features", *_DEVICE_STAGES, "align", "fallback"),
+    FALLBACKS: ("temperature", "length", "prompt_echo", "keyword_echo", "unheard_speech"),
+    VOICE_ACTIVITY_SECONDS: ("speech", "silence"),
+    REFUSED_REQUESTS: ("wait", "uploads", "sessions"),
+    CANCELLED_REQUESTS: ("upload", "queue", "stream"),
+    LIVE_LAG_SECONDS: ("final", "partial"),
+}
+# From the start, at 0: a series that begins with its first event hides that event from `increase`.
+for _metric, _values in _KNOWN_LABELS.items():
+    for _value in _values:
+        _metric.labels(_value)

@@ -280,6 +280,21 @@ async def test_a_slow_provider_is_given_up_and_stops_nobody_else(
             await waiting
 
 
+async def test_who_has_old_keys_waits_only_once_for_a_provider_that_is_slow(
+    provider: Provider, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(provider_keys, "FETCH_SECONDS", 0.2)
+    monkeypatch.setattr(provider_keys, "RETRY_SECONDS", 0.0)
+    async with verifier(provider, keys_cache_seconds=0.001) as oidc:
+        provider.answer_seconds = 2.0
+        await asyncio.sleep(0.002)
+        assert (await oidc.principal(provider.token())).id == "oidc:ada"
+        monkeypatch.setattr(provider_keys, "FETCH_SECONDS", 60.0)
+        began = time.monotonic()
+        assert (await oidc.principal(provider.token())).id == "oidc:ada"
+        assert time.monotonic() - began < 1.5
+
+
 async def test_a_provider_that_calls_itself_otherwise_is_not_believed(provider: Provider) -> None:
     provider.issuer = "https://elsewhere.example"
     with pytest.raises(ProviderUnavailable):

@@ -53,10 +53,10 @@ async def test_too_many_requests_are_refused_in_openais_words() -> None:
     refusal = (await limits.enter(NOBODY, "r2")).refusal
     assert str(refusal) == (
         "Rate limit reached on requests per min (RPM): Limit 1, Used 1, Requested 1. "
-        "Please try again in 40.5s."
+        "Please try again in 39.5s."
     )
     assert refusal is not None
-    assert refusal.retry_after_seconds == 41
+    assert refusal.retry_after_seconds == 40
     clock.now += refusal.retry_after_seconds
     assert (await limits.enter(NOBODY, "r3")).refusal is None
 
@@ -79,9 +79,9 @@ async def test_too_much_audio_is_refused_in_the_words_of_groq() -> None:
     assert isinstance(refusal, AudioRateLimited)
     assert str(refusal) == (
         "Rate limit reached for model `starter` on seconds of audio per minute (ASPM): "
-        "Limit 60, Used 50.5, Requested 20. Please try again in 1m1s."
+        "Limit 60, Used 50.5, Requested 20. Please try again in 1m0s."
     )
-    assert refusal.retry_after_seconds == 61
+    assert refusal.retry_after_seconds == 60
 
 
 async def test_a_reservation_is_corrected_by_what_was_heard() -> None:

@@ -29,7 +29,7 @@ async def test_requests_are_counted_up_to_the_limit_for_each_caller(store: Store
     for used in (1, 2):
         entry = await store.enter("key:anna", f"r{used}", 2, None)
         assert (entry.requests.is_accepted, entry.requests.used) == (True, used)
-        assert 0 < entry.requests.reset_seconds <= WINDOW_SECONDS * 61 / 60
+        assert 0 < entry.requests.reset_seconds <= WINDOW_SECONDS
     refused = await store.enter("key:anna", "r3", 2, None)
     assert (refused.requests.is_accepted, refused.requests.used) == (False, 2)
     assert (await store.enter("key:ben", "r4", 2, None)).requests.is_accepted
@@ -38,7 +38,7 @@ async def test_requests_are_counted_up_to_the_limit_for_each_caller(store: Store
 async def test_after_the_wait_that_was_said_there_is_room_and_not_before(store: Store) -> None:
     await store.enter("key:anna", "r1", 1, None)
     refused = await store.enter("key:anna", "r2", 1, None)
-    assert 0 < refused.requests.wait_seconds <= WINDOW_SECONDS * 61 / 60
+    assert 0 < refused.requests.wait_seconds <= WINDOW_SECONDS
     await asyncio.sleep(refused.requests.wait_seconds + 0.01)
     assert (await store.enter("key:anna", "r3", 1, None)).requests.is_accepted
     assert not (await store.enter("key:anna", "r4", 1, None)).requests.is_accepted
@@ -150,5 +150,5 @@ async def test_memory_holds_only_callers_of_the_last_minute() -> None:
     for index in range(1000):
         now += 1.0
         await store.enter(f"key:late-{index % 20}", "r", 5, None)
-    assert len(store) <= 20
+    assert len(store._windows) <= 20
     assert (await store.enter("key:3", "r", 5, None)).requests.used == 1

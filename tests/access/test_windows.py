@@ -1,11 +1,11 @@
-"""A window of the last 60 slots, without a clock."""
+"""A window of the last minute, without a clock."""
 
 import random
 from math import inf
 
 import pytest
 
-from app.access.windows import SLOTS, Claim, Window
+from app.access.windows import Claim, Window
 
 
 def claim(amount: float, limit: float = 10.0) -> Claim:
@@ -20,13 +20,13 @@ def test_what_fits_is_added_and_what_does_not_changes_nothing() -> None:
     assert window.take(0.7, claim(4.0)).used == 10.0
 
 
-def test_an_amount_counts_for_sixty_slots_and_the_rest_of_its_own() -> None:
+def test_an_amount_counts_for_a_minute_less_a_part_of_its_slot() -> None:
     window = Window()
     window.take(3.25, claim(10.0))
-    refused = window.take(63.5, claim(1.0))
+    refused = window.take(62.75, claim(1.0))
     assert not refused.is_accepted
-    assert refused.wait_seconds == pytest.approx(0.5)
-    assert window.take(64.0, claim(1.0)).used == 1.0
+    assert refused.wait_seconds == pytest.approx(0.25)
+    assert window.take(63.0, claim(1.0)).used == 1.0
 
 
 def test_no_minute_sees_more_than_the_limit_and_waits_are_true() -> None:
@@ -39,14 +39,14 @@ def test_no_minute_sees_more_than_the_limit_and_waits_are_true() -> None:
             accepted.append((now, wanted.amount))
             now += rolls.random()
         else:
-            assert level.wait_seconds <= SLOTS + 1
+            assert level.wait_seconds <= 60
             before = window.take(now + level.wait_seconds - 0.01, wanted)
             assert not before.is_accepted, "no sooner than it said"
             now += level.wait_seconds
             assert window.take(now, wanted).is_accepted, "but then"
             accepted.append((now, wanted.amount))
     for begin, _ in accepted:
-        assert sum(amount for at, amount in accepted if begin <= at <= begin + SLOTS) <= 10.0
+        assert sum(amount for at, amount in accepted if begin <= at < begin + 59.5) <= 10.0
 
 
 def test_more_than_the_limit_needs_an_empty_window_and_then_counts_in_full() -> None:
@@ -56,7 +56,7 @@ def test_more_than_the_limit_needs_an_empty_window_and_then_counts_in_full() -> 
     window = Window()
     window.take(0.0, claim(0.1))
     refused = window.take(1.0, claim(25.0))
-    assert (refused.is_accepted, refused.wait_seconds) == (False, 60.0)
+    assert (refused.is_accepted, refused.wait_seconds) == (False, 59.0)
 
 
 def test_an_unknown_amount_needs_some_room() -> None:
@@ -70,9 +70,9 @@ def test_the_wait_ends_when_enough_has_left() -> None:
     window = Window()
     for slot in range(10):
         window.take(float(slot), claim(1.0))
-    assert window.take(10.0, claim(1.0)).wait_seconds == 51.0
-    assert window.take(10.0, claim(4.0)).wait_seconds == 54.0
-    assert window.take(10.0, claim(4.0)).reset_seconds == 51.0
+    assert window.take(10.0, claim(1.0)).wait_seconds == 50.0
+    assert window.take(10.0, claim(4.0)).wait_seconds == 53.0
+    assert window.take(10.0, claim(4.0)).reset_seconds == 50.0
 
 
 def test_what_is_given_back_makes_room_at_once_and_only_where_it_still_counts() -> None:
@@ -95,4 +95,4 @@ def test_it_is_empty_once_everything_has_left() -> None:
     window = Window()
     assert window.is_empty(0.0)
     window.take(0.0, claim(1.0))
-    assert (window.is_empty(60.9), window.is_empty(61.0)) == (False, True)
+    assert (window.is_empty(59.9), window.is_empty(60.0)) == (False, True)

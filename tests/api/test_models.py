@@ -118,7 +118,11 @@ def test_every_model_and_name_is_listed_without_being_loaded(house: LiveServer) 
         "shutdown_date": None,
         "description": "A Whisper model.",
         "status": "unloaded",
+        "root": HUB_ID,
+        "languages": [],
     }
+    assert models["twin"]["languages"] == ["en", "de"]
+    assert models["office"]["root"] == "twin"
     assert models["starter"]["status"] == models["whisper-1"]["status"] == "loaded"
     assert models["twin"]["created"] == models["starter"]["created"] == 1_794_960_000
     for alias in ("office", "gpt-4o-transcribe"):

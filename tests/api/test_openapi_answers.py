@@ -67,6 +67,7 @@ FORMATS = [
     {"stream": "true"},
     {"stream": "true", "model": "gpt-transcribe"},
     {"stream": "true", "response_format": "diarized_json"},
+    {"stream": "true", "response_format": "verbose_json", "timestamp_granularities[]": "word"},
 ]
 
 

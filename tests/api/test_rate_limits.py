@@ -56,8 +56,8 @@ def test_headers_say_where_a_caller_stands_and_429_when_it_may_come_back() -> No
         assert [answer.status_code for answer in answers] == [200, 200, 429]
         refused = answers[2]
         reset = refused.headers["x-ratelimit-reset-requests"]
-        assert reset.startswith(("58.", "59.", "1m0")), reset
-        assert 58 < int(refused.headers["retry-after"]) <= 61
+        assert reset.startswith(("58.", "59.", "1m0s")), reset
+        assert 58 < int(refused.headers["retry-after"]) <= 60
         assert refused.headers["x-should-retry"] == "true"
         assert refused.headers["x-request-id"].startswith("req_")
         assert httpx.get(f"{url}/health/live").status_code == 200, "only work is counted"
@@ -90,7 +90,7 @@ def test_the_sdks_own_retry_comes_when_there_is_room_again() -> None:
             began = time.monotonic()
             for _ in range(3):
                 client.models.list()
-        assert time.monotonic() - began > 1.9
+        assert time.monotonic() - began > 0.9
         assert len(sent) == 4, "one refusal, one retry, and that succeeds"
 
 
@@ -158,7 +158,7 @@ def test_audio_counts_by_its_length_and_too_much_is_refused_in_known_words(meter
         "Used 35, Requested 35. Please try again in "
     )
     assert refused.headers["x-ratelimit-remaining-audio-seconds"] == "25"
-    assert 50 < int(refused.headers["retry-after"]) <= 61
+    assert 50 < int(refused.headers["retry-after"]) <= 60
     assert audio_used(metered, "words") == 35.0
 
 

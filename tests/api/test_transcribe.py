@@ -72,7 +72,8 @@ def test_it_answers_as_the_form_does(
 
 def test_a_stream_has_the_same_events(server: LiveServer) -> None:
     answer = post(server, "?stream=true")
-    assert answer.text == by_form(server, stream="true").text
+    fields = {"stream": "true", "response_format": "verbose_json"}
+    assert answer.text == by_form(server, **fields).text
     check(answer, "/transcribe")
 
 

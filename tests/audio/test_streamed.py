@@ -2,7 +2,6 @@ import asyncio
 import io
 import random
 import threading
-from collections.abc import Callable
 
 import numpy as np
 import pytest
@@ -33,8 +32,12 @@ def pieces(content: bytes, largest: int) -> list[bytes]:
 async def heard(parts: list[bytes]) -> list[Samples]:
     blocks: list[Samples] = []
     stream = StreamedAudio()
+
+    async def hear(samples: Samples) -> None:
+        blocks.append(samples)
+
     async with asyncio.TaskGroup() as group:
-        group.create_task(stream.decode(blocks.append))
+        group.create_task(stream.decode(hear))
         for part in parts:
             await stream.push(part)
         stream.end()
@@ -68,9 +71,18 @@ async def test_sound_comes_out_while_the_rest_is_still_to_come(
 ) -> None:
     content = MEDIA[name](clip)
     first_bytes = content[: round(len(content) * seconds / (len(clip) / SAMPLE_RATE))]
+    await check_that_it_is_heard(first_bytes)
+
+
+async def check_that_it_is_heard(first_bytes: bytes) -> None:
+    """At least a first block comes of them, though the stream has no end yet."""
     first = asyncio.Event()
+
+    async def hear(_: Samples) -> None:
+        first.set()
+
     stream = StreamedAudio()
-    decoding = asyncio.create_task(stream.decode(lambda _: first.set()))
+    decoding = asyncio.create_task(stream.decode(hear))
     await stream.push(first_bytes)
     await asyncio.wait_for(first.wait(), 30)
     stream.end()
@@ -78,20 +90,18 @@ async def test_sound_comes_out_while_the_rest_is_still_to_come(
 
 
 async def test_a_wav_is_heard_after_its_first_64_kilobytes(clip: Samples) -> None:
-    first = asyncio.Event()
-    stream = StreamedAudio()
-    decoding = asyncio.create_task(stream.decode(lambda _: first.set()))
-    await stream.push(MEDIA["pcm16.wav"](clip)[:72_000])
-    await asyncio.wait_for(first.wait(), 30)
-    stream.end()
-    await decoding
+    await check_that_it_is_heard(MEDIA["pcm16.wav"](clip)[:72_000])
+
+
+async def no_sound(_: Samples) -> None:
+    pytest.fail("that is no sound")
 
 
 @pytest.mark.parametrize("name", ["text.wav", "random.mp3", "picture.png", "silent_film.mp4"])
 async def test_what_is_no_audio_is_refused_before_its_end(name: str, clip: Samples) -> None:
     content = BROKEN[name](clip)
     stream = StreamedAudio()
-    decoding = asyncio.create_task(stream.decode(lambda _: pytest.fail("that is no sound")))
+    decoding = asyncio.create_task(stream.decode(no_sound))
     await stream.push(content * (1 + 32_000 // len(content)))  # and no end
     with pytest.raises(UndecodableAudio) as caught:
         await asyncio.wait_for(decoding, 30)
@@ -100,10 +110,31 @@ async def test_what_is_no_audio_is_refused_before_its_end(name: str, clip: Sampl
 
 
 async def test_a_stream_that_ends_in_its_header_is_refused(clip: Samples) -> None:
-    for content in (b"", MEDIA["browser.webm"](clip)[:200], MEDIA["fragmented.mp4"](clip)):
+    for content in (MEDIA["browser.webm"](clip)[:200], MEDIA["fragmented.mp4"](clip)):
         with pytest.raises(ExceptionGroup) as caught:
             await heard([content])
         assert caught.group_contains(UndecodableAudio)
+
+
+async def test_a_stream_of_nothing_is_no_broken_one() -> None:
+    assert await heard([]) == []
+
+
+async def test_the_decoder_waits_for_who_hears(clip: Samples) -> None:
+    seconds = 0.0
+
+    async def hear(samples: Samples) -> None:
+        nonlocal seconds
+        seconds += len(samples) / SAMPLE_RATE
+        await asyncio.Event().wait()
+
+    stream = StreamedAudio()
+    decoding = asyncio.create_task(stream.decode(hear))
+    with pytest.raises(TimeoutError):
+        await asyncio.wait_for(stream.push(mp3(clip) * 20), 0.3)
+    assert seconds <= 0.1
+    decoding.cancel()
+    await asyncio.wait([decoding])
 
 
 async def test_who_pushes_waits_for_the_decoder() -> None:
@@ -112,39 +143,42 @@ async def test_who_pushes_waits_for_the_decoder() -> None:
         await asyncio.wait_for(stream.push(bytes(1024**2)), 0.1)
     stream.end()
     with pytest.raises(UndecodableAudio):
-        await stream.decode(lambda _: pytest.fail("that is no sound"))
+        await stream.decode(no_sound)
 
 
-async def test_a_stream_that_is_left_in_the_middle_ends_its_thread(clip: Samples) -> None:
+@pytest.mark.parametrize("size", [20_000, 100])
+async def test_a_stream_that_is_left_in_the_middle_has_ended_its_thread(
+    size: int, clip: Samples
+) -> None:
+    """While it waits for bytes, and while what it decoded waits to be heard."""
     ended = threading.Event()
 
     class Watched(StreamedAudio):
-        def _decode(self, hear: Callable[[Samples], None]) -> None:
-            super()._decode(hear)
-            ended.set()
+        def _decode(self) -> None:
+            try:
+                super()._decode()
+            finally:
+                ended.set()
 
-    blocks: list[Samples] = []
-    first = asyncio.Event()
+    waiting = asyncio.Event()
 
-    def hear(samples: Samples) -> None:
-        blocks.append(samples)
-        first.set()
+    async def hear(_: Samples) -> None:
+        waiting.set()
+        await asyncio.Event().wait()
 
     stream = Watched()
     decoding = asyncio.create_task(stream.decode(hear))
-    await stream.push(mp3(clip)[:20_000])
-    await first.wait()
+    await stream.push(mp3(clip)[:size])
+    if size > 1_000:
+        await waiting.wait()
     decoding.cancel()
     with pytest.raises(asyncio.CancelledError):
         await decoding
-    count = len(blocks)
-    assert await asyncio.to_thread(ended.wait, 30)
-    await asyncio.sleep(0)
-    assert len(blocks) == count
+    assert ended.is_set()
 
 
 async def test_who_hears_may_stop_it(clip: Samples) -> None:
-    def full(_: Samples) -> None:
+    async def full(_: Samples) -> None:
         raise Overloaded("that is too much")
 
     stream = StreamedAudio()
