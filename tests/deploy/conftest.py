@@ -62,4 +62,6 @@ def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool 
     """The image takes minutes to build, so its tests are no part of the whole."""
     if collection_path.name != "test_image.py":
         return None
-    return not any(argument.partition("::")[0].endswith("test_image.py") for argument in config.args)
+    return not any(
+        argument.partition("::")[0].endswith("test_image.py") for argument in config.args
+    )

@@ -54,7 +54,8 @@ def rendered(
 
 def refusal(shape: str, values: Values) -> str:
     """Why Helm renders nothing; empty if it does."""
-    return _template(shape, values, VERSIONS[-1]).stderr
+    done = _template(shape, values, VERSIONS[-1])
+    return done.stderr if done.returncode else ""
 
 
 def only(manifests: list[Manifest], kind: str) -> Manifest:
@@ -73,7 +74,7 @@ def server(manifests: list[Manifest]) -> Manifest:
 
 
 def environment(manifests: list[Manifest]) -> dict[str, str]:
-    """What the server is told, with `secret of NAME/KEY…` for what comes from a Secret."""
+    """What the server is told, with `redis://NAME/KEY/…` for what comes from a Secret."""
     return {
         each["name"]: each["value"] if "value" in each else _secret(each["valueFrom"])
         for each in server(manifests)["env"]
@@ -82,7 +83,8 @@ def environment(manifests: list[Manifest]) -> dict[str, str]:
 
 def _secret(source: Manifest) -> str:
     reference = source["secretKeyRef"]
-    return f"secret of {reference['name']}/{reference['key']}, which is long enough"
+    # A secret that every setting takes: an address, and long enough for a key.
+    return f"redis://{reference['name']}/{reference['key']}/of-more-than-32-characters"
 
 
 def _template(shape: str, values: Values, version: str) -> Done:

@@ -1,9 +1,11 @@
 """The chart, rendered by Helm: what Kubernetes and operators accept, and what pods must keep."""
 
 import copy
+import json
 from pathlib import Path
 
 import pytest
+import yaml
 
 from tests.deploy.helm import (
     CHART,
@@ -20,6 +22,7 @@ from tests.deploy.helm import (
 )
 from tests.deploy.manifests import complaints, is_custom
 from tests.deploy.pods import broken_rules, pod_specs
+from tests.live_server import ROOT
 
 OPTIONAL_KINDS = {
     "ConfigMap",
@@ -31,6 +34,7 @@ OPTIONAL_KINDS = {
     "PersistentVolumeClaim",
     "PodDisruptionBudget",
     "PodMonitor",
+    "PrometheusRule",
     "ScaledObject",
     "ServiceMonitor",
 }
@@ -166,6 +170,40 @@ def test_keda_does_not_scale_down_when_it_knows_nothing(
     assert scaler["fallback"]["behavior"] == "currentReplicasIfHigher"
     assert trigger["metadata"]["query"] == 'max(stt:replicas_wanted{namespace="speech"})'
     assert scaler["minReplicaCount"] >= 1
+
+
+def test_it_brings_the_rules_and_dashboards_of_the_repository(
+    shapes: dict[str, list[Manifest]],
+) -> None:
+    groups = only(shapes["gpu-alb-keda"], "PrometheusRule")["spec"]["groups"]
+    written = [
+        group
+        for path in sorted((ROOT / "grafana/rules").glob("*.yml"))
+        for group in yaml.safe_load(path.read_text())["groups"]
+    ]
+    assert [each["name"] for each in groups] == [each["name"] for each in written]
+    recorded = {rule.get("record") for group in groups for rule in group["rules"]}
+    assert "stt:replicas_wanted" in recorded, "what the scalers ask for"
+    runbooks = [
+        rule["annotations"]["runbook_url"]
+        for group in groups
+        for rule in group["rules"]
+        if "alert" in rule
+    ]
+    address = "https://example.com/verbatim/blob/v0.1.0/"
+    assert all((ROOT / each.removeprefix(address)).suffix == ".md" for each in runbooks)
+    assert all(each.startswith(f"{address}docs/runbooks/") for each in runbooks)
+    labelled = [
+        each["data"]
+        for each in of_kinds(shapes["gpu-alb-keda"], "ConfigMap")
+        if each["metadata"]["labels"].get("grafana_dashboard") == "1"
+    ]
+    brought = {name: text for data in labelled for name, text in data.items()}
+    dashboards = {path.name: path for path in (ROOT / "grafana/dashboards").glob("*.json")}
+    assert {name: json.loads(text) for name, text in brought.items()} == {
+        name: json.loads(path.read_text()) for name, path in dashboards.items()
+    }
+    assert max(map(len, brought.values())) < 1024**2, "Kubernetes takes no larger ConfigMap"
 
 
 def test_a_pod_with_gpus_uses_all_of_them_and_nothing_else() -> None:
