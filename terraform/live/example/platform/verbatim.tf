@@ -79,7 +79,8 @@ locals {
     autoscaling = {
       type        = "keda"
       minReplicas = var.replicas.minimum
-      maxReplicas = var.replicas.maximum
+      # More would wait for ever on a pool that does not grow.
+      maxReplicas = local.managed ? min(var.replicas.maximum, local.infrastructure.gpu_pool.nodes) : var.replicas.maximum
       keda        = { serverAddress = local.prometheus_url }
     }
     podMonitor = { enabled = true }
@@ -108,6 +109,13 @@ resource "helm_release" "verbatim" {
   atomic = true
 
   values = concat([yamlencode(local.verbatim)], var.values)
+
+  lifecycle {
+    precondition {
+      condition     = !local.managed || try(var.replicas.minimum <= local.infrastructure.gpu_pool.nodes, false)
+      error_message = "The managed group has fewer nodes than replicas.minimum."
+    }
+  }
 
   depends_on = [
     helm_release.dcgm_exporter,
