@@ -5,7 +5,6 @@ import sys
 import tempfile
 
 import structlog
-import uvicorn
 
 from app.config import prepare_libraries, read_settings
 from app.telemetry import logging
@@ -16,13 +15,13 @@ def main() -> int:
     try:
         settings = read_settings()
     except ValueError as error:
-        print(f"Verbatim cannot start: {error}", file=sys.stderr)
-        return 2
+        return _refused(error)
     telemetry = settings.telemetry
     logging.configure(telemetry.log_level, telemetry.log_format, telemetry.audit_batches)
     if settings.audio.spool_dir is not None:
         tempfile.tempdir = str(settings.audio.spool_dir)  # where Starlette spools uploads
     prepare_libraries()  # before app.main imports them
+    from app.access.keys_document import BadKeys
     from app.engine.loading import chosen_device
     from app.engine.memory import keep_memory
 
@@ -30,33 +29,31 @@ def main() -> int:
         keep_memory()  # while this is the only thread
     from app.lifecycle import Lifecycle
     from app.main import create_app
-    from app.server import Server
+    from app.server import Server, uvicorn_config
 
-    if settings.server.host not in ("127.0.0.1", "::1", "localhost"):
+    if not settings.access.is_guarded:
         structlog.get_logger(__name__).warning(
-            "open_to_the_network",
+            "open_to_everybody",
             host=settings.server.host,
             note="no API keys are configured: whoever reaches this port may use it",
         )
     lifecycle = Lifecycle()
-    server = Server(
-        uvicorn.Config(
-            create_app(settings, lifecycle=lifecycle),
-            host=settings.server.host,
-            port=settings.server.port,
-            log_config=None,
-            access_log=False,
-            server_header=False,
-            timeout_graceful_shutdown=settings.server.drain_seconds,
-        ),
-        lifecycle,
-    )
+    try:
+        app = create_app(settings, lifecycle=lifecycle)
+    except BadKeys as error:
+        return _refused(error)
+    server = Server(uvicorn_config(app, settings.server), lifecycle)
     # uvicorn raises the signal again once it has drained, which would end the process with an
     # error after a clean stop; the handler it then finds is this one.
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: None)
     server.run()
     return server.exit_status
+
+
+def _refused(error: ValueError) -> int:
+    print(f"Verbatim cannot start: {error}", file=sys.stderr)
+    return 2
 
 
 if __name__ == "__main__":

@@ -4,44 +4,23 @@ Names are `VERBATIM_` plus the path with `__` between group and field: `VERBATIM
 """
 
 import os
+from ipaddress import ip_address
 from pathlib import Path
 from typing import Literal
 
 from pydantic import (
-    BaseModel,
-    ConfigDict,
     DirectoryPath,
     Field,
-    FilePath,
-    IPvAnyNetwork,
     SecretStr,
     ValidationError,
+    field_validator,
     model_validator,
 )
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from app.settings import Group, OidcSettings, ServerSettings
+
 PREFIX = "VERBATIM_"
-
-
-class Group(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class ServerSettings(Group):
-    host: str = "127.0.0.1"
-    port: int = Field(8000, ge=0, le=65535)
-    drain_seconds: int = Field(300, ge=0, description="how long requests may finish after SIGTERM")
-    keep_alive_seconds: float = Field(
-        30.0, ge=0.0, description="a silent answer sends a comment or white space; 0: never"
-    )
-    tls_certificate_file: FilePath | None = Field(None, description="PEM; HTTPS with the key file")
-    tls_key_file: FilePath | None = Field(None, description="PEM")
-    trusted_proxies: tuple[IPvAnyNetwork, ...] = Field(
-        (), description="networks whose X-Forwarded-For and -Proto are believed"
-    )
-    cors_origins: tuple[str, ...] = Field((), description="pages of other hosts that may call")
-    docs: bool = Field(True, description="serve /docs and /openapi.json")
-    web_page: bool = Field(True, description="serve the page at /")
 
 
 class ModelsSettings(Group):
@@ -69,32 +48,7 @@ class BatchingSettings(Group):
     max_batch_size: int | None = Field(None, ge=1, le=256, description="auto: 4 on a CPU, else 16")
 
 
-class Rule(Group):
-    """What tokens with a certain claim may do; a limit left out is the server's own."""
-
-    claim: str = Field(description="name of the claim, `groups` or `azp`")
-    value: str = Field(description="what it is, or what its list holds")
-    requests_per_minute: int | None = Field(None, ge=1)
-    audio_seconds_per_minute: float | None = Field(None, gt=0)
-    max_concurrent: int | None = Field(None, ge=1)
-    max_upload_bytes: int | None = Field(None, ge=1)
-    models: tuple[str, ...] | None = None
-    admin: bool = False
-
-
-class OidcSettings(Group):
-    issuer: str | None = Field(None, description="the provider's URL; tokens are taken if set")
-    audience: tuple[str, ...] = Field((), description="any of them must be in a token's `aud`")
-    algorithms: tuple[str, ...] = Field(("RS256", "ES256"), min_length=1)
-    leeway_seconds: int = Field(30, ge=0, description="how wrong clocks may be")
-    keys_cache_seconds: float = Field(3600.0, gt=0, description="age of JWKS that are still used")
-    name_claim: str = Field("sub", description="what a caller is called in logs and usage")
-    rules: tuple[Rule, ...] = Field((), description="the first that fits a token holds")
-    require_rule: bool = Field(False, description="refuse tokens that no rule fits")
-
-
 class AccessSettings(Group):
-    admin_key: SecretStr | None = Field(None, description="key of the administration routes")
     open: bool = Field(False, description="serve anybody on the network without a key")
     keys_file: Path | None = Field(None, description="YAML of hashed keys, by `python -m app.keys`")
     keys: SecretStr | None = Field(None, description="the same document as a value")
@@ -103,12 +57,26 @@ class AccessSettings(Group):
     )
     oidc: OidcSettings = OidcSettings()
 
+    @property
+    def is_guarded(self) -> bool:
+        """Callers have to say who they are."""
+        sources = (self.keys_file, self.keys, self.oidc.issuer)
+        return any(source is not None for source in sources)
+
+    @model_validator(mode="after")
+    def _sources_fit_together(self) -> "AccessSettings":
+        if self.keys_file is not None and self.keys is not None:
+            raise ValueError("keys_file and keys: keys can come from one of them only")
+        if self.open and self.is_guarded:
+            raise ValueError("open: the server is not, since keys or a provider are configured")
+        return self
+
 
 class LimitsSettings(Group):
     requests_per_minute: int | None = Field(None, ge=1, description="of one key or address")
     audio_seconds_per_minute: float | None = Field(None, gt=0, description="of one key or address")
     max_concurrent: int | None = Field(None, ge=1, description="requests of one key or address")
-    store: SecretStr | None = Field(None, description="redis:// URL that replicas share; memory")
+    store: SecretStr | None = Field(None, description="redis:// URL that replicas share")
     store_down: Literal["allow", "refuse"] = Field(
         "allow", description="what happens to requests while the store does not answer"
     )
@@ -120,6 +88,14 @@ class LimitsSettings(Group):
     )
     max_recording_seconds: float | None = Field(None, gt=0, description="longer ones get a 400")
     max_uploads: int = Field(128, ge=1, description="bodies received at once; more get a 503")
+
+    @field_validator("store")
+    @classmethod
+    def _is_redis(cls, store: SecretStr | None) -> SecretStr | None:
+        schemes = ("redis://", "rediss://", "unix://")
+        if store is not None and not store.get_secret_value().startswith(schemes):
+            raise ValueError(f"must begin with {' or '.join(schemes)}")
+        return store
 
 
 class AudioSettings(Group):
@@ -143,6 +119,12 @@ class TelemetrySettings(Group):
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     log_format: Literal["console", "json"] = "console"
     audit_batches: bool = Field(False, description="log who shares each device call with whom")
+
+    @model_validator(mode="after")
+    def _one_guard(self) -> "TelemetrySettings":
+        if self.metrics_port is not None and self.metrics_token is not None:
+            raise ValueError("metrics_token guards /metrics on the server's own port only")
+        return self
 
 
 class Settings(BaseSettings):
@@ -170,10 +152,28 @@ class Settings(BaseSettings):
         _check_models(ids, self.models)
         return self
 
+    @model_validator(mode="after")
+    def _nobody_is_served_by_mistake(self) -> "Settings":
+        access, host = self.access, self.server.host
+        if not (access.is_guarded or access.open or _is_loopback(host)):
+            raise ValueError(
+                f"access: other machines reach {host}, and there are no API keys: make some with "
+                f"`python -m app.keys` and name their file in {PREFIX}ACCESS__KEYS_FILE, "
+                f"or serve everybody with {PREFIX}ACCESS__OPEN=true"
+            )
+        return self
+
 
 def model_id(source: str) -> str:
     """What requests call a model: a directory by its last part, any other by the name as given."""
     return Path(source).absolute().name if Path(source).is_dir() else source
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
 
 
 def _check_models(ids: list[str], models: ModelsSettings) -> None:
@@ -209,9 +209,12 @@ def read_settings() -> Settings:
         return Settings()
     except ValidationError as error:
         # Not pydantic's own text: it shows what was given, and that may be a key.
-        raise ValueError(
-            "; ".join(_said(each["loc"], each["msg"]) for each in error.errors())
-        ) from None
+        raise ValueError(complaints(error)) from None
+
+
+def complaints(error: ValidationError) -> str:
+    """What is wrong and where, in one line that does not repeat what was given."""
+    return "; ".join(_said(each["loc"], each["msg"]) for each in error.errors())
 
 
 def _said(place: tuple[int | str, ...], message: str) -> str:

@@ -37,6 +37,10 @@ class TooLarge(InvalidRequest):
     """The request body is larger than the server takes."""
 
 
+class SessionExpired(InvalidRequest):
+    """A live session has lasted, or was silent, for as long as it may."""
+
+
 class UploadStalled(SpeechError):
     """The request body stopped coming before its end."""
 
@@ -61,6 +65,10 @@ class NotAllowed(SpeechError):
     """The caller may not do this."""
 
 
+class ModelNotAllowed(NotAllowed):
+    """The caller may not use this model."""
+
+
 class Refused(SpeechError):
     """Not now: a retry after `retry_after_seconds` may succeed."""
 
@@ -73,8 +81,16 @@ class RateLimited(Refused):
     """This caller has asked too often."""
 
 
+class AudioRateLimited(RateLimited):
+    """This caller has sent too much audio."""
+
+
 class Overloaded(Refused):
     """The server cannot take the request now."""
+
+
+class ProviderUnavailable(Refused):
+    """The identity provider does not say by which keys its tokens are checked."""
 
 
 class DeadlineExceeded(SpeechError):

@@ -37,6 +37,9 @@ _FAMILIES = {
     "gpt-4o-mini-transcribe": _GPT_4O,
     "gpt-4o-mini-transcribe-2025-12-15": _GPT_4O,
     "gpt-4o-transcribe-diarize": _DIARIZE,
+    # Made for live sessions; the names of these two are taken for recordings as well.
+    "gpt-live-transcribe": _GPT,
+    "gpt-realtime-whisper": _WHISPER,
 }
 
 OPENAI_NAMES = tuple(_FAMILIES)

@@ -1,10 +1,8 @@
 """Whether the process takes work: it serves, then it drains or its engine breaks."""
 
 import asyncio
-import math
-import time
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, suppress
 
 import structlog
 
@@ -17,55 +15,83 @@ class Lifecycle:
     def __init__(self) -> None:
         self.failure: str | None = None
         """Why the engine cannot work any more."""
-        self.in_flight = 0
-        """Requests taken and not yet answered to their end."""
-        self._refuses_from = math.inf
-        self._idle = asyncio.Event()
-        self._idle.set()
-        self._stopping = asyncio.Event()
-
-    @property
-    def is_draining(self) -> bool:
+        self.is_draining = False
         """New work should go elsewhere; it may still be taken."""
-        return self._refuses_from < math.inf
+        self._refuses = asyncio.Event()
+        self._requests = _Count()
+        self._sessions = _Count()
 
     @property
     def takes_work(self) -> bool:
-        return time.monotonic() < self._refuses_from
+        return not self._refuses.is_set()
+
+    @property
+    def in_flight(self) -> int:
+        """Requests not yet answered to their end, and open live sessions."""
+        return self._requests.value + self._sessions.value
 
     def drain(self, propagation_seconds: float) -> None:
         """Take work for so long yet, until load balancers have heard of it, and then no more."""
         if not self.is_draining:
             log.info("draining", propagation_seconds=propagation_seconds)
-        self._refuses_from = min(self._refuses_from, time.monotonic() + propagation_seconds)
+        self.is_draining = True
+        if propagation_seconds > 0:
+            asyncio.get_running_loop().call_later(propagation_seconds, self._refuses.set)
+        else:
+            self._refuses.set()
 
     def stop(self) -> None:
         """The port closes now."""
         self.drain(0.0)
-        self._stopping.set()
 
     def fail(self, reason: str) -> None:
         """The engine is broken: `app/server.py` ends the process."""
         self.failure = reason
         self.stop()
 
-    @contextmanager
-    def request(self) -> Iterator[None]:
-        """Counts as in flight while the context is open."""
-        self.in_flight += 1
-        self._idle.clear()
-        try:
-            yield
-        finally:
-            self.in_flight -= 1
-            if self.in_flight == 0:
-                self._idle.set()
+    def request(self) -> AbstractContextManager[None]:
+        """In flight while the context is open."""
+        return self._requests.one()
+
+    def session(self) -> AbstractContextManager[None]:
+        """As a request, but it would last for an hour: it ends itself once `refusing` returns."""
+        return self._sessions.one()
+
+    async def refusing(self) -> None:
+        """Returns when no work is taken any more."""
+        await self._refuses.wait()
+
+    async def sessions_ended(self, seconds: float) -> None:
+        """Returns when no live session is open, at the latest after `seconds`."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await self._sessions.none.wait()
 
     async def drained(self, seconds: float) -> None:
         """Returns when no work is taken and none is in flight, at the latest after `seconds`."""
         with suppress(TimeoutError):
             async with asyncio.timeout(seconds):
-                with suppress(TimeoutError):
-                    async with asyncio.timeout(self._refuses_from - time.monotonic()):
-                        await self._stopping.wait()
-                await self._idle.wait()
+                await self._refuses.wait()
+                await self._requests.none.wait()
+                await self._sessions.none.wait()
+
+
+class _Count:
+    """How many there are, and when there are none."""
+
+    def __init__(self) -> None:
+        self.value = 0
+        self.none = asyncio.Event()
+        self.none.set()
+
+    @contextmanager
+    def one(self) -> Iterator[None]:
+        """One more while the context is open."""
+        self.value += 1
+        self.none.clear()
+        try:
+            yield
+        finally:
+            self.value -= 1
+            if self.value == 0:
+                self.none.set()

@@ -8,15 +8,31 @@ from typing import Any
 from fastapi import FastAPI, Request, Response
 from prometheus_fastapi_instrumentator import Instrumentator
 from starlette.exceptions import HTTPException
+from starlette.middleware.cors import CORSMiddleware
 
-from app.access.rate_limits import RequestLimiter
-from app.api import audio, docs, draining, health, models
+from app.access.api_keys import configured_keys
+from app.api import (
+    audio,
+    client_secrets,
+    docs,
+    draining,
+    health,
+    models,
+    page,
+    realtime,
+    stream,
+    transcribe,
+    usage,
+)
 from app.api.authentication import Authentication
 from app.api.bodies import BodyLimit, LingeringClose
 from app.api.draining import InFlight
+from app.api.metrics import AsMetricsReader
 from app.api.middleware import RequestContext
+from app.api.origins import EXPOSED_HEADERS, METHODS, SameOriginSockets
 from app.api.rate_limits import RateLimits
 from app.api.replies import json_reply
+from app.api.security_headers import SecurityHeaders
 from app.config import Settings
 from app.engine import loading
 from app.engine.resident import LoadModel
@@ -47,33 +63,70 @@ def create_app(
     """An ASGI application; its pinned models are loaded when its lifespan starts.
 
     Whoever runs it hears from `lifecycle` when it must end, and tells it when the port closes.
+    Raises BadKeys.
     """
     load_model = load_model or whisper_loader(settings)
     lifecycle = lifecycle or Lifecycle()
+    keys = configured_keys(settings.access)
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[Mapping[str, Any]]:
-        async with open_services(settings, load_model, lifecycle) as services:
+        async with open_services(settings, load_model, lifecycle, keys) as services:
             yield {"services": services}
 
     # Our routes parse their forms themselves, so the document is written by hand (app/api/docs.py).
     # A redirect to the path without its last slash would have the upload sent twice.
     app = FastAPI(openapi_url=None, lifespan=lifespan, redirect_slashes=False)
-    for router in (audio.router, models.router, health.router, draining.router, docs.router):
-        app.include_router(router)
-    app.mount("/docs/assets", docs.assets)
-    Instrumentator(excluded_handlers=["/metrics", "/health/.*"]).instrument(app).expose(app)
-    # From the inside out.
-    app.add_middleware(BodyLimit, max_bytes=settings.audio.max_upload_bytes)
-    if settings.limits.requests_per_minute is not None:
-        app.add_middleware(RateLimits, limiter=RequestLimiter(settings.limits.requests_per_minute))
-    app.add_middleware(Authentication)
-    app.add_middleware(InFlight, lifecycle=lifecycle)
-    app.add_middleware(RequestContext)
-    app.add_middleware(LingeringClose)
+    _add_routes(app, settings)
+    _add_middleware(app, settings, lifecycle)
     app.add_exception_handler(SpeechError, _on_speech_error)
     app.add_exception_handler(HTTPException, _on_http_error)
     return app
+
+
+def _add_routes(app: FastAPI, settings: Settings) -> None:
+    for routes in (
+        audio,
+        transcribe,
+        stream,
+        realtime,
+        client_secrets,
+        models,
+        usage,
+        health,
+        draining,
+    ):
+        app.include_router(routes.router)
+    if settings.server.docs:
+        app.include_router(docs.router)
+        app.mount("/docs/assets", docs.assets)
+    if settings.server.web_page:
+        app.include_router(page.router)
+        app.mount("/web", page.files)
+    instrumentator = Instrumentator(excluded_handlers=["/metrics", "/health/.*"]).instrument(app)
+    if settings.telemetry.metrics_port is None:
+        instrumentator.expose(app, dependencies=[AsMetricsReader])
+
+
+def _add_middleware(app: FastAPI, settings: Settings, lifecycle: Lifecycle) -> None:
+    """From the inside out."""
+    app.add_middleware(BodyLimit, max_bytes=settings.audio.max_upload_bytes)
+    app.add_middleware(RateLimits)
+    app.add_middleware(Authentication)
+    app.add_middleware(InFlight, lifecycle=lifecycle)
+    app.add_middleware(SameOriginSockets, allowed=settings.server.cors_origins)
+    app.add_middleware(RequestContext)
+    # Browsers ask without a key whether a page may send one.
+    if settings.server.cors_origins:
+        app.add_middleware(
+            CORSMiddleware,
+            allow_origins=settings.server.cors_origins,
+            allow_methods=METHODS,
+            allow_headers=("*",),
+            expose_headers=EXPOSED_HEADERS,
+        )
+    app.add_middleware(SecurityHeaders)
+    app.add_middleware(LingeringClose)
 
 
 async def _on_speech_error(_: Request, error: Exception) -> Response:

@@ -7,8 +7,11 @@ import time
 
 import structlog
 import uvicorn
+from starlette.types import ASGIApp
+from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 
 from app.lifecycle import Lifecycle
+from app.settings import ServerSettings
 from app.telemetry.watchdog import end_process
 
 log = structlog.get_logger(__name__)
@@ -16,8 +19,39 @@ log = structlog.get_logger(__name__)
 FAILED_DRAIN_SECONDS = 5
 """A broken engine fails what is in flight at once; what is still being uploaded can wait less."""
 
+SESSIONS_SECONDS = 10.0
+"""For live sessions to send their last words: a window of speech takes a second or two."""
+
+MAX_WS_BYTES = 16 * 1024**2
+"""Of one message: OpenAI's longest, 15 MiB of base64, in its JSON (docs/contract.md §5.3)."""
+
+UNREAD_SECONDS = 10.0
+"""How long a closed socket may wait for its client to read what was sent last."""
+
 CLOSING_SECONDS = 10.0
 """For what comes after the drain: the device's last call, and models to be unloaded."""
+
+
+def uvicorn_config(app: ASGIApp, settings: ServerSettings) -> uvicorn.Config:
+    """Of uvicorn's own settings, those that its defaults or the environment would spoil."""
+    proxies = [str(network) for network in settings.trusted_proxies]
+    return uvicorn.Config(
+        app,
+        host=settings.host,
+        port=settings.port,
+        ssl_certfile=settings.tls_certificate_file,
+        ssl_keyfile=settings.tls_key_file,
+        # By default uvicorn believes every program on this machine.
+        proxy_headers=bool(proxies),
+        forwarded_allow_ips=proxies,
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        ws=SocketProtocol,
+        ws_max_size=MAX_WS_BYTES,
+        ws_per_message_deflate=False,  # sound does not get smaller by it
+        timeout_graceful_shutdown=settings.drain_seconds,
+    )
 
 
 class Server(uvicorn.Server):
@@ -47,8 +81,20 @@ class Server(uvicorn.Server):
         """Close the port, finish what is in flight, close the application."""
         self._lifecycle.stop()
         seconds = (self.config.timeout_graceful_shutdown or 0) + CLOSING_SECONDS
-        self._last_resort.begin(seconds)
+        self._last_resort.begin(SESSIONS_SECONDS + seconds)
+        for server in self.servers:
+            server.close()
+        # uvicorn cuts WebSockets off at once: what they have to say must be said before.
+        await self._lifecycle.sessions_ended(SESSIONS_SECONDS)
         await super().shutdown(sockets)
+
+
+class SocketProtocol(WebSocketsSansIOProtocol):
+    """uvicorn's, but who reads nothing cannot hold a closed connection open for ever."""
+
+    async def run_asgi(self) -> None:
+        await super().run_asgi()
+        self.loop.call_later(UNREAD_SECONDS, self.transport.abort)
 
 
 class _LastResort(threading.Thread):

@@ -9,7 +9,13 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
 
+from app.access.api_keys import ApiKeys, KeysFile
 from app.access.authenticator import Authenticator
+from app.access.client_secrets import ClientSecrets
+from app.access.metering import Metering
+from app.access.oidc import OidcVerifier
+from app.access.provider_keys import ProviderKeys
+from app.access.rate_limits import Limiter, limiter_of
 from app.config import Settings, model_id
 from app.engine.batcher import Batcher
 from app.engine.catalogue import Catalogue, ServedModel
@@ -20,7 +26,9 @@ from app.families import OPENAI_NAMES
 from app.lifecycle import Lifecycle
 from app.pipeline.admission import Admission
 from app.pipeline.transcriber import Transcriber
+from app.settings import OidcSettings
 from app.telemetry.event_loop import watch_lag
+from app.telemetry.metrics_port import metrics_port
 from app.telemetry.watchdog import Watchdog
 
 
@@ -30,12 +38,20 @@ class Services:
 
     settings: Settings
     authenticator: Authenticator
+    client_secrets: ClientSecrets
     registry: Registry
     admission: Admission
+    limiter: Limiter
+    metering: Metering
     cpu: Executor
     """Threads for work on sound: decoding, voice activity, features."""
     lifecycle: Lifecycle
     watchdog: Watchdog
+
+    @property
+    def default_model(self) -> str:
+        """The id of the model for those who name none."""
+        return model_id(self.settings.model)
 
     @asynccontextmanager
     async def transcribing(self, model: str) -> AsyncIterator[Transcriber]:
@@ -48,7 +64,7 @@ class Services:
 
 @asynccontextmanager
 async def open_services(
-    settings: Settings, load_model: LoadModel, lifecycle: Lifecycle
+    settings: Settings, load_model: LoadModel, lifecycle: Lifecycle, keys: ApiKeys | None
 ) -> AsyncIterator[Services]:
     """Load the pinned models, then start serving; leaving stops it in good order."""
     async with AsyncExitStack() as stack:
@@ -59,6 +75,11 @@ async def open_services(
             settings.audio.threads or os.cpu_count() or 1, thread_name_prefix="audio"
         )
         stack.callback(cpu.shutdown)
+        if isinstance(keys, KeysFile):
+            watching = asyncio.create_task(keys.watch(), name="keys-file")
+            stack.callback(watching.cancel)
+        client_secrets = ClientSecrets(settings.access.signing_key)
+        oidc = await _oidc(settings.access.oidc, stack)
         registry = await stack.enter_async_context(
             Registry(
                 _catalogue(settings),
@@ -68,10 +89,33 @@ async def open_services(
                 partial(Batcher, watchdog=watchdog, on_broken=lifecycle.fail),
             )
         )
+        if settings.telemetry.metrics_port is not None:
+            host, port = settings.server.host, settings.telemetry.metrics_port
+            stack.enter_context(metrics_port(host, port))
         gc.collect()
         gc.freeze()  # what start-up made stays; collections need not look at it again
-        admission = Admission(settings.limits)
-        yield Services(settings, Authenticator(), registry, admission, cpu, lifecycle, watchdog)
+        admission = Admission(settings.limits, settings.live)
+        limiter = limiter_of(settings.limits)
+        stack.push_async_callback(limiter.close)
+        yield Services(
+            settings=settings,
+            authenticator=Authenticator(keys, client_secrets, oidc),
+            client_secrets=client_secrets,
+            registry=registry,
+            admission=admission,
+            limiter=limiter,
+            metering=Metering(limiter),
+            cpu=cpu,
+            lifecycle=lifecycle,
+            watchdog=watchdog,
+        )
+
+
+async def _oidc(settings: OidcSettings, stack: AsyncExitStack) -> OidcVerifier | None:
+    if settings.issuer is None:
+        return None
+    keys = ProviderKeys(settings.issuer, settings.keys_cache_seconds)
+    return OidcVerifier(settings, await stack.enter_async_context(keys))
 
 
 def _catalogue(settings: Settings) -> Catalogue:

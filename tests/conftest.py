@@ -11,6 +11,7 @@ prepare_libraries()  # as `python -m app` does, before anything imports them
 from app.engine.loading import EngineChoices, load
 from app.engine.whisper import WhisperEngine
 from tests.live_server import LiveServer
+from tests.redis_server import RedisServer
 
 
 @pytest.fixture(scope="session")
@@ -23,3 +24,10 @@ def server() -> Iterator[LiveServer]:
     """`python -m app` with the embedded model, as `make run` starts it."""
     with LiveServer() as live:
         yield live
+
+
+@pytest.fixture(scope="session")
+def redis() -> Iterator[RedisServer]:
+    """Empty at first; each test has callers of its own in it."""
+    with RedisServer() as server:
+        yield server

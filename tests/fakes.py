@@ -46,8 +46,11 @@ class FakeModel:
     def features(self, samples: Samples) -> Features:
         return np.asarray(samples[:1], np.float32)
 
+    def draft_features(self, samples: Samples) -> Features:
+        return self.features(samples)
+
     def batch_key(self, job: Job, options: DecodeOptions) -> BatchKey:
-        return (options.prompt, options.keywords, options.temperature)
+        return (options.prompt, options.keywords, options.temperature, job.is_draft)
 
     def encode(self, jobs: Sequence[Job]) -> list[Encoded]:
         self.encoded.append([job.request_id for job in jobs])

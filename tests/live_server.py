@@ -21,13 +21,16 @@ ROOT = Path(__file__).parents[1]
 class LiveServer:
     """`with LiveServer(VERBATIM_…="…") as server:` starts one and stops it by SIGTERM.
 
-    `wrapper`: a program and its arguments that run the server and become it.
+    `wrapper`: a program and its arguments that run the server and become it. `api_key`: what its
+    clients here send.
     """
 
     module = "app"
 
-    def __init__(self, *wrapper: str, **environment: str) -> None:
+    def __init__(self, *wrapper: str, api_key: str = "any key", **environment: str) -> None:
         self._wrapper = wrapper
+        self._api_key = api_key
+        self.headers = {"authorization": f"Bearer {api_key}"}
         with socket.socket() as free:
             free.bind(("127.0.0.1", 0))
             self.port: int = free.getsockname()[1]
@@ -89,11 +92,11 @@ class LiveServer:
     @cached_property
     def client(self) -> OpenAI:
         """The official SDK with retries off, so that every error shows."""
-        return OpenAI(base_url=f"{self.url}/v1", api_key="any key", max_retries=0)
+        return OpenAI(base_url=f"{self.url}/v1", api_key=self._api_key, max_retries=0)
 
     @property
     def async_client(self) -> AsyncOpenAI:
-        return AsyncOpenAI(base_url=f"{self.url}/v1", api_key="any key", max_retries=0)
+        return AsyncOpenAI(base_url=f"{self.url}/v1", api_key=self._api_key, max_retries=0)
 
     @contextmanager
     def stream(self, path: Path, **fields: str) -> Iterator[httpx.Response]:
@@ -105,6 +108,7 @@ class LiveServer:
                 f"{self.url}/v1/audio/transcriptions",
                 files={"file": file},
                 data={"model": "whisper-1", "stream": "true", **fields},
+                headers=self.headers,
                 timeout=60,
             ) as answer,
         ):
@@ -112,7 +116,7 @@ class LiveServer:
 
     def metric(self, sample: str) -> float:
         """The value of one sample of /metrics, by its full name with labels; 0 if absent."""
-        for line in httpx.get(f"{self.url}/metrics").text.splitlines():
+        for line in httpx.get(f"{self.url}/metrics", headers=self.headers).text.splitlines():
             if line.startswith(f"{sample} "):
                 return float(line.rsplit(" ", 1)[1])
         return 0.0

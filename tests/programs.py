@@ -16,6 +16,7 @@ _HOW_TO_INSTALL = {
     "curl": "apt-get install curl",
     "litellm": "make test",
     "node": "make test",
+    "redis-server": "apt-get install redis-server",
     "strace": "apt-get install strace",
 }
 

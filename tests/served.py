@@ -10,6 +10,8 @@ from starlette.types import ASGIApp
 
 from app.config import Settings
 from app.main import create_app
+from app.server import uvicorn_config
+from app.settings import ServerSettings
 from tests.fakes import FakeModel
 from tests.live_server import wait_until
 
@@ -20,10 +22,10 @@ def fake_app(model: FakeModel, **settings: object) -> ASGIApp:
 
 
 @contextmanager
-def served(app: ASGIApp) -> Iterator[str]:
-    """The URL at which uvicorn serves it, configured as in `app/__main__.py`."""
+def served(app: ASGIApp, **settings: object) -> Iterator[str]:
+    """The URL at which uvicorn serves it as `app/__main__.py` does; the port's own settings."""
     server = uvicorn.Server(
-        uvicorn.Config(app, port=0, log_config=None, access_log=False, server_header=False)
+        uvicorn_config(app, ServerSettings.model_validate({"port": 0, **settings}))
     )
     thread = threading.Thread(target=server.run)
     thread.start()

@@ -10,12 +10,12 @@ ROOT = Path(__file__).parents[1]
 # A layer imports only layers below it; layers in one row do not import each other.
 LAYERS = [
     {"__main__"},
-    {"main", "server"},
+    {"main", "server", "keys"},
     {"api"},
     {"services"},
     {"access", "pipeline"},
     {"audio", "engine", "render"},
-    {"errors", "config", "domain", "families", "languages", "lifecycle", "telemetry"},
+    {"errors", "config", "settings", "domain", "families", "languages", "lifecycle", "telemetry"},
 ]
 RANK = {name: rank for rank, names in enumerate(LAYERS) for name in names}
 MODULES = sorted((ROOT / "app").rglob("*.py"))

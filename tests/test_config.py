@@ -3,7 +3,8 @@ from pathlib import Path
 
 import pytest
 
-from app.config import Group, Settings, model_id, read_settings
+from app.config import Settings, model_id, read_settings
+from app.settings import Group
 from tests.live_server import ROOT
 
 
@@ -48,11 +49,11 @@ def test_a_misspelt_name_and_a_bad_value_are_refused(
 def test_a_bad_value_is_told_in_one_line_that_does_not_repeat_it(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setenv("VERBATIM_ACCESS__ADMIN_KYE", "very secret")
+    monkeypatch.setenv("VERBATIM_ACCESS__KEYS_FIEL", "very secret")
     monkeypatch.setenv("VERBATIM_SERVER__PORT", "eighty")
     with pytest.raises(ValueError, match=r"server\.port: .*valid integer") as refused:
         read_settings()
-    assert "access.admin_kye: Extra inputs are not permitted" in str(refused.value)
+    assert "access.keys_fiel: Extra inputs are not permitted" in str(refused.value)
     assert "secret" not in str(refused.value)
     assert "\n" not in str(refused.value)
 
@@ -91,6 +92,47 @@ def test_settings_of_models_that_contradict_each_other_are_refused(
         read_settings()
 
 
+@pytest.mark.parametrize(
+    ("settings", "complaint"),
+    [
+        ({"SERVER__HOST": "0.0.0.0"}, "other machines reach 0.0.0.0, and there are no API keys"),
+        ({"SERVER__HOST": "::"}, "other machines reach ::"),
+        ({"SERVER__HOST": "verbatim.example.com"}, "other machines reach verbatim.example.com"),
+        ({"ACCESS__KEYS": "x", "ACCESS__KEYS_FILE": "x"}, "can come from one of them only"),
+        ({"ACCESS__OPEN": "true", "ACCESS__KEYS_FILE": "x"}, "open: the server is not"),
+        ({"ACCESS__SIGNING_KEY": "short"}, "signing_key: Value should have at least 32"),
+    ],
+)
+def test_access_that_nobody_can_mean_is_refused(
+    monkeypatch: pytest.MonkeyPatch, settings: dict[str, str], complaint: str
+) -> None:
+    for name, value in settings.items():
+        monkeypatch.setenv(f"VERBATIM_{name}", value)
+    with pytest.raises(ValueError, match=f"^access.*{complaint}"):
+        read_settings()
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"SERVER__HOST": "127.1.2.3"},
+        {"SERVER__HOST": "::1"},
+        {"SERVER__HOST": "localhost"},
+        {"SERVER__HOST": "0.0.0.0", "ACCESS__OPEN": "true"},
+        {"SERVER__HOST": "0.0.0.0", "ACCESS__KEYS_FILE": "x"},
+        {"SERVER__HOST": "0.0.0.0", "ACCESS__KEYS": "x"},
+    ],
+    ids=str,
+)
+def test_the_network_is_served_with_keys_or_on_purpose(
+    monkeypatch: pytest.MonkeyPatch, settings: dict[str, str]
+) -> None:
+    for name, value in settings.items():
+        monkeypatch.setenv(f"VERBATIM_{name}", value)
+    access = read_settings().access
+    assert access.is_guarded == any(name.startswith("ACCESS__KEYS") for name in settings)
+
+
 def test_the_default_model_may_be_named_as_pinned(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("VERBATIM_MODELS__PINNED", '["starter"]')
     monkeypatch.setenv("VERBATIM_MODELS__MAX_RESIDENT", "1")
@@ -119,3 +161,12 @@ def _names(group: type[Settings | Group], prefix: str) -> set[str]:
 def test_every_setting_is_documented_and_nothing_else() -> None:
     documented = re.findall(r"^\| `(VERBATIM_\w+)`", (ROOT / "docs/settings.md").read_text(), re.M)
     assert sorted(documented) == sorted(_names(Settings, "VERBATIM_"))
+
+
+def test_a_store_of_limits_that_is_none_is_refused_without_its_password(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("VERBATIM_LIMITS__STORE", "memcached://:hunter2@cache")
+    with pytest.raises(ValueError, match=r"^limits\.store: must begin with redis://") as refused:
+        read_settings()
+    assert "hunter2" not in str(refused.value)

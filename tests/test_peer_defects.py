@@ -9,11 +9,13 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import httpx
+import numpy as np
 import pytest
 from openai import BadRequestError, NotFoundError
 
 from tests.live_server import LiveServer
-from tests.recordings import FOLDER, reference, silence, wav
+from tests.realtime_client import pcm, realtime
+from tests.recordings import FOLDER, load_sample, reference, silence, wav
 from tests.words import normalise, word_errors
 
 CLIP, LONG = "12_short_clip.wav", "08_long_call.flac"
@@ -170,3 +172,41 @@ def test_every_answer_has_an_id_also_an_error(server: LiveServer) -> None:
     ids = {answer.headers["x-request-id"] for answer in (post(server), post(server, language="x"))}
     assert len(ids) == 2
     assert all(re.fullmatch(r"req_[0-9a-f]{32}", each) for each in ids)
+
+
+async def test_a_realtime_session_works_without_any_configuration(server: LiveServer) -> None:
+    """Elsewhere the first commit of one ended the socket."""
+    async with realtime(server.url, "") as client:
+        await client.say(pcm(load_sample(CLIP)))
+        await client.send("input_audio_buffer.commit")
+        while len(client.of(".completed")) < 2:
+            await client.next()
+    assert client.text == reference(CLIP)
+
+
+async def test_a_realtime_session_says_its_text_in_deltas(server: LiveServer) -> None:
+    """Elsewhere there were none at all."""
+    async with realtime(server.url) as client:
+        await client.update(turn_detection=None)
+        await client.say(pcm(load_sample(CLIP)))
+        await client.send("input_audio_buffer.commit")
+        completed = await client.completed()
+    deltas = [event["delta"] for event in client.of(".delta")]
+    assert deltas
+    assert "".join(deltas) == completed["transcript"] == reference(CLIP)
+
+
+async def test_turns_end_at_silences_and_nowhere_else(server: LiveServer) -> None:
+    """Elsewhere a speaker without a pause had three turns, by the length of a window."""
+    unbroken = load_sample(CLIP)[: int(2.0 * 16_000)]
+    speech = unbroken[int(0.4 * 16_000) : int(1.8 * 16_000)]
+    sound = np.concatenate([*[speech] * 6, silence(1.0)])
+    async with realtime(server.url) as client:
+        await client.update(transcription={"language": "en"})
+        await client.say(pcm(sound))
+        await client.completed()
+        await client.send("input_audio_buffer.clear")
+        await client.until("input_audio_buffer.cleared")
+    assert len(client.of("speech_started")) == len(client.of("buffer.committed")) == 1
+    (stopped,) = client.of("speech_stopped")
+    assert abs(stopped["audio_end_ms"] - (len(speech) * 6 / 16 + 500)) < 400

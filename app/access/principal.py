@@ -29,5 +29,11 @@ class Principal:
     models: frozenset[str] | None = None
     """Names of models they may use; None: all."""
     is_administrator: bool = False
+    key_id: str | None = None
+    """Which of the name's API keys was sent."""
     session: Mapping[str, Any] | None = None
     """The realtime session that a client secret was made for."""
+
+    def may_use(self, *names: str) -> bool:
+        """Whether a model is theirs that has these names."""
+        return self.models is None or not self.models.isdisjoint(names)

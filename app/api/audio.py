@@ -1,17 +1,19 @@
 """POST /v1/audio/transcriptions and its kin: one form, one path; `task` differs."""
 
 import asyncio
+from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack
+from functools import partial
 
 from fastapi import APIRouter, Request, Response
 from starlette.requests import ClientDisconnect
 
 from app.api.deps import RequestId, TheServices
-from app.api.intake import Intake, take_in
+from app.api.form import AudioForm
+from app.api.intake import Intake, received_form, take_in
 from app.api.keep_alive import json_when_done
 from app.api.streaming import streamed
 from app.api.whole import body_of, whole
-from app.domain import Task
 from app.errors import SpeechError
 from app.render.errors import reply
 from app.services import Services
@@ -27,13 +29,15 @@ async def transcriptions(
     request: Request, services: TheServices, request_id: RequestId
 ) -> Response:
     """Speech to text in the language that is spoken."""
-    return await _answer(request, services, request_id, "transcribe")
+    form = partial(received_form, request, "transcribe")
+    return await answer(request, services, request_id, form)
 
 
 @router.post("/translations")
 async def translations(request: Request, services: TheServices, request_id: RequestId) -> Response:
     """Speech to English text."""
-    return await _answer(request, services, request_id, "translate")
+    form = partial(received_form, request, "translate")
+    return await answer(request, services, request_id, form)
 
 
 @router.post("/transcriptions_batch")
@@ -43,16 +47,23 @@ async def transcriptions_batch(
     """Several recordings with one set of options: a list of answers in their order."""
     async with AsyncExitStack() as held:
         try:
-            intake = await take_in(request, services, "transcribe", held, many=True)
+            form = partial(received_form, request, "transcribe")
+            intake = await take_in(request, services, form, held, many=True)
             return await json_when_done(request, _each(intake, request_id), _list_of, held)
         except ClientDisconnect:
             return _to_nobody()
 
 
-async def _answer(request: Request, services: Services, request_id: str, task: Task) -> Response:
+async def answer(
+    request: Request,
+    services: Services,
+    request_id: str,
+    received: Callable[[AsyncExitStack], Awaitable[AudioForm]],
+) -> Response:
+    """What was asked for, of one recording. Raises SpeechError while there is a status for it."""
     async with AsyncExitStack() as held:
         try:
-            intake = await take_in(request, services, task, held)
+            intake = await take_in(request, services, received, held)
             form, (work,) = intake.form, intake.works
             if form.stream:
                 parts = intake.transcriber.stream(form.file, form.options, request_id, work)

@@ -5,6 +5,7 @@ import asyncio
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from app.access.principal import Principal
 from app.api.replies import json_reply
 from app.errors import TooLarge, UploadStalled
 from app.render.errors import reply
@@ -25,7 +26,8 @@ MAX_LINGER_BYTES = 1024**3
 class BodyLimit:
     """Refuses a body that is too large: at once by its Content-Length, else while it is read.
 
-    One that stalls is given up, for uploads have a limited number of places.
+    A caller's own limit holds besides the server's. A body that stalls is given up, for uploads
+    have a limited number of places.
     """
 
     def __init__(self, app: ASGIApp, max_bytes: int) -> None:
@@ -36,9 +38,11 @@ class BodyLimit:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
+        principal: Principal = scope["state"]["principal"]
+        max_bytes = min(self._max_bytes, principal.allowance.max_upload_bytes or self._max_bytes)
         announced = Headers(scope=scope).get("content-length", "")
-        if announced.isdecimal() and int(announced) > self._max_bytes:
-            await json_reply(reply(self._too_large(int(announced))))(scope, receive, send)
+        if announced.isdecimal() and int(announced) > max_bytes:
+            await json_reply(reply(_too_large(max_bytes, int(announced))))(scope, receive, send)
             return
         count = 0
         unread = True
@@ -49,17 +53,16 @@ class BodyLimit:
             unread = message.get("more_body", False)
             if message["type"] == "http.request":
                 count += len(message.get("body", b""))
-                if count > self._max_bytes:
-                    raise self._too_large(count)
+                if count > max_bytes:
+                    raise _too_large(max_bytes, count)
             return message
 
         await self._app(scope, receive_counted, send)
 
-    def _too_large(self, count: int) -> TooLarge:
-        # OpenAI's words (docs/contract.md §4).
-        return TooLarge(
-            f"Maximum content size limit ({self._max_bytes}) exceeded ({count} bytes read)"
-        )
+
+def _too_large(max_bytes: int, count: int) -> TooLarge:
+    # OpenAI's words (docs/contract.md §4).
+    return TooLarge(f"Maximum content size limit ({max_bytes}) exceeded ({count} bytes read)")
 
 
 async def _in_time(receive: Receive) -> Message:

@@ -8,7 +8,9 @@ from fastapi import Depends, Request
 from fastapi.requests import HTTPConnection
 from starlette.requests import ClientDisconnect
 
+from app.access.metering import UsageRecord
 from app.access.principal import Principal
+from app.errors import ModelNotAllowed
 from app.services import Services
 from app.telemetry import metrics
 
@@ -23,13 +25,28 @@ def _request_id(request: HTTPConnection) -> str:
     return cast(str, request.state.request_id)
 
 
-def _principal(request: HTTPConnection) -> Principal:
+def usage_of(request: HTTPConnection) -> UsageRecord:
+    """Of this request or live session; whoever hears audio for it says so there."""
+    return cast(UsageRecord, request.state.usage)
+
+
+def caller(request: HTTPConnection) -> Principal:
     return cast(Principal, request.state.principal)
 
 
 TheServices = Annotated[Services, Depends(_services)]
 RequestId = Annotated[str, Depends(_request_id)]
-ThePrincipal = Annotated[Principal, Depends(_principal)]
+ThePrincipal = Annotated[Principal, Depends(caller)]
+
+
+def check_model(principal: Principal, services: Services, name: str) -> None:
+    """Raises UnknownModel, and ModelNotAllowed unless the principal may use it.
+
+    They may if they were given the name that is asked for, or the id of the model behind it.
+    """
+    if not principal.may_use(name, services.registry.served_id(name)):
+        # OpenAI's words for its projects (docs/contract.md §4).
+        raise ModelNotAllowed(f"`{principal.name}` does not have access to model `{name}`.")
 
 
 def keep_alive_seconds(request: Request) -> float:

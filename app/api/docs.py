@@ -56,7 +56,7 @@ _PAGE = f"""<!doctype html>
 _START_HASH = base64.b64encode(hashlib.sha256(_START.encode()).digest()).decode()
 _POLICY = (
     f"default-src 'self'; script-src 'self' 'sha256-{_START_HASH}'; "
-    "style-src 'self' 'unsafe-inline'; img-src 'self' data:"
+    "style-src 'self' 'unsafe-inline'; img-src 'self' data:; frame-ancestors 'none'"
 )
 """Makes browsers refuse whatever comes from another host: companies run us without internet."""
 

@@ -7,7 +7,7 @@ from starlette.datastructures import MutableHeaders
 from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from app.api.administration import AsOperator
+from app.api.administration import AsAdministrator
 from app.api.deps import TheServices, while_connected
 from app.api.replies import json_reply, json_response
 from app.errors import InvalidRequest, Overloaded
@@ -21,8 +21,8 @@ PROPAGATION_SECONDS = 15.0
 
 
 # GET because the `httpGet` of a Kubernetes hook knows nothing else.
-@router.get("/drain", dependencies=[AsOperator])
-@router.post("/drain", dependencies=[AsOperator])
+@router.get("/drain", dependencies=[AsAdministrator])
+@router.post("/drain", dependencies=[AsAdministrator])
 async def drain(request: Request, services: TheServices) -> Response:
     """Answers when nothing is in flight, at the latest after `wait` seconds."""
     wait = _seconds(request, "wait", services.settings.server.drain_seconds)
@@ -48,8 +48,16 @@ def _seconds(request: Request, name: str, default: float) -> float:
     return seconds
 
 
+def is_work(scope: Scope) -> bool:
+    """Is this what the server is for, and not its page, its health or its metrics?"""
+    if scope["type"] == "http":
+        path: str = scope["path"]
+        return path.startswith("/v1/") or path == "/transcribe"
+    return bool(scope["type"] == "websocket")
+
+
 class InFlight:
-    """Counts the requests below /v1/, and refuses those that come when no work is taken.
+    """Counts the requests for work, and refuses those that come when no work is taken.
 
     While the server drains, every answer ends its connection: clients that keep theirs open would
     go on sending here.
@@ -60,7 +68,7 @@ class InFlight:
         self._lifecycle = lifecycle
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http" or not scope["path"].startswith("/v1/"):
+        if not is_work(scope):
             await self._app(scope, receive, send)
             return
 
@@ -73,5 +81,6 @@ class InFlight:
             refusal = Overloaded("The server is shutting down. Please retry.")
             await json_reply(reply(refusal))(scope, receive, send_last)
             return
-        with self._lifecycle.request():
+        is_socket = scope["type"] == "websocket"
+        with self._lifecycle.session() if is_socket else self._lifecycle.request():
             await self._app(scope, receive, send_last)

@@ -2,16 +2,16 @@
 
 import asyncio
 import errno
-from contextlib import AsyncExitStack
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import AsyncExitStack, contextmanager
 from dataclasses import dataclass
 
 import structlog
 from fastapi import Request
 from python_multipart.multipart import parse_options_header
-from starlette.datastructures import FormData
 from starlette.requests import ClientDisconnect
 
-from app.api.deps import while_connected
+from app.api.deps import caller, check_model, usage_of, while_connected
 from app.api.form import AudioForm, parse
 from app.api.speakers import check_references
 from app.audio.length import expected_length
@@ -46,9 +46,14 @@ class Intake:
 
 
 async def take_in(
-    request: Request, services: Services, task: Task, held: AsyncExitStack, *, many: bool = False
+    request: Request,
+    services: Services,
+    received: Callable[[AsyncExitStack], Awaitable[AudioForm]],
+    held: AsyncExitStack,
+    *,
+    many: bool = False,
 ) -> Intake:
-    """Receives a form and takes on its first file, or all if there may be `many`.
+    """Takes on the first file of what is `received`, or all if there may be `many`.
 
     Its files, its model and its place among all work last until `held` is closed. Raises
     SpeechError, Overloaded among others before the body is read; ClientDisconnect.
@@ -56,7 +61,8 @@ async def take_in(
     deadline = Deadline(services.settings.limits.deadline_seconds)
     async with deadline.kept():
         with services.admission.upload():
-            form = parse(await _received(request, held), task)
+            form = await received(held)
+        check_model(caller(request), services, form.model)
         if many and form.stream:
             raise UnsupportedValue("stream is not supported for several files.", "stream")
         await asyncio.to_thread(check_references, form.speaker_references)
@@ -66,20 +72,38 @@ async def take_in(
         files = [upload.file for upload in (form.files if many else form.files[:1])]
         lengths = [await transcriber.on_cpu(expected_length, file) for file in files]
     works = held.enter_context(services.admission.work(transcriber.pace, lengths, deadline))
+    # A guess at a length is too far off to refuse anybody for it; what was heard counts after.
+    expected = sum(length.seconds for length in lengths if length.is_claimed)
+    model = services.registry.served_id(form.model)
+    await held.enter_async_context(
+        services.metering.recordings(usage_of(request), model, expected, works)
+    )
     return Intake(form, transcriber, works)
 
 
-async def _received(request: Request, held: AsyncExitStack) -> FormData:
+async def received_form(request: Request, task: Task, held: AsyncExitStack) -> AudioForm:
     """The whole body, on disk where it is large. Its files are closed when `held` is.
 
-    Raises InvalidRequest for a charset other than the few that clients announce: Python knows
-    some, like punycode, that fail or take for ever.
+    Raises InvalidRequest, for a charset other than the few that clients announce as well: Python
+    knows some, like punycode, that fail or take for ever.
     """
     _, parameters = parse_options_header(request.headers.get("content-type"))
     if parameters.get(b"charset", b"utf-8").lower() not in CHARSETS:
         raise InvalidRequest("The charset of the form must be UTF-8.")
-    try:
+    with receiving():
         data = await request.form(max_part_size=MAX_TEXT_BYTES)
+    held.push_async_callback(data.close)
+    return parse(data, task)
+
+
+@contextmanager
+def receiving() -> Iterator[None]:
+    """Around the reading of a body: who leaves is counted, and a full disk is no fault of theirs.
+
+    Raises ClientDisconnect, Overloaded.
+    """
+    try:
+        yield
     except ClientDisconnect:
         metrics.CANCELLED_REQUESTS.labels("upload").inc()
         raise
@@ -88,5 +112,3 @@ async def _received(request: Request, held: AsyncExitStack) -> FormData:
             raise
         log.error("spool_full", error=str(error))
         raise Overloaded("The server has no room for the upload now. Please retry.") from error
-    held.push_async_callback(data.close)
-    return data

@@ -6,7 +6,7 @@ then send everything again (docs/contract.md §0).
 
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
-from contextlib import AsyncExitStack, suppress
+from contextlib import AsyncExitStack
 from typing import TypeVar
 
 import anyio
@@ -15,6 +15,7 @@ from fastapi import Request, Response
 from fastapi.responses import StreamingResponse
 from starlette.types import Receive, Scope, Send
 
+from app.access.metering import UsageRecord
 from app.api.deps import keep_alive_seconds, while_connected
 from app.api.replies import json_bytes, json_response
 from app.errors import SpeechError
@@ -82,9 +83,13 @@ class HoldingResponse(StreamingResponse):
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         async with self._held:
-            with suppress(_BrokenOff):
+            usage: UsageRecord = scope["state"]["usage"]
+            try:
                 await super().__call__(scope, receive, send)
+            except _BrokenOff:
+                usage.outcome = "failed"
             if not self._is_over:
+                usage.outcome = "left"
                 metrics.CANCELLED_REQUESTS.labels("stream").inc()
 
     async def _watched(self, content: AsyncIterator[bytes]) -> AsyncIterator[bytes]:

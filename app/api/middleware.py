@@ -8,6 +8,7 @@ import structlog
 from starlette.datastructures import MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from app.access.metering import UsageRecord
 from app.api.replies import json_reply
 from app.errors import Overloaded
 from app.render.errors import reply
@@ -17,6 +18,9 @@ log = structlog.get_logger("access")
 OPENAI_VERSION = "2020-10-01"
 """The value the hosted API sends as `openai-version`."""
 
+STARTS = ("http.response.start", "websocket.accept", "websocket.http.response.start")
+"""The messages that begin an answer; a handshake is accepted or gets an answer of plain HTTP."""
+
 
 class RequestContext:
     """Gives the request its id, and answers for whatever nobody else caught."""
@@ -25,18 +29,19 @@ class RequestContext:
         self._app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http":
+        if scope["type"] not in ("http", "websocket"):
             await self._app(scope, receive, send)
             return
         started = time.perf_counter()
         request_id = f"req_{uuid.uuid4().hex}"
         scope["state"]["request_id"] = request_id
+        record = scope["state"]["usage"] = UsageRecord(request_id)
         status = 0
 
         async def send_with_headers(message: Message) -> None:
             nonlocal status
-            if message["type"] == "http.response.start":
-                status = message["status"]
+            if message["type"] in STARTS:
+                status = message.get("status", 101)
                 headers = MutableHeaders(scope=message)
                 headers["x-request-id"] = request_id
                 headers["access-control-expose-headers"] = "X-Request-ID"
@@ -63,8 +68,9 @@ class RequestContext:
                 level = log.debug if scope["path"].startswith(("/health", "/metrics")) else log.info
                 level(
                     "request",
-                    method=scope["method"],
+                    method=scope.get("method", "WEBSOCKET"),
                     path=scope["path"],
                     status=status,
                     milliseconds=elapsed_ms,
+                    **record.logged(),
                 )

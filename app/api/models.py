@@ -8,7 +8,7 @@ from typing import Any
 from fastapi import APIRouter, Response
 
 from app.api.administration import AsAdministrator
-from app.api.deps import TheServices
+from app.api.deps import ThePrincipal, TheServices, check_model
 from app.api.replies import json_response
 from app.engine.registry import ModelCard
 from app.errors import NotAllowed
@@ -17,13 +17,18 @@ router = APIRouter(prefix="/v1/models", tags=["models"])
 
 
 @router.get("")
-async def list_models(services: TheServices) -> Response:
-    cards = services.registry.cards()
+async def list_models(services: TheServices, principal: ThePrincipal) -> Response:
+    """Those that the caller may use."""
+    registry = services.registry
+    cards = [
+        card for card in registry.cards() if principal.may_use(card.id, registry.served_id(card.id))
+    ]
     return json_response({"object": "list", "data": [_body(card) for card in cards]})
 
 
 @router.get("/{model_id:path}")
-async def retrieve_model(model_id: str, services: TheServices) -> Response:
+async def retrieve_model(model_id: str, services: TheServices, principal: ThePrincipal) -> Response:
+    check_model(principal, services, model_id)
     return json_response(_body(services.registry.card(model_id)))
 
 
@@ -48,7 +53,7 @@ async def unload_model(model_id: str, services: TheServices) -> Response:
 
 
 def _body(card: ModelCard) -> dict[str, Any]:
-    """OpenAI's keys, and two of ours: what the model can and cannot hear, and where it is."""
+    """OpenAI's keys, and ours: what the model can hear, where it is, and which one it is."""
     return {
         "id": card.id,
         "object": "model",
@@ -57,4 +62,6 @@ def _body(card: ModelCard) -> dict[str, Any]:
         "shutdown_date": None,
         "description": card.description,
         "status": card.status,
+        "root": card.root,
+        "languages": card.languages,
     }

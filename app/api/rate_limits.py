@@ -1,49 +1,83 @@
-"""Every request below /v1/ is counted before its body is read; too many get a 429."""
+"""Every request for work is counted before its body is read; too many get a 429."""
 
-from hashlib import sha256
-
-from starlette.datastructures import Headers, MutableHeaders
+from starlette.datastructures import MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from app.access.rate_limits import RequestLimiter, Standing, go_duration
+from app.access.metering import UsageRecord
+from app.access.rate_limits import go_duration
+from app.api.draining import is_work
 from app.api.replies import json_reply
+from app.errors import SpeechError
 from app.render.errors import reply
+from app.services import Services
+
+SWITCHING_PROTOCOLS = 101
+"""The status of a handshake that is accepted."""
+
+FORBIDDEN = 403
+"""The status of a handshake that is closed instead; what ASGI servers make of it."""
 
 
 class RateLimits:
-    """Refuses what the limiter refuses, and writes where the caller stands on every answer."""
+    """Keeps callers to their limits, and writes on every answer where they stand.
 
-    def __init__(self, app: ASGIApp, limiter: RequestLimiter) -> None:
+    A live session counts as one request, and has its place among those at once until it ends.
+    """
+
+    def __init__(self, app: ASGIApp) -> None:
         self._app = app
-        self._limiter = limiter
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http" or not scope["path"].startswith("/v1/"):
+        if not is_work(scope):
             await self._app(scope, receive, send)
             return
-        standing = await self._limiter.hit(_caller(scope))
+        services: Services = scope["state"]["services"]
+        record: UsageRecord = scope["state"]["usage"]
+        status = 0
 
         async def send_with_headers(message: Message) -> None:
-            if message["type"] == "http.response.start":
-                MutableHeaders(scope=message).update(_headers(standing))
+            nonlocal status
+            if message["type"] in ("http.response.start", "websocket.http.response.start"):
+                status = message["status"]
+                MutableHeaders(scope=message).update(_headers(record))
+            elif message["type"] == "websocket.accept":
+                status = SWITCHING_PROTOCOLS
+            elif message["type"] == "websocket.close":
+                status = status or FORBIDDEN
             await send(message)
 
-        app = self._app if standing.accepted else json_reply(reply(standing.refusal()))
-        await app(scope, receive, send_with_headers)
+        try:
+            await self._limited(services, record, scope, receive, send_with_headers)
+        finally:
+            services.metering.ended(record, status)
+
+    async def _limited(
+        self, services: Services, record: UsageRecord, scope: Scope, receive: Receive, send: Send
+    ) -> None:
+        principal = record.principal = scope["state"]["principal"]
+        try:
+            entrance = await services.limiter.enter(principal, record.request_id)
+            record.requests = entrance.requests
+            if entrance.refusal is not None:
+                raise entrance.refusal
+        except SpeechError as error:
+            # Of a handshake too this is an HTTP answer; uvicorn has the extension for it.
+            await json_reply(reply(error))(scope, receive, send)
+            return
+        try:
+            await self._app(scope, receive, send)
+        finally:
+            await services.limiter.leave(principal, record.request_id)
 
 
-def _caller(scope: Scope) -> str:
-    """Never the key itself: whoever dumps the memory or, one day, the store finds no secret."""
-    _, _, token = Headers(scope=scope).get("authorization", "").partition(" ")
-    if token:
-        return f"key:{sha256(token.encode()).hexdigest()}"
-    address, _ = scope["client"] or ("", 0)
-    return f"address:{address}"
-
-
-def _headers(standing: Standing) -> dict[str, str]:
-    return {
-        "x-ratelimit-limit-requests": str(standing.limit),
-        "x-ratelimit-remaining-requests": str(standing.remaining),
-        "x-ratelimit-reset-requests": go_duration(standing.reset_seconds),
-    }
+def _headers(record: UsageRecord) -> dict[str, str]:
+    """OpenAI's for requests, and Groq's for audio; whole numbers, as clients expect."""
+    headers: dict[str, str] = {}
+    for name, standing in (("requests", record.requests), ("audio-seconds", record.audio)):
+        if standing is not None:
+            headers |= {
+                f"x-ratelimit-limit-{name}": str(int(standing.limit)),
+                f"x-ratelimit-remaining-{name}": str(int(standing.remaining)),
+                f"x-ratelimit-reset-{name}": go_duration(standing.reset_seconds),
+            }
+    return headers

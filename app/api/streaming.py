@@ -7,7 +7,7 @@ import structlog
 from fastapi import Request
 from fastapi.responses import StreamingResponse
 
-from app.api.deps import keep_alive_seconds, while_connected
+from app.api.deps import keep_alive_seconds, usage_of, while_connected
 from app.api.form import AudioForm
 from app.api.keep_alive import HoldingResponse, with_pauses
 from app.domain import Segment, Transcript
@@ -41,6 +41,7 @@ async def streamed(
         except Exception as error:
             if not isinstance(error, SpeechError):
                 log.exception("stream_failed")
+            usage_of(request).outcome = "failed"
             yield events.failure(error)
 
     return HoldingResponse(body(), "text/event-stream; charset=utf-8", held.pop_all())
@@ -57,4 +58,8 @@ def _event(part: Segment | Transcript | None, rendering: events.Deltas | events.
 def _rendering(form: AudioForm) -> events.Deltas | events.Diarized:
     if form.response_format == "diarized_json":
         return events.Diarized(form.speaker_names)
-    return events.Deltas(form.family, with_scores=form.options.token_scores)
+    return events.Deltas(
+        form.family,
+        with_scores=form.options.token_scores,
+        with_times=form.response_format == "verbose_json",
+    )

@@ -4,7 +4,6 @@ Blocking and pull-driven: nothing is read that was not asked for. It knows nothi
 """
 
 from collections.abc import Iterator
-from io import SEEK_SET
 from typing import BinaryIO
 
 import av
@@ -15,44 +14,18 @@ from av.container import InputContainer
 
 from app.audio import limits
 from app.audio.channels import Channels
+from app.audio.containers import Readable, open_file, open_stream
 from app.domain import SAMPLE_RATE, Samples
 from app.errors import AudioTooShort, UndecodableAudio
 
 BLOCK_SAMPLES = 64 * 512
 """About 2 s: whole Silero frames, small enough that the first window is found at once."""
 
+STREAM_BLOCK_SAMPLES = 1_600
+"""0.1 s, which nobody notices who speaks: packets of 10 to 60 ms are put together."""
+
 MIN_SECONDS = 0.1
 """OpenAI refuses less (docs/contract.md §4, `audio_too_short`)."""
-
-SUPPORTED = "['flac', 'm4a', 'mp3', 'mp4', 'mpeg', 'mpga', 'oga', 'ogg', 'wav', 'webm']"
-
-# Demuxers that read one stream of bytes. Playlists, concatenations and image sequences name other
-# files and are left out; FFmpeg itself refuses every format that is not listed.
-_DEMUXERS = (
-    "aac,ac3,aiff,amr,asf,au,avi,caf,eac3,flac,flv,matroska,webm,mov,mp3,mpeg,mpegts,ogg,w64,wav"
-)
-
-# Decoders of what these hold. All others stay shut, those of pictures too, which FFmpeg would run
-# to find out more about a film than anybody here asks.
-_CODECS = (
-    "aac,aac_latm,ac3,adpcm_ima_qt,adpcm_ima_wav,adpcm_ms,adpcm_swf,adpcm_yamaha,alac,amrnb,amrwb,"
-    "dca,eac3,flac,g722,g723_1,g726,g726le,gsm,gsm_ms,ilbc,libopencore_amrnb,libopencore_amrwb,"
-    "libopus,mp1,mp1float,mp2,mp2float,mp3,mp3float,nellymoser,opus,pcm_alaw,pcm_bluray,pcm_dvd,"
-    "pcm_f32be,pcm_f32le,pcm_f64be,pcm_f64le,pcm_mulaw,pcm_s16be,pcm_s16le,pcm_s24be,pcm_s24le,"
-    "pcm_s32be,pcm_s32le,pcm_s8,pcm_u8,speex,truespeech,vorbis,wavpack,wmalossless,wmapro,wmav1,"
-    "wmav2,wmavoice"
-)
-
-_OPTIONS = {
-    "format_whitelist": _DEMUXERS,
-    "codec_whitelist": _CODECS,
-    "protocol_whitelist": "pipe",
-    "max_streams": str(limits.MAX_STREAMS),
-    # FFmpeg looks for DTS inside the PCM of a wav for 2.5 ms, longer than decoding a clip takes.
-    "max_probe_packets": "4",
-}
-
-limits.limit_allocations()
 
 
 def decode(file: BinaryIO) -> Iterator[Samples]:
@@ -67,7 +40,7 @@ def announced_seconds(file: BinaryIO) -> float | None:
     Cheap, for nothing is decoded, and as true as whoever wrote the file. Blocking.
     """
     try:
-        with _opened(file) as container:
+        with open_file(file) as container:
             duration = container.duration
     except (UndecodableAudio, UnicodeDecodeError):
         return None  # decoding will say what is wrong
@@ -88,12 +61,11 @@ def decode_channels(file: BinaryIO, *, split: bool) -> Iterator[Channels]:
     """
     total = 0
     try:
-        with _opened(file) as container:
+        with open_file(file) as container:
             stereo = split and container.streams.audio[0].layout.nb_channels == 2
-            for block in _blocks(_resampled(container, 2 if stereo else 1)):
+            for block in _blocks(container, 2 if stereo else 1, BLOCK_SAMPLES):
                 total += block.shape[1]
-                # Floats may hold anything: infinities, no numbers at all, a million times too loud.
-                yield np.nan_to_num(block, copy=False, posinf=1.0, neginf=-1.0).clip(-1.0, 1.0)
+                yield block
     except (av.error.FFmpegError, UnicodeDecodeError) as error:
         # FFmpeg's own words may hold addresses of its internals: they go into the cause only.
         raise _corrupted() from error
@@ -105,54 +77,18 @@ def decode_channels(file: BinaryIO, *, split: bool) -> Iterator[Channels]:
         )
 
 
-class _Source:
-    """The file as FFmpeg sees it, which goes to places that no file has if a header says so.
+def decode_stream(source: Readable) -> Iterator[Samples]:
+    """Sound that comes in pieces, in blocks of shape (<= STREAM_BLOCK_SAMPLES,) as it comes.
 
-    A file then raises, and PyAV prints a traceback for each time; FFmpeg understands a -1.
+    Blocks as `source` does. Raises UndecodableAudio for what `open_stream` cannot open, and for
+    what breaks off before any sound.
     """
-
-    def __init__(self, file: BinaryIO) -> None:
-        self._file = file
-        self.read = file.read
-        self.tell = file.tell
-
-    def seek(self, offset: int, whence: int = SEEK_SET) -> int:
-        try:
-            return self._file.seek(offset, whence)
-        except (OSError, ValueError):
-            return -1
-
-
-def _opened(file: BinaryIO) -> InputContainer:
-    if not file.read(1):
-        raise UndecodableAudio("The audio file is empty.", "file")
-    limits.check_fragments(file)
     try:
-        container = av.open(
-            _Source(file),
-            mode="r",
-            metadata_errors="ignore",
-            options=_OPTIONS,
-        )
-    except (av.error.FFmpegError, ValueError) as error:
-        raise UndecodableAudio(
-            f"Invalid file format. Supported formats: {SUPPORTED}", "file"
-        ) from error
-    try:
-        _check_track(container)
-    except UndecodableAudio:
-        container.close()
-        raise
-    return container
-
-
-def _check_track(container: InputContainer) -> None:
-    if not container.streams.audio:
-        raise UndecodableAudio("The file has no audio track.", "file")
-    stream = container.streams.audio[0]
-    if stream.codec_context is None or stream.codec_context.name not in _CODECS.split(","):
-        raise UndecodableAudio("The audio track has an encoding that is not supported.", "file")
-    limits.check_layout(stream.layout)
+        with open_stream(source) as container:
+            for block in _blocks(container, 1, STREAM_BLOCK_SAMPLES):
+                yield block[0]
+    except (av.error.FFmpegError, UnicodeDecodeError) as error:
+        raise _corrupted() from error
 
 
 def _corrupted() -> UndecodableAudio:
@@ -214,17 +150,23 @@ def _pcm(frames: list[AudioFrame], channel_count: int) -> Iterator[Channels]:
         yield np.pad(planes, ((0, missing), (0, 0))) if missing else planes
 
 
-def _blocks(pieces: Iterator[Channels]) -> Iterator[Channels]:
+def _blocks(container: InputContainer, channel_count: int, size: int) -> Iterator[Channels]:
+    """All of the sound in pieces of `size` samples, the last one shorter."""
     waiting: list[Channels] = []
     count = 0
-    for piece in pieces:
+    for piece in _resampled(container, channel_count):
         waiting.append(piece)
         count += piece.shape[1]
-        if count >= BLOCK_SAMPLES:
-            joined = np.concatenate(waiting, axis=1)
-            whole = count - count % BLOCK_SAMPLES
-            for at in range(0, whole, BLOCK_SAMPLES):
-                yield joined[:, at : at + BLOCK_SAMPLES]
+        if count >= size:
+            joined = _limited(np.concatenate(waiting, axis=1))
+            whole = count - count % size
+            for at in range(0, whole, size):
+                yield joined[:, at : at + size]
             waiting, count = [joined[:, whole:]], count - whole
     if count:
-        yield np.concatenate(waiting, axis=1)
+        yield _limited(np.concatenate(waiting, axis=1))
+
+
+def _limited(samples: Channels) -> Channels:
+    """Floats may hold anything: infinities, no numbers at all, a million times too loud."""
+    return np.nan_to_num(samples, copy=False, posinf=1.0, neginf=-1.0).clip(-1.0, 1.0)

@@ -48,14 +48,18 @@ class VoiceActivity:
     """
 
     def __init__(self, begins: float = SPEECH_BEGINS) -> None:
-        self._begins = begins
-        self._ends = min(begins, max(begins - _HYSTERESIS, _LOWEST_END))
+        self.judge_from(begins)
         self._session = get_vad_model().session  # one for the process, safe to run in parallel
         self._silent_frames = 0
         self._forget()
         self._context = np.zeros(_CONTEXT_SAMPLES, np.float32)
         self._rest = np.zeros(0, np.float32)
         self._speaking = False
+
+    def judge_from(self, begins: float) -> None:
+        """From the next frame on, speech begins at this probability."""
+        self._begins = begins
+        self._ends = min(begins, max(begins - _HYSTERESIS, _LOWEST_END))
 
     def push(self, block: Samples) -> Activity:
         """Judge a block of any length; what does not fill a frame waits for the next one."""

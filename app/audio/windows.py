@@ -37,6 +37,12 @@ class WindowPolicy:
             lead_seconds=chunking.prefix_padding_seconds,
         )
 
+    def within(self, seconds: float | None) -> "WindowPolicy":
+        """The same, but no window is longer than so much; None: unchanged."""
+        if seconds is None:
+            return self
+        return replace(self, max_seconds=min(seconds, self.max_seconds))
+
 
 @dataclass(slots=True)
 class _Pause:
@@ -94,14 +100,36 @@ class WindowPacker:
         self._forget()
         return windows
 
-    def flush(self) -> list[Window]:
-        """The window that the end of the stream leaves open, if any."""
+    @property
+    def open_speech(self) -> Span | None:
+        """From the first to the last speech of the open window so far, in seconds of the stream."""
         if self._opened is None:
-            return []
-        end = self._silent_since
-        if end is None:
-            end = self._origin + len(self._speech)
-        return self._close(end)
+            return None
+        seconds = FRAME_SAMPLES / SAMPLE_RATE
+        return self._opened * seconds, self._open_end * seconds
+
+    @property
+    def is_pausing(self) -> bool:
+        """Is a window open in which nobody has spoken for as long as its padding?"""
+        if self._silent_since is None:
+            return False
+        silent = self._origin + len(self._speech) - self._silent_since
+        return silent * FRAME_SAMPLES >= self._pad
+
+    def peek(self) -> Window | None:
+        """What `flush` would give, and everything stays as it is."""
+        if self._opened is None:
+            return None
+        return self._window(self._opened, self._open_end, ceiling=None)
+
+    def flush(self) -> list[Window]:
+        """The window that the end of the stream leaves open, if any. More may be pushed later."""
+        return [] if self._opened is None else self._close(self._open_end)
+
+    @property
+    def _open_end(self) -> int:
+        end = self._origin + len(self._speech)
+        return end if self._silent_since is None else self._silent_since
 
     def _hear(self, frame: int) -> list[Window]:
         if self._opened is None:
@@ -127,7 +155,7 @@ class WindowPacker:
         assert self._opened is not None
         window = self._window(self._opened, end, ceiling=None)
         self._opened, self._silent_since, self._pauses = None, None, []
-        return window
+        return self._given(window)
 
     def _cut(self) -> list[Window]:
         """The open window is full and speech goes on: end it where that hurts least."""
@@ -135,11 +163,11 @@ class WindowPacker:
         pause = self._best_pause(self._opened)
         # Both sides get their padding as far as the pause reaches.
         middle = (pause.start + pause.end) * FRAME_SAMPLES // 2
-        window = self._window(self._opened, pause.start, ceiling=middle)
+        given = self._given(self._window(self._opened, pause.start, ceiling=middle))
         self._floor = max(self._floor, min(middle, pause.end * FRAME_SAMPLES))
         self._opened = pause.end
         self._pauses = [later for later in self._pauses if later.start > pause.end]
-        return window
+        return given
 
     def _best_pause(self, opened: int) -> _Pause:
         """The longest pause of the later half, else of all; without one, the unlikeliest speech."""
@@ -151,19 +179,24 @@ class WindowPacker:
         weakest = half + int(np.argmin(later))
         return _Pause(weakest, weakest)
 
-    def _window(self, start: int, end: int, ceiling: int | None) -> list[Window]:
+    def _given(self, window: Window | None) -> list[Window]:
+        if window is None:
+            return []
+        self._floor = round(window.start * SAMPLE_RATE) + len(window.samples)
+        return [window]
+
+    def _window(self, start: int, end: int, ceiling: int | None) -> Window | None:
         speech = self._speech[start - self._origin : end - self._origin]
         if np.count_nonzero(speech) < MIN_SPEECH_FRAMES:
-            return []
+            return None
         last = end * FRAME_SAMPLES + self._pad
         if ceiling is not None:
             last = min(last, max(ceiling, end * FRAME_SAMPLES))
         offset = self._origin * FRAME_SAMPLES
         last = min(last, offset + len(self._samples))
         first = max(self._floor, start * FRAME_SAMPLES - self._lead, last - self._max_samples)
-        self._floor = last
         samples = self._samples[first - offset : last - offset].copy()
-        return [Window(first / SAMPLE_RATE, samples, _spans(speech, start, first))]
+        return Window(first / SAMPLE_RATE, samples, _spans(speech, start, first))
 
     def _forget(self) -> None:
         """Drop what no window can need any more, but keep the padding of the next one."""

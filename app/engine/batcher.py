@@ -183,7 +183,8 @@ class Batcher:
         """
         audit.device_call(stage, [(each.job.request_id, each.job.position) for each in tickets])
         new = tickets if stage == "encode" else ()
-        sound_seconds = sum(ticket.job.duration for ticket in new)
+        # Drafts cost, but their sound is counted when it is heard for good.
+        sound_seconds = sum(each.job.duration for each in new if not each.job.is_draft)
         try:
             outcomes: list[Any] = await self._call(stage, sound_seconds, work, tickets)
             self._failures_in_row[stage] = 0
@@ -243,8 +244,9 @@ def _observe_wait(step: Step) -> None:
     if step.stage == "encode":
         now = time.monotonic()
         for ticket in step.tickets:
+            ticket.job.queue_seconds = now - ticket.waiting_since
             if ticket.job.position == 0:
-                metrics.QUEUE_WAIT_SECONDS.observe(now - ticket.waiting_since)
+                metrics.QUEUE_WAIT_SECONDS.observe(ticket.job.queue_seconds)
 
 
 def _failure(error: Exception) -> EngineFailed:

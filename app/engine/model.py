@@ -41,8 +41,9 @@ class DecodeOptions:
 class Job:
     """One window on its way through the device.
 
-    Not frozen: the batcher fills in `encoded` and drops `features`, so that whatever comes back
-    later (language detection, a retry at a higher temperature) never encodes again.
+    Not frozen: the batcher fills in `queue_seconds` and `encoded` and drops `features`, so that
+    whatever comes back later (language detection, a retry at a higher temperature) never encodes
+    again.
     """
 
     request_id: str
@@ -53,6 +54,10 @@ class Job:
     position: int = 0
     """How many windows of the request come before it."""
     encoded: Encoded | None = None
+    queue_seconds: float = 0.0
+    """From the queue to its first call on the device, once it was there."""
+    is_draft: bool = False
+    """The window will be heard again: with `draft_features`, and decoded greedily."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +98,9 @@ class SpeechModel(Protocol):
 
     def features(self, samples: Samples) -> Features:
         """CPU work, on any thread."""
+
+    def draft_features(self, samples: Samples) -> Features:
+        """With less silence behind the sound: cheaper to encode, and not quite as sure."""
 
     def batch_key(self, job: Job, options: DecodeOptions) -> BatchKey: ...
 

@@ -9,8 +9,9 @@ HORIZON_SECONDS = 30.0
 class Pace:
     """The cost of one model's work: a mean in which what is new counts most.
 
-    Encoding, decoding, language detection and retries all cost; a second of sound counts once,
-    when its window is encoded. So fuller batches and doubtful recordings both show.
+    Encoding, decoding, language detection, retries and drafts all cost; a second of sound counts
+    once, when its window is encoded. So fuller batches and doubtful recordings both show, and so
+    does what live sessions take of the device.
     """
 
     def __init__(self, workers: int, window_seconds: float) -> None:

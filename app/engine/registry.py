@@ -39,6 +39,10 @@ class ModelCard:
     owner: str
     description: str
     status: Status
+    root: str
+    """The id of the model behind the name."""
+    languages: tuple[str, ...]
+    """ISO 639-1 codes it can hear; empty until a model that does not say so was loaded once."""
 
 
 class Registry:
@@ -87,8 +91,19 @@ class Registry:
         description = model.profile.description
         if name != model.id:
             description = f"Served by '{model.id}'. {description}"
-        created = model.profile.created or 0
-        return ModelCard(name, created, model.owner, description, self._status(model))
+        return ModelCard(
+            name,
+            model.profile.created or 0,
+            model.owner,
+            description,
+            self._status(model),
+            root=model.id,
+            languages=model.profile.languages,
+        )
+
+    def served_id(self, name: str) -> str:
+        """The id of the model that a name stands for. Raises UnknownModel."""
+        return self._catalogue.find(name).id
 
     @asynccontextmanager
     async def lease(self, name: str) -> AsyncIterator[Resident]:

@@ -4,20 +4,24 @@ It decides how to batch on its device and knows every trap of docs/engine.md §3
 decided by the queue, what to do with a doubtful result by `pipeline/fallback.py`.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from math import ceil
+from typing import TypeVar
 
 import ctranslate2
 import numpy as np
 from faster_whisper import WhisperModel
 from faster_whisper.audio import pad_or_trim
 
-from app.domain import Hypothesis, Samples
+from app.domain import SAMPLE_RATE, Hypothesis, Samples
 from app.engine.alignment import Aligner
 from app.engine.model import BatchKey, DecodeOptions, Encoded, EngineInfo, Features, Job
 from app.engine.profile import ModelProfile
 from app.engine.storage import batch, stacked
 from app.engine.tokens import Vocabulary, compression_ratio
+
+T = TypeVar("T")
 
 _MAX_LENGTH = 448
 """Positions of Whisper's text decoder."""
@@ -25,6 +29,12 @@ _BEST_OF = 5
 """Samples drawn at a temperature above 0, as openai/whisper does."""
 _SHORT_WINDOW_SECONDS = 8.0
 _SHORT_WINDOW_TOKENS = 112
+_FRAMES_PER_SECOND = 100
+_DRAFT_STEP_FRAMES = 512
+_DRAFT_PADDING_FRAMES = 100
+"""Drafts are encoded in 1,024 frames at the least, 512 positions: fewer confuse Whisper, and
+whisper.cpp's own example of live transcription takes as many (`stream -ac 512`). That is a fifth
+of the work of 3,000."""
 _MAX_ALIGN_ROWS = 8
 """`align` holds rows * tokens * 51,865 floats: 330 MB for 8 rows of 200 tokens."""
 
@@ -65,6 +75,12 @@ class WhisperEngine:
         features = pad_or_trim(self._extract(samples)[..., :-1])
         return np.ascontiguousarray(features, dtype=np.float32)
 
+    def draft_features(self, samples: Samples) -> Features:
+        """As `features`, cut some seconds after the sound: at one of a few lengths, to batch."""
+        needed = len(samples) / SAMPLE_RATE * _FRAMES_PER_SECOND + _DRAFT_PADDING_FRAMES
+        steps = max(2, ceil(needed / _DRAFT_STEP_FRAMES))
+        return np.ascontiguousarray(self.features(samples)[:, : steps * _DRAFT_STEP_FRAMES])
+
     def batch_key(self, job: Job, options: DecodeOptions) -> BatchKey:
         """CTranslate2 wants one position of <|startoftranscript|> and one set of options per call.
 
@@ -72,9 +88,13 @@ class WhisperEngine:
         a caller's prompt to match another's would make results depend on companions.
         """
         context = self._vocabulary.context(options.prompt, options.keywords)
-        return (len(context), options.temperature, self._token_budget(job.duration, options))
+        budget = self._token_budget(job.duration, options)
+        return (len(context), options.temperature, budget, job.is_draft, _positions(job))
 
     def encode(self, jobs: Sequence[Job]) -> list[Encoded]:
+        return _by_length(jobs, self._encode)
+
+    def _encode(self, jobs: Sequence[Job]) -> list[Encoded]:
         features = batch([job.features for job in jobs if job.features is not None])
         # Decoding batches are put together from several encoding calls, so the rows come to the
         # host; on a GPU that is 4 MB a row, a fraction of a millisecond.
@@ -89,6 +109,9 @@ class WhisperEngine:
     def detect_languages(self, jobs: Sequence[Job]) -> list[Mapping[str, float]]:
         if not self.is_multilingual:
             return [{"en": 1.0} for _ in jobs]
+        return _by_length(jobs, self._detect_languages)
+
+    def _detect_languages(self, jobs: Sequence[Job]) -> list[Mapping[str, float]]:
         results = self._model.detect_language(stacked(jobs))
         return [{token[2:-2]: probability for token, probability in row} for row in results]
 
@@ -107,7 +130,7 @@ class WhisperEngine:
             suppress_tokens=self._vocabulary.suppressed,
             return_scores=True,
             return_no_speech_prob=True,
-            **self._search(options[0].temperature),
+            **self._search(options[0].temperature, is_draft=jobs[0].is_draft),
         )
         hypotheses = [
             # <|startofprev|> is no text.
@@ -128,7 +151,9 @@ class WhisperEngine:
             return most
         return min(most, _SHORT_WINDOW_TOKENS)
 
-    def _search(self, temperature: float) -> dict[str, float]:
+    def _search(self, temperature: float, *, is_draft: bool) -> dict[str, float]:
+        if is_draft:
+            return {"beam_size": 1}
         if temperature == 0.0:
             return {"beam_size": self.info.beam_size}
         # Without topk 0 CTranslate2 ignores the temperature.
@@ -173,6 +198,24 @@ class WhisperEngine:
             is_full_length=budget == self.profile.max_new_tokens,
             prompt_token_count=prompt_token_count,
         )
+
+
+def _by_length(jobs: Sequence[Job], work: Callable[[Sequence[Job]], list[T]]) -> list[T]:
+    """One result for each job; only jobs of one length, drafts or others, go into one call."""
+    results: dict[int, T] = {}
+    for length in {_positions(job) for job in jobs}:
+        rows = [row for row, job in enumerate(jobs) if _positions(job) == length]
+        results |= zip(rows, work([jobs[row] for row in rows]), strict=True)
+    return [results[row] for row in range(len(jobs))]
+
+
+def _positions(job: Job) -> int:
+    """How long the encoder's output is, or will be: it halves the frames."""
+    if job.encoded is not None:
+        return len(job.encoded)
+    assert job.features is not None, "a job has features until it is encoded"
+    frames: int = job.features.shape[1]
+    return (frames + 1) // 2
 
 
 def _max_length(prompt_length: int, budget: int) -> int:

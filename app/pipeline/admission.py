@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from math import ceil, inf
 
 from app.audio.length import Length
-from app.config import LimitsSettings
+from app.config import LimitsSettings, LiveSettings
 from app.engine.pace import Pace
 from app.errors import AudioTooLong, Overloaded
 from app.pipeline.deadline import Deadline
@@ -43,6 +43,10 @@ class Work:
         self._expected = min(length.seconds, self._max_seconds)
         self._unread = self._expected
         self._waiting = 0.0
+        self.heard_seconds = 0.0
+        """How far the recording was heard, pauses included."""
+        self.queue_seconds: float | None = None
+        """How long the first window waited for the device; None until it was there."""
 
     @property
     def audio_seconds(self) -> float:
@@ -79,16 +83,22 @@ class Work:
         """A window of that length waits for the device."""
         self._waiting += seconds
 
-    def heard(self, seconds: float) -> None:
-        """A window that was queued is done with."""
+    def done(self, seconds: float) -> None:
+        """A window that was queued is heard or dropped."""
         self._waiting -= seconds
+
+    def heard(self, until: float) -> None:
+        """So far the recording was heard."""
+        self.heard_seconds = max(self.heard_seconds, until)
 
 
 class Admission:
     """All work of the process, and whether more can be taken on. Lives on the event loop."""
 
-    def __init__(self, limits: LimitsSettings) -> None:
+    def __init__(self, limits: LimitsSettings, live: LiveSettings) -> None:
         self._limits = limits
+        self._max_sessions = live.max_sessions
+        self._session_count = 0
         self._works: set[Work] = set()
         self._upload_count = 0
         metrics.BACKLOG_AUDIO_SECONDS.set_function(self.backlog_seconds)
@@ -122,6 +132,21 @@ class Admission:
             yield
         finally:
             self._upload_count -= 1
+
+    @contextmanager
+    def session(self) -> Iterator[None]:
+        """A place for one live session. Raises Overloaded if there is none.
+
+        They are not part of the wait: what they need of the device is as short as their speech.
+        """
+        if self._session_count >= self._max_sessions:
+            metrics.REFUSED_REQUESTS.labels("sessions").inc()
+            raise Overloaded("The server has as many live sessions as it can take. Please retry.")
+        self._session_count += 1
+        try:
+            yield
+        finally:
+            self._session_count -= 1
 
     @contextmanager
     def work(

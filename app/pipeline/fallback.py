@@ -72,6 +72,18 @@ async def _at_length(batcher: Batcher, job: Job, options: DecodeOptions) -> Hypo
     return hypothesis
 
 
+def draft(hypothesis: Hypothesis, options: DecodeOptions) -> Hypothesis:
+    """What can be shown without a second try: without segments where there would be one, for
+    repetition and for what the model was told."""
+    is_invented = (
+        is_silence(hypothesis)
+        or hypothesis.compression_ratio > MAX_COMPRESSION_RATIO
+        or echoes_prompt(options.prompt, hypothesis.text)
+        or recites_keywords(options.keywords, hypothesis.text)
+    )
+    return replace(hypothesis, segments=()) if is_invented else hypothesis
+
+
 def is_doubtful(hypothesis: Hypothesis) -> bool:
     """Repeats itself, or the model itself hardly believes it."""
     return (

@@ -30,6 +30,14 @@ class SpokenLanguage:
                 self._named.set_result(heard)
         return await asyncio.shield(self._named)
 
+    async def so_far(self, job: Job, batcher: Batcher) -> str:
+        """As `of`, for a window that is still open: what it seems to be in names nothing yet."""
+        if self._options.language:
+            return self._options.language
+        if self._named.done():
+            return self._named.result()
+        return self._best(await batcher.detect_language(job))
+
     def _best(self, probabilities: Mapping[str, float]) -> str:
         return max(self._candidates, key=lambda code: probabilities.get(code, 0.0))
 

@@ -7,7 +7,6 @@ import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
 from concurrent.futures import Executor
 from contextlib import aclosing
-from dataclasses import replace
 from functools import partial
 from typing import BinaryIO, TypeVar
 
@@ -15,7 +14,7 @@ import anyio
 
 from app.audio.recording import Recording
 from app.audio.windows import WindowPolicy
-from app.domain import Hypothesis, Options, Segment, Transcript, Window
+from app.domain import Hypothesis, Options, Priority, Segment, Transcript, Window
 from app.engine.batcher import Batcher
 from app.engine.model import DecodeOptions, Job, SpeechModel
 from app.errors import InvalidRequest
@@ -25,10 +24,8 @@ from app.pipeline.admission import Work
 from app.pipeline.context import distinct
 from app.pipeline.language import SpokenLanguage
 from app.pipeline.timeline import Heard, Timeline
+from app.pipeline.unheard import unheard
 from app.telemetry import metrics
-
-MIN_UNHEARD_SECONDS = 1.0
-"""Speech after the last timestamp that is worth another look at the rest of the window."""
 
 T = TypeVar("T")
 
@@ -97,8 +94,12 @@ class Transcriber:
         request_id: str,
         position: int,
         language: SpokenLanguage,
+        work: Work | None = None,
     ) -> Heard:
-        """Decode a window; what the model left unheard at its end is decoded as one more."""
+        """Decode a window; what the model left unheard at its end is decoded as one more.
+
+        `work` is told how long its first window waited for the device.
+        """
         features = await self.on_cpu(self._model.features, window.samples)
         job = Job(request_id, window.duration, features, options.priority, position)
         decode_options = DecodeOptions(
@@ -113,34 +114,36 @@ class Transcriber:
         if options.temperature == 0.0 and self._use_fallback:
             ladder = fallback.TEMPERATURES
         hypothesis = await fallback.decode(self._batcher, job, decode_options, ladder)
-        hypothesis, rest = _unheard(window, hypothesis)
+        if work is not None and work.queue_seconds is None:
+            work.queue_seconds = job.queue_seconds
+        hypothesis, rest = unheard(window, hypothesis)
         heard = [(window, hypothesis)]
         if rest is not None:
             metrics.FALLBACKS.labels("unheard_speech").inc()
             heard += await self.heard(rest, options, request_id, position, language)
         return heard
 
+    async def draft(
+        self, window: Window, options: Options, request_id: str, language: SpokenLanguage
+    ) -> Hypothesis:
+        """A quick look at a window that still grows: once, and without words and scores.
+
+        It waits among the requests that take turns, so that drafts hold up neither live windows
+        that are complete nor, for more than their turn, everybody else.
+        """
+        features = await self.on_cpu(self._model.draft_features, window.samples)
+        priority = Priority.INTERACTIVE
+        job = Job(request_id, window.duration, features, priority, position=1, is_draft=True)
+        decode_options = DecodeOptions(
+            options.task,
+            await language.so_far(job, self._batcher),
+            options.prompt,
+            distinct(options.keywords),
+        )
+        return fallback.draft(await self._batcher.decode(job, decode_options), decode_options)
+
     async def on_cpu(self, work: Callable[..., T], *arguments: object) -> T:
         return await asyncio.get_running_loop().run_in_executor(self._cpu, work, *arguments)
-
-
-def _unheard(window: Window, hypothesis: Hypothesis) -> tuple[Hypothesis, Window | None]:
-    """What is trusted of a hypothesis, and the rest of its window if speech is left there.
-
-    Whisper sometimes closes its last segment early, or runs out of tokens in dense speech.
-    Sequential decoders continue from the last timestamp (openai/whisper's `seek`); so do we.
-    """
-    segments = hypothesis.segments
-    if hypothesis.is_cut_off and len(segments) > 1:
-        segments = segments[:-1]  # it broke off in the middle of this one
-        hypothesis = replace(hypothesis, segments=segments)
-    if not segments:
-        return hypothesis, None
-    end = segments[-1].end
-    left = sum(over - max(begun, end) for begun, over in window.speech if over > end)
-    if left < MIN_UNHEARD_SECONDS or end < MIN_UNHEARD_SECONDS:
-        return hypothesis, None
-    return hypothesis, window.after(end)
 
 
 class _Request:
@@ -182,6 +185,7 @@ class _Request:
             yield segment
         duration = self._recording.duration
         metrics.AUDIO_SECONDS.inc(duration)
+        self._work.heard(duration)
         yield Transcript(
             self._options.task,
             self._language.of_all(segments),
@@ -223,20 +227,26 @@ class _Request:
     def _start(self, window: Window) -> asyncio.Task[Heard]:
         task = asyncio.create_task(
             self._transcriber.heard(
-                window, self._options, self._request_id, self._window_count, self._language
+                window,
+                self._options,
+                self._request_id,
+                self._window_count,
+                self._language,
+                self._work,
             )
         )
         self._window_count += 1
         self._tasks.add(task)
         self._work.queued(window.duration)
-        task.add_done_callback(partial(self._finished, window.duration))
+        task.add_done_callback(partial(self._finished, window))
         return task
 
-    def _finished(self, seconds: float, task: asyncio.Task[Heard]) -> None:
+    def _finished(self, window: Window, task: asyncio.Task[Heard]) -> None:
         self._tasks.discard(task)
-        self._work.heard(seconds)
-        if not task.cancelled():
-            task.exception()  # seen, even if an earlier window's failure ended the request
+        self._work.done(window.duration)
+        # The exception is seen, even if an earlier window's failure ended the request.
+        if not task.cancelled() and task.exception() is None:
+            self._work.heard(window.start + window.duration)
 
     async def _next_windows(self) -> list[Window] | None:
         """Pull one block through. Not cut short by cancellation: the thread reads the file."""

@@ -28,6 +28,7 @@ _SERVER = "server_error"
 # Looked up along the class hierarchy. Types and codes are those of docs/contract.md §4.
 _TABLE: dict[type[BaseException], _Row] = {
     errors.AudioTooShort: _Row(400, _BAD_REQUEST, "audio_too_short"),
+    errors.SessionExpired: _Row(400, _BAD_REQUEST, "session_expired"),
     errors.UndecodableAudio: _Row(400, _BAD_REQUEST, "invalid_value"),
     errors.MissingParameter: _Row(400, _BAD_REQUEST, "missing_required_parameter"),
     errors.TooLarge: _Row(413, _SERVER, None),
@@ -35,9 +36,12 @@ _TABLE: dict[type[BaseException], _Row] = {
     errors.InvalidRequest: _Row(400, _BAD_REQUEST, "invalid_value"),
     errors.WrongKey: _Row(401, _BAD_REQUEST, "invalid_api_key"),
     errors.NotAuthenticated: _Row(401, _BAD_REQUEST, None),
+    errors.ModelNotAllowed: _Row(403, _BAD_REQUEST, "model_not_found"),
     errors.NotAllowed: _Row(403, _BAD_REQUEST, None),
     errors.UploadStalled: _Row(408, _BAD_REQUEST, None, should_retry=True),
     errors.ModelBusy: _Row(409, _BAD_REQUEST, "model_busy", should_retry=True),
+    # As Groq has it; OpenAI, which does not limit audio, would say `tokens`.
+    errors.AudioRateLimited: _Row(429, "seconds", "rate_limit_exceeded", should_retry=True),
     errors.RateLimited: _Row(429, "requests", "rate_limit_exceeded", should_retry=True),
     errors.UnknownModel: _Row(404, _BAD_REQUEST, "model_not_found"),
     errors.Refused: _Row(503, _SERVER, None, should_retry=True),

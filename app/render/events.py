@@ -6,7 +6,15 @@ from typing import Any
 from app.domain import Segment, TokenScore, Transcript
 from app.families import Family
 from app.render.errors import reply
-from app.render.responses import compact, diarized_segment, spoken_line, text_body, token_usage
+from app.render.responses import (
+    compact,
+    diarized_segment,
+    segment_times,
+    spoken_line,
+    text_body,
+    token_usage,
+    verbose_body,
+)
 from app.render.scores import after, logprobs, of_text
 
 KEEP_ALIVE = b": keep-alive\n\n"
@@ -21,12 +29,15 @@ def event(body: dict[str, Any]) -> bytes:
 class Deltas:
     """Segments as text; the deltas, put together, are exactly `Transcript.text`.
 
-    With scores, each delta has the `logprobs` of its own text, and the end has all of them.
+    With scores, each delta has the `logprobs` of its own text, and the end has all of them. With
+    times, each delta is one segment and has its times; OpenAI's events have none, and its SDKs
+    pass on the keys that they do not know.
     """
 
-    def __init__(self, family: Family, *, with_scores: bool) -> None:
+    def __init__(self, family: Family, *, with_scores: bool, with_times: bool = False) -> None:
         self._family = family
         self._with_scores = with_scores
+        self._with_times = with_times
         self._held_text = ""
         self._held_scores: list[TokenScore] = []
         self._began = False
@@ -44,11 +55,16 @@ class Deltas:
         body: dict[str, Any] = {"type": "transcript.text.delta", "delta": delta}
         if self._with_scores:
             body["logprobs"] = logprobs(of_text(scores, delta))
+        if self._with_times:
+            body |= segment_times(segment)
         return event(body)
 
     def done(self, transcript: Transcript) -> bytes:
         """The full text, equal to all deltas together."""
         body = text_body(transcript, self._family, with_scores=self._with_scores)
+        if self._with_times:
+            whole = verbose_body(transcript, frozenset())
+            body |= {key: whole[key] for key in ("language", "duration")}
         return _done(body, transcript)
 
 

@@ -26,7 +26,7 @@ def compact(body: object) -> str:
 def json_body(transcript: Transcript, family: Family, *, with_scores: bool) -> dict[str, Any]:
     body = text_body(transcript, family, with_scores=with_scores)
     if transcript.task == "transcribe":
-        body["usage"] = _usage(transcript, family)
+        body["usage"] = usage(transcript, family)
     return body
 
 
@@ -48,10 +48,10 @@ def diarized_body(
     segments = [diarized_segment(*each, names) for each in enumerate(transcript.segments, 1)]
     return {
         "task": transcript.task,
-        "duration": _seconds(transcript.duration),
+        "duration": seconds_of(transcript.duration),
         "text": "\n".join(map(spoken_line, segments)),
         "segments": segments,
-        "usage": _usage(transcript, family),
+        "usage": usage(transcript, family),
     }
 
 
@@ -60,8 +60,8 @@ def diarized_segment(number: int, segment: Segment, names: Sequence[str]) -> dic
     return {
         "type": "transcript.text.segment",
         "id": f"seg_{number:03}",
-        "start": _seconds(segment.start),
-        "end": _seconds(segment.end),
+        "start": seconds_of(segment.start),
+        "end": seconds_of(segment.end),
         "text": segment.text.strip(),
         "speaker": _speaker(segment.channel, names),
     }
@@ -77,7 +77,8 @@ def _speaker(channel: int, names: Sequence[str]) -> str:
     return names[channel] if channel < len(names) else chr(ord("A") + channel - len(names))
 
 
-def _usage(transcript: Transcript, family: Family) -> dict[str, Any]:
+def usage(transcript: Transcript, family: Family) -> dict[str, Any]:
+    """In tokens or in seconds, as the family counts."""
     return token_usage(transcript) if family.counts_tokens else _duration_usage(transcript)
 
 
@@ -87,11 +88,11 @@ def verbose_body(transcript: Transcript, granularities: frozenset[Granularity]) 
     body: dict[str, Any] = {
         "task": transcript.task,
         "language": "english" if translated else language_name(transcript.language),
-        "duration": _seconds(transcript.duration),
+        "duration": seconds_of(transcript.duration),
         "text": transcript.text,
     }
     if "word" in granularities:
-        body["words"] = [_word(word) for word in transcript.words]
+        body["words"] = [word_body(word) for word in transcript.words]
     if "segment" in granularities:
         body["segments"] = [_segment(id, each) for id, each in enumerate(transcript.segments)]
     if not translated:
@@ -117,18 +118,26 @@ def _duration_usage(transcript: Transcript) -> dict[str, Any]:
     return {"type": "duration", "seconds": math.ceil(transcript.duration)}
 
 
-def _word(word: Word) -> dict[str, Any]:
+def segment_times(segment: Segment) -> dict[str, Any]:
+    """When a segment was said, and each of its words if that was asked for."""
+    body: dict[str, Any] = {"start": seconds_of(segment.start), "end": seconds_of(segment.end)}
+    if segment.words:
+        body["words"] = [word_body(word) for word in segment.words]
+    return body
+
+
+def word_body(word: Word) -> dict[str, Any]:
     text = word.text.strip()
     bare = text.strip(_STRIPPED)
-    return {"word": bare or text, "start": _seconds(word.start), "end": _seconds(word.end)}
+    return {"word": bare or text, "start": seconds_of(word.start), "end": seconds_of(word.end)}
 
 
 def _segment(id_: int, segment: Segment) -> dict[str, Any]:
     return {
         "id": id_,
         "seek": round(segment.window_start * 100),
-        "start": _seconds(segment.start),
-        "end": _seconds(segment.end),
+        "start": seconds_of(segment.start),
+        "end": seconds_of(segment.end),
         "text": segment.text,
         "tokens": list(segment.tokens),
         "temperature": segment.temperature,
@@ -138,5 +147,5 @@ def _segment(id_: int, segment: Segment) -> dict[str, Any]:
     }
 
 
-def _seconds(value: float) -> float:
+def seconds_of(value: float) -> float:
     return round(value, 3)

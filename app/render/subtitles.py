@@ -32,7 +32,8 @@ def _lines(segments: Iterable[Segment]) -> Iterable[tuple[Segment, str]]:
 
 
 def _clock(seconds: float, point: str) -> str:
-    milliseconds = round(seconds * 1000)
+    # As JSON has it, for half a millisecond could round the other way.
+    milliseconds = round(round(seconds, 3) * 1000)
     hours, milliseconds = divmod(milliseconds, 3_600_000)
     minutes, milliseconds = divmod(milliseconds, 60_000)
     whole, milliseconds = divmod(milliseconds, 1000)

@@ -30,7 +30,10 @@ def configure(level: str, log_format: Literal["console", "json"], audit_batches:
             processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, renderer],
         )
     )
-    logging.getLogger("uvicorn.error").addFilter(_is_news)
+    uvicorn = logging.getLogger("uvicorn.error")
+    uvicorn.addFilter(_is_news)
+    # What it logs of sockets below that are whole handshakes, keys included, and whole messages.
+    uvicorn.setLevel(max(logging.INFO, logging.getLevelNamesMapping()[level.upper()]))
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(level.upper())
@@ -47,5 +50,9 @@ def configure(level: str, log_format: Literal["console", "json"], audit_batches:
 
 
 def _is_news(record: logging.LogRecord) -> bool:
-    """Not so uvicorn's word on answers that we break off (app/api); we have said why."""
-    return record.msg != "ASGI callable returned without completing response."
+    """Not so uvicorn's word on answers that we break off and handshakes that we refuse (app/api),
+    for we have said why; nor on handshakes their whole address, for people put keys there."""
+    message = str(record.msg)
+    return not (
+        message.startswith("ASGI callable returned without completing") or "WebSocket %s" in message
+    )

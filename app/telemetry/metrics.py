@@ -8,7 +8,7 @@ BATCH_WINDOWS = Histogram(
     ["stage"],
     buckets=(1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 64, 128),
 )
-WINDOWS = Counter("stt_windows", "Windows decoded, retries included.")
+WINDOWS = Counter("stt_windows", "Windows decoded, retries and drafts included.")
 AUDIO_SECONDS = Counter("stt_audio_seconds", "Seconds of recordings transcribed.")
 FALLBACKS = Counter("stt_fallbacks", "Windows decoded once more.", ["reason"])
 QUEUE_WAIT_SECONDS = Histogram(
@@ -28,13 +28,32 @@ CAPACITY = Gauge(
     ["model"],
 )
 REFUSED_REQUESTS = Counter(
-    "stt_refused_requests", "Requests refused for now: the wait, or too many uploads.", ["reason"]
+    "stt_refused_requests",
+    "Requests refused for now: the wait, too many uploads, or too many live sessions.",
+    ["reason"],
+)
+LIMIT_STORE_FAILURES = Counter(
+    "stt_limit_store_failures", "Questions that the store of limits did not answer."
+)
+USAGE_REQUESTS = Counter(
+    "stt_usage_requests", "Requests and live sessions that have ended.", ["key", "model", "outcome"]
+)
+USAGE_AUDIO_SECONDS = Counter(
+    "stt_usage_audio_seconds", "Seconds of recordings and live audio heard.", ["key", "model"]
 )
 DEADLINE_MISSES = Counter("stt_deadline_misses", "Requests not answered by their deadline.")
 CANCELLED_REQUESTS = Counter(
     "stt_cancelled_requests",
     "Callers who left: in their upload, before the answer began, or while it was sent.",
     ["stage"],
+)
+LIVE_SESSIONS = Gauge("stt_live_sessions", "Live sessions that are open.")
+LIVE_LAG_SECONDS = Histogram(
+    "stt_live_lag_seconds",
+    "From the arrival of sound to its text: final, of a turn's last sample to the whole text; "
+    "partial, of the last sample that a hypothesis heard.",
+    ["text"],
+    buckets=(0.05, 0.1, 0.2, 0.3, 0.5, 0.75, 1, 1.5, 2, 3, 5, 10, 20, 60),
 )
 QUEUE_WINDOWS = Gauge("stt_queue_windows", "Windows that wait for the device.")
 DEVICE_BUSY_SECONDS = Counter(

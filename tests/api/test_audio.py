@@ -226,6 +226,26 @@ def test_texts_are_plain_text(server: LiveServer, response_format: str) -> None:
     assert answer.headers["content-type"] == "text/plain; charset=utf-8"
 
 
+def test_a_stream_of_verbose_json_has_the_times_of_the_document(server: LiveServer) -> None:
+    """As extra keys, which the SDK passes on."""
+    wanted = {
+        "response_format": "verbose_json",
+        "timestamp_granularities": ["word", "segment"],
+    }
+    recording = FOLDER / "02_two_voices.wav"
+    whole = transcribe(server, recording, **wanted)
+    *deltas, done = [
+        event.to_dict() for event in transcribe(server, recording, stream=True, **wanted)
+    ]
+    assert [(each["start"], each["end"], each["delta"].strip()) for each in deltas] == [
+        (each.start, each.end, each.text.strip()) for each in whole.segments
+    ]
+    assert [word for each in deltas for word in each["words"]] == [
+        word.to_dict() for word in whole.words
+    ]
+    assert (done["language"], done["duration"]) == (whole.language, whole.duration)
+
+
 def test_a_stream_is_data_lines_of_json_and_nothing_else(server: LiveServer) -> None:
     answer = post(server, (FOLDER / "02_two_voices.wav").read_bytes(), stream="true")
     assert answer.headers["content-type"] == "text/event-stream; charset=utf-8"

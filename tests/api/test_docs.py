@@ -8,8 +8,10 @@ import httpx
 import pytest
 
 from tests.api.document import operations
+from tests.fakes import FakeModel
 from tests.live_server import LiveServer
 from tests.programs import require
+from tests.served import fake_app, served
 
 
 def rendered(url: str, folder: Path) -> tuple[str, set[str]]:
@@ -77,3 +79,9 @@ def test_browsers_are_told_to_ask_no_other_host(server: LiveServer) -> None:
 
 def test_there_is_no_second_page(server: LiveServer) -> None:
     assert httpx.get(f"{server.url}/redoc").status_code == 404
+
+
+def test_it_can_be_turned_off() -> None:
+    with served(fake_app(FakeModel(), server={"docs": False})) as url:
+        for path in ("/docs", "/openapi.json", "/docs/assets/swagger-ui.css"):
+            assert httpx.get(url + path).status_code == 404

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 import httpx
 import pytest
 
+from tests.api_keys import ADMIN_KEY, SALES_KEY, bearer, keys
 from tests.fakes import FakeModel
 from tests.live_server import wait_until
 from tests.recordings import FOLDER
@@ -22,7 +23,7 @@ def model() -> FakeModel:
 
 @pytest.fixture
 def url(model: FakeModel) -> Iterator[str]:
-    with served(fake_app(model, access={"admin_key": "admin-key"})) as address:
+    with served(fake_app(model, access={"keys": keys(sales={"key": SALES_KEY})})) as address:
         yield address
 
 
@@ -31,6 +32,7 @@ def ask(client: httpx.Client) -> httpx.Response:
         "/v1/audio/transcriptions",
         files={"file": CLIP},
         data={"model": "whisper-1", "language": "en"},
+        headers=bearer(SALES_KEY),
     )
 
 
@@ -56,7 +58,7 @@ def test_new_work_is_taken_until_everybody_knows_and_then_refused(url: str) -> N
         assert int(refused.headers["retry-after"]) >= 1
         assert refused.json()["error"]["type"] == "server_error"
         assert client.get("/health/live").status_code == 200
-        assert "stt_windows_total" in client.get("/metrics").text
+        assert "stt_windows_total" in client.get("/metrics", headers=bearer(ADMIN_KEY)).text
 
 
 def test_it_waits_for_what_is_in_flight_but_not_longer_than_asked(
@@ -89,7 +91,8 @@ def test_it_waits_for_what_is_in_flight_but_not_longer_than_asked(
         ({"origin": "https://elsewhere.example"}, 401),
         ({"sec-fetch-site": "cross-site"}, 401),
         ({"via": "1.1 proxy", "authorization": "Bearer wrong"}, 401),
-        ({"via": "1.1 proxy", "authorization": "Bearer admin-key"}, 200),
+        ({"via": "1.1 proxy", **bearer(SALES_KEY)}, 403),
+        ({"via": "1.1 proxy", **bearer(ADMIN_KEY)}, 200),
         ({}, 200),
     ],
     ids=str,

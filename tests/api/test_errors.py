@@ -7,7 +7,7 @@ import httpx
 import openai
 import pytest
 
-from app.audio.decoding import SUPPORTED
+from app.audio.containers import SUPPORTED
 from tests.fakes import FakeModel
 from tests.live_server import LiveServer
 from tests.recordings import BROKEN, FOLDER, load_sample

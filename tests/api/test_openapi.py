@@ -14,6 +14,7 @@ from app.api import form
 from app.api.docs import DOCUMENT
 from app.api.fields import Fields
 from app.api.form import AudioForm, parse
+from app.api.transcribe import PARAMETERS
 from app.config import AudioSettings, Settings
 from app.domain import Chunking, Task
 from app.engine.registry import Status
@@ -85,6 +86,11 @@ def test_every_field_that_the_form_reads_is_in_it(monkeypatch: pytest.MonkeyPatc
     assert named(REQUEST) == read
     assert named("CreateTranscriptionsRequest") == read - {"stream"}
     assert named("CreateTranslationRequest") < read
+
+
+def test_every_parameter_of_the_plain_route_is_in_it() -> None:
+    parameters = DOCUMENT["paths"]["/transcribe"]["post"]["parameters"]
+    assert sorted(each["name"].removesuffix("[]") for each in parameters) == list(PARAMETERS)
 
 
 def test_defaults_are_those_of_the_form() -> None:

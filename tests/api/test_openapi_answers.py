@@ -9,6 +9,7 @@ import pytest
 
 from app.api.docs import DOCUMENT
 from tests.api.document import problems, resolved, schema, undocumented
+from tests.api_keys import ADMIN_KEY, SALES_KEY, bearer, keys
 from tests.live_server import LiveServer
 from tests.recordings import FOLDER, silence, wav
 
@@ -66,6 +67,7 @@ FORMATS = [
     {"stream": "true"},
     {"stream": "true", "model": "gpt-transcribe"},
     {"stream": "true", "response_format": "diarized_json"},
+    {"stream": "true", "response_format": "verbose_json", "timestamp_granularities[]": "word"},
 ]
 
 
@@ -177,15 +179,16 @@ def test_what_nobody_may_do_is_refused_as_documented(
     [
         (None, "load", "starter", 401),
         ("wrong", "load", "starter", 401),
-        ("admin-key", "load", "starter", 200),
-        ("admin-key", "load", "org/model", 404),
-        ("admin-key", "unload", "starter", 400),
+        (SALES_KEY, "load", "starter", 403),
+        (ADMIN_KEY, "load", "starter", 200),
+        (ADMIN_KEY, "load", "org/model", 404),
+        (ADMIN_KEY, "unload", "starter", 400),
     ],
 )
 def test_administration_is_as_documented(
     administered: LiveServer, key: str | None, action: str, name: str, status: int
 ) -> None:
-    headers = {"authorization": f"Bearer {key}"} if key else {}
+    headers = {} if key is None else bearer(key)
     answer = httpx.post(f"{administered.url}/v1/models/{name}/{action}", headers=headers)
     assert answer.status_code == status
     check(answer, f"/v1/models/{{model_id}}/{action}")
@@ -193,7 +196,7 @@ def test_administration_is_as_documented(
 
 @pytest.fixture(scope="module")
 def administered() -> Iterator[LiveServer]:
-    with LiveServer(VERBATIM_ACCESS__ADMIN_KEY="admin-key") as live:
+    with LiveServer(VERBATIM_ACCESS__KEYS=keys(sales={"key": SALES_KEY})) as live:
         yield live
 
 
@@ -203,13 +206,13 @@ def test_draining_is_as_documented(method: str) -> None:
         address = f"{live.url}/internal/drain?{query}"
         return httpx.request(method, address, headers=headers)
 
-    with LiveServer(VERBATIM_ACCESS__ADMIN_KEY="admin-key") as live:
+    with LiveServer(VERBATIM_ACCESS__KEYS=keys(sales={"key": SALES_KEY})) as live:
         forwarded = {"x-forwarded-for": "192.0.2.1"}
         answers = [
             drain("wait=soon"),
             drain("", **forwarded),
             drain("", **forwarded, authorization="Bearer wrong"),
-            drain("wait=0", **forwarded, authorization="Bearer admin-key"),
+            drain("wait=0", **forwarded, authorization=f"Bearer {ADMIN_KEY}"),
             drain("wait=0"),
         ]
         unready = httpx.get(f"{live.url}/health/ready")

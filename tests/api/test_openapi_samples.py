@@ -1,6 +1,7 @@
 """The code samples of the document, run as a reader would run them."""
 
 import json
+import os
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -8,6 +9,7 @@ from collections.abc import Iterator
 import pytest
 
 from tests.api.document import operations
+from tests.api_keys import ADMIN_KEY, keys
 from tests.live_server import ROOT, LiveServer
 from tests.programs import require
 from tests.recordings import FOLDER
@@ -21,6 +23,10 @@ PRINTED = {
     "createTranscription": (CLIP,),
     "createTranslation": ("my name is Peter",),
     "createTranscriptions": (CLIP, GERMAN),
+    "transcribe": (CLIP,),
+    "getUsage": ("usage", "office"),
+    "createClientSecret": ("ek_", '"language":"en"'),
+    "createTranscriptionSession": ("ek_", "g711_ulaw"),
     "listModels": ("whisper-1", "starter"),
     "retrieveModel": ("starter",),
     "loadModel": ("large-v3-turbo", "loaded"),
@@ -44,11 +50,11 @@ def samples() -> Iterator[object]:
 
 @pytest.fixture(scope="module")
 def administered(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveServer]:
-    """With the key and the second model of the samples; the starter stands in for that model."""
+    """With a key and the second model of the samples; the starter stands in for that model."""
     second = tmp_path_factory.mktemp("models") / "large-v3-turbo"
     second.symlink_to(ROOT / "models" / "starter")
     with LiveServer(
-        VERBATIM_ACCESS__ADMIN_KEY="admin-key",
+        VERBATIM_ACCESS__KEYS=keys(),
         VERBATIM_MODELS__SERVED=json.dumps([str(second)]),
     ) as live:
         yield live
@@ -65,7 +71,15 @@ def test_a_sample_prints_the_words(
         command = ["sh", "-c", source.replace("curl", f"{require('curl')} --fail -sS", 1)]
     else:
         command = [sys.executable, "-c", source]
-    run = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=60, check=False)
+    run = subprocess.run(
+        command,
+        cwd=ROOT,
+        env={**os.environ, "OPENAI_API_KEY": ADMIN_KEY},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
     assert run.returncode == 0, run.stderr
     printed = f" {' '.join(normalise(run.stdout))} "
     for words in PRINTED[operation]:

@@ -172,3 +172,43 @@ def test_no_window_starts_before_the_time_that_was_announced() -> None:
         assert packer.next_start >= announced
         announced = packer.next_start
     assert found > 8
+
+
+def test_windows_may_be_limited_further_but_not_beyond_the_model() -> None:
+    policy = WindowPolicy(max_seconds=8.0, max_gap_seconds=0.3)
+    assert policy.within(5.0) == WindowPolicy(max_seconds=5.0, max_gap_seconds=0.3)
+    assert policy.within(30.0) == policy
+    assert policy.within(None) == policy
+
+
+def test_an_open_window_can_be_looked_at_and_goes_on_as_if_nothing_had_been() -> None:
+    packer = WindowPacker(POLICY)
+    assert (packer.peek(), packer.open_speech) == (None, None)
+    assert packer.push(activity("." * 10 + "#" * 20)) == []
+    assert packer.open_speech == pytest.approx((10 * FRAME, 30 * FRAME))
+    assert not packer.is_pausing
+    packer.push(activity("." * 5))
+    assert packer.is_pausing
+    seen = packer.peek()
+    (given,) = packer.flush()
+    assert seen is not None
+    assert (seen.start, seen.speech) == (given.start, given.speech)
+    assert np.array_equal(seen.samples, given.samples)
+    assert (packer.peek(), packer.open_speech, packer.is_pausing) == (None, None, False)
+
+
+def test_a_click_in_an_open_window_is_nothing_to_look_at() -> None:
+    packer = WindowPacker(POLICY)
+    packer.push(activity("##"))
+    assert packer.open_speech is not None
+    assert packer.peek() is None
+
+
+def test_speech_after_a_flush_is_another_window_that_does_not_overlap_the_first() -> None:
+    packer = WindowPacker(POLICY)
+    packer.push(activity("." * 10 + "#" * 20))
+    (first,) = packer.flush()
+    packer.push(activity("#" * 10))
+    (second,) = packer.flush()
+    assert second.start == pytest.approx(first.start + first.duration)
+    assert second.start == pytest.approx(30 * FRAME)

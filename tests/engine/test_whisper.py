@@ -122,8 +122,45 @@ def test_a_temperature_really_samples(starter: WhisperEngine, call: list[Job]) -
 def test_short_windows_have_half_the_tokens_unless_they_need_more(
     starter: WhisperEngine, call: list[Job]
 ) -> None:
-    short, long = Job("r", 5.0, None), Job("r", 20.0, None)
+    short, long = Job("r", 5.0, call[0].features), Job("r", 20.0, call[0].features)
     assert starter._token_budget(short.duration, ENGLISH) == 112
     assert starter._token_budget(long.duration, ENGLISH) == 224
     assert starter._token_budget(short.duration, replace(ENGLISH, full_length=True)) == 224
     assert starter.batch_key(short, ENGLISH) != starter.batch_key(long, ENGLISH)
+
+
+def test_a_draft_is_encoded_in_a_third_of_the_frames_and_hears_the_same(
+    starter: WhisperEngine,
+) -> None:
+    window = windows("01_order_call.wav")[0]
+    draft = Job("r", window.duration, starter.draft_features(window.samples), is_draft=True)
+    draft.encoded = starter.encode([draft])[0]
+    whole = job(starter, window)
+    assert len(draft.encoded) == 512
+    assert whole.encoded is not None
+    assert len(whole.encoded) == 1500
+    assert starter.decode([draft], [ENGLISH])[0].text == starter.decode([whole], [ENGLISH])[0].text
+
+
+def test_the_longest_draft_is_as_long_as_any_window(starter: WhisperEngine) -> None:
+    assert starter.draft_features(np.zeros(30 * 16_000, np.float32)).shape == (80, 3000)
+
+
+def test_drafts_and_others_may_be_encoded_and_named_in_one_call_but_not_decoded(
+    starter: WhisperEngine,
+) -> None:
+    sounds = [window.samples for window in windows("09_german.wav")[:2]]
+    jobs = [
+        Job("r", len(sound) / 16_000, features(sound), is_draft=is_draft)
+        for sound in sounds
+        for features, is_draft in ((starter.features, False), (starter.draft_features, True))
+    ]
+    rows = starter.encode(jobs)
+    for each, row in zip(jobs, rows, strict=True):
+        assert np.array_equal(row, starter.encode([each])[0])
+        each.encoded = row
+    named = starter.detect_languages(jobs)
+    assert [max(row, key=row.__getitem__) for row in named] == ["de"] * 4
+    assert starter.batch_key(jobs[0], ENGLISH) == starter.batch_key(jobs[2], ENGLISH)
+    assert starter.batch_key(jobs[1], ENGLISH) == starter.batch_key(jobs[3], ENGLISH)
+    assert starter.batch_key(jobs[0], ENGLISH) != starter.batch_key(jobs[1], ENGLISH)

@@ -6,7 +6,7 @@ from contextlib import ExitStack, contextmanager
 import pytest
 
 from app.audio.length import Length
-from app.config import LimitsSettings
+from app.config import LimitsSettings, LiveSettings
 from app.engine.pace import Pace
 from app.errors import AudioTooLong, Overloaded
 from app.pipeline.admission import Admission, Work
@@ -36,7 +36,7 @@ def limits(**settings: float) -> LimitsSettings:
 
 
 async def test_an_idle_server_takes_a_recording_of_three_hours() -> None:
-    admission = Admission(limits(max_wait_seconds=2.0))
+    admission = Admission(limits(max_wait_seconds=2.0), LiveSettings())
     with admitted(admission, 3 * 3600.0) as work:
         assert work.device_seconds == pytest.approx(1080.0)
         assert admission.backlog_seconds() == 3 * 3600.0
@@ -44,7 +44,7 @@ async def test_an_idle_server_takes_a_recording_of_three_hours() -> None:
 
 
 async def test_clips_wait_for_all_clips_before_them() -> None:
-    admission = Admission(limits(max_wait_seconds=20.0))
+    admission = Admission(limits(max_wait_seconds=20.0), LiveSettings())
     with ExitStack() as held:
         for count in range(11):  # a second of the device each
             assert admission.wait_seconds() == pytest.approx(count)
@@ -56,7 +56,7 @@ async def test_clips_wait_for_all_clips_before_them() -> None:
 
 
 async def test_a_clip_waits_for_one_turn_of_a_long_recording_and_not_for_its_end() -> None:
-    admission = Admission(limits(max_wait_seconds=20.0))
+    admission = Admission(limits(max_wait_seconds=20.0), LiveSettings())
     with admitted(admission, 3600.0):
         assert admission.wait_seconds() == pytest.approx(3.0)
         with admitted(admission, 5.0):
@@ -64,7 +64,7 @@ async def test_a_clip_waits_for_one_turn_of_a_long_recording_and_not_for_its_end
 
 
 async def test_a_second_long_recording_waits_for_as_much_as_it_takes_itself() -> None:
-    admission = Admission(limits(max_wait_seconds=60.0))
+    admission = Admission(limits(max_wait_seconds=60.0), LiveSettings())
     with admitted(admission, 3600.0) as first:
         with pytest.raises(Overloaded) as refused, admitted(admission, 600.0):
             pass
@@ -75,13 +75,13 @@ async def test_a_second_long_recording_waits_for_as_much_as_it_takes_itself() ->
 
 
 async def test_the_files_of_one_request_do_not_refuse_each_other() -> None:
-    admission = Admission(limits(max_wait_seconds=20.0))
+    admission = Admission(limits(max_wait_seconds=20.0), LiveSettings())
     with admitted(admission, *[30.0] * 100):
         assert admission.wait_seconds() == pytest.approx(300.0)
 
 
 async def test_nobody_is_told_to_come_back_later_than_a_client_waits() -> None:
-    admission = Admission(limits(max_wait_seconds=2.0))
+    admission = Admission(limits(max_wait_seconds=2.0), LiveSettings())
     with (
         admitted(admission, *[30.0] * 100),
         pytest.raises(Overloaded) as refused,
@@ -92,18 +92,18 @@ async def test_nobody_is_told_to_come_back_later_than_a_client_waits() -> None:
 
 
 async def test_models_of_different_cost_share_one_wait() -> None:
-    admission = Admission(limits())
+    admission = Admission(limits(), LiveSettings())
     with admitted(admission, 10.0, cost=0.1), admitted(admission, 10.0, cost=0.5):
         assert admission.wait_seconds() == pytest.approx(6.0)
 
 
 async def test_what_is_left_falls_as_windows_are_heard() -> None:
-    admission = Admission(limits())
+    admission = Admission(limits(), LiveSettings())
     with admitted(admission, 60.0) as work:
         work.read(30.0)
         work.queued(20.0)  # ten seconds were silent
         assert work.audio_seconds == 50.0
-        work.heard(20.0)
+        work.done(20.0)
         assert work.audio_seconds == 30.0
         work.read_to_end()
         assert work.audio_seconds == 0.0
@@ -131,7 +131,7 @@ async def test_a_recording_is_too_long_once_its_file_or_its_sound_says_so() -> N
 
 
 async def test_uploads_beyond_the_limit_are_refused_until_one_ends() -> None:
-    admission = Admission(limits(max_uploads=2))
+    admission = Admission(limits(max_uploads=2), LiveSettings())
     with admission.upload():
         with admission.upload():
             with pytest.raises(Overloaded) as refused, admission.upload():

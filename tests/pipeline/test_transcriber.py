@@ -17,7 +17,8 @@ from app.engine.pace import Pace
 from app.errors import EngineFailed, InvalidRequest, UndecodableAudio
 from app.pipeline.admission import Work
 from app.pipeline.deadline import Deadline
-from app.pipeline.transcriber import Transcriber, _unheard
+from app.pipeline.transcriber import Transcriber
+from app.pipeline.unheard import unheard
 from tests.fakes import FakeModel, hypothesis
 from tests.recordings import load_sample, silence, stereo_wav, wav
 
@@ -144,6 +145,29 @@ async def test_the_work_is_told_what_is_left_and_that_nothing_is_once_it_ends() 
         assert lying.audio_seconds == 0.0
 
 
+async def test_the_work_knows_how_far_it_was_heard_and_how_long_it_waited() -> None:
+    model, work = short_windows(max_batch_size=1), any_work()
+    async with (
+        transcriber(model) as works,
+        aclosing(works.stream(io.BytesIO(CALL), Options(language="en"), "r", work)) as parts,
+    ):
+        model.gate.clear()
+        first = asyncio.ensure_future(anext(parts))
+        await asyncio.to_thread(model.started.wait)
+        assert (work.heard_seconds, work.queue_seconds) == (0.0, None), "it is on the device"
+        model.gate.set()
+        segment = await first
+        assert isinstance(segment, Segment)
+        assert segment.end <= work.heard_seconds < 73
+        assert work.queue_seconds is not None
+        assert 0 <= work.queue_seconds < 10
+    stopped_at = work.heard_seconds
+    assert stopped_at < 73.355, "what was dropped is not heard"
+    async with transcriber(model) as works:
+        await works.transcribe(io.BytesIO(CALL), Options(language="en"), "r", work)
+    assert work.heard_seconds == pytest.approx(73.355, abs=0.001), "its pauses included"
+
+
 async def test_cancelling_a_request_that_waits_for_the_device_returns_at_once() -> None:
     model = short_windows()
     model.gate.clear()
@@ -230,7 +254,7 @@ def window(seconds: float, *speech: tuple[float, float]) -> Window:
 
 
 def test_speech_after_the_last_timestamp_is_heard_in_a_second_look() -> None:
-    _, rest = _unheard(window(20.0, (0.0, 9.0), (9.5, 20.0)), hypothesis(" early", end=8.0))
+    _, rest = unheard(window(20.0, (0.0, 9.0), (9.5, 20.0)), hypothesis(" early", end=8.0))
     assert rest is not None
     assert rest.start == 108.0
     assert rest.duration == pytest.approx(12.0)
@@ -238,7 +262,7 @@ def test_speech_after_the_last_timestamp_is_heard_in_a_second_look() -> None:
 
 
 def test_a_window_heard_to_its_end_needs_no_second_look() -> None:
-    _, rest = _unheard(window(20.0, (0.0, 9.0)), hypothesis(" all", end=8.5))
+    _, rest = unheard(window(20.0, (0.0, 9.0)), hypothesis(" all", end=8.5))
     assert rest is None
 
 
@@ -249,7 +273,7 @@ def test_a_segment_that_broke_off_is_heard_again_from_its_start() -> None:
         *(0.0, -0.1, 1.0, 0.0),
         is_cut_off=True,
     )
-    kept, rest = _unheard(window(20.0, (0.0, 20.0)), broken)
+    kept, rest = unheard(window(20.0, (0.0, 20.0)), broken)
     assert [segment.text for segment in kept.segments] == ["a"]
     assert rest is not None
     assert rest.start == 105.0

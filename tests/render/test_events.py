@@ -3,7 +3,7 @@ from typing import Any
 
 import pytest
 
-from app.domain import Segment, TokenScore, Transcript
+from app.domain import Segment, TokenScore, Transcript, Word
 from app.errors import EngineFailed
 from app.families import family_of
 from app.render import events
@@ -69,6 +69,25 @@ def test_the_last_event_has_the_text_and_token_usage_whatever_the_model() -> Non
     listing = body(events.Deltas(family_of("gpt-transcribe"), with_scores=True).done(transcript))
     assert list(listing) == ["type", "text", "languages", "logprobs", "usage"]
     assert listing["languages"] == [{"code": "en"}]
+
+
+def test_with_times_each_delta_has_those_of_its_segment_and_its_words() -> None:
+    words = (Word(0.4, 0.72, " Good", 0.9), Word(0.72, 1.2504, " morning.", 0.9))
+    segment = Segment(0.4, 1.2504, " Good morning.", (), words, language="en")
+    deltas = events.Deltas(family_of("starter"), with_scores=False, with_times=True)
+    assert body(deltas.segment(segment)) == {
+        "type": "transcript.text.delta",
+        "delta": "Good morning.",
+        "start": 0.4,
+        "end": 1.25,
+        "words": [
+            {"word": "Good", "start": 0.4, "end": 0.72},
+            {"word": "morning", "start": 0.72, "end": 1.25},
+        ],
+    }
+    done = body(deltas.done(Transcript("transcribe", "en", 1.5, (segment,))))
+    assert list(done) == ["type", "text", "language", "duration", "usage"]
+    assert (done["language"], done["duration"]) == ("english", 1.5)
 
 
 def test_a_failure_is_openais_error_object() -> None:

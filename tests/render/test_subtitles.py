@@ -1,5 +1,6 @@
 from app.domain import Segment, Transcript
 from app.render import subtitles
+from app.render.responses import verbose_body
 
 TRANSCRIPT = Transcript(
     "transcribe",
@@ -20,6 +21,13 @@ def test_srt_to_the_byte() -> None:
         "1\n00:00:00,000 --> 00:00:03,320\nOne.\n\n2\n01:01:01,000 --> 01:01:03,000\na -> b\n\n\n"
     )
     assert subtitles.srt(EMPTY) == ""
+
+
+def test_a_half_millisecond_is_rounded_as_in_json() -> None:
+    transcript = Transcript("transcribe", "en", 5.0, (Segment(2.0005, 3.25, " Yes.", ()),))
+    (segment,) = verbose_body(transcript, frozenset({"segment"}))["segments"]
+    assert segment["start"] == 2.001
+    assert "00:00:02.001 --> 00:00:03.250" in subtitles.vtt(transcript)
 
 
 def test_vtt_to_the_byte() -> None:

@@ -1,4 +1,4 @@
-"""A live session: samples in, events out. It knows no sockets and no wire formats.
+"""What is asked of a live session, and what it says.
 
 All times are seconds from the session's first sample.
 """
@@ -17,7 +17,8 @@ class TurnDetection:
     prefix_padding_seconds: float = 0.3
     silence_seconds: float = 0.5
     idle_timeout_seconds: float | None = None
-    """So long without speech after the last turn, and `TimedOut` is said; None: never."""
+    """So long without speech after the last turn, or the beginning, and `TimedOut` is said; None:
+    never."""
     patience_seconds: float | None = None
     """`semantic_vad`: a turn whose text seems unfinished may stay silent for so long before it
     ends; None: `silence_seconds` alone decides."""
@@ -31,7 +32,10 @@ class LiveOptions:
     turns: TurnDetection | None = TurnDetection()
     """None: turns end when the client commits."""
     partials: bool = True
-    """Say what is heard while the person is still speaking."""
+    """Say what is heard while the person is still speaking; else the text of complete windows."""
+    max_window_seconds: float | None = None
+    """No longer windows than this, so that text is certain sooner where nobody pauses; None: as
+    long as the model's own. It stays what it was when the session began."""
 
 
 @dataclass(frozen=True, slots=True)

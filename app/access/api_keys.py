@@ -1,0 +1,140 @@
+"""Who has an API key. Keys come from the settings, or from a file that may change meanwhile."""
+
+import asyncio
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+import structlog
+
+from app.access.keys_document import BadKeys, Holder, KeysDocument, StoredKey, masked, parse
+from app.access.principal import Allowance, Principal
+from app.config import AccessSettings
+from app.errors import WrongKey
+
+log = structlog.get_logger(__name__)
+
+RELOAD_SECONDS = 1.0
+"""So long a key that was revoked is still taken."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Entry:
+    principal: Principal
+    key: StoredKey
+
+
+class ApiKeys:
+    """Finds callers by the digests of their keys.
+
+    The key itself is never compared with anything, so how long a look-up takes says nothing about
+    how much of a guess is right: without the salt nobody can choose a digest.
+    """
+
+    def __init__(self, document: KeysDocument) -> None:
+        self.replace(document)
+
+    def replace(self, document: KeysDocument) -> None:
+        """From now on these keys are taken and no others."""
+        entries = {
+            key.digest: _Entry(_principal(holder, key), key)
+            for holder in document.holders
+            for key in holder.keys
+        }
+        self._ids = {entry.key.id: entry.key for entry in entries.values()}
+        # One assignment: a look-up meanwhile, on another thread, has salt and entries of one kind.
+        self._current = (document, entries)
+
+    def principal(self, key: str) -> Principal | None:
+        """Whose key this is; None if it is nobody's. Raises WrongKey for one that has expired."""
+        document, entries = self._current
+        entry = entries.get(document.digest(key))
+        if entry is None:
+            return None
+        if not entry.key.is_live(datetime.now(UTC)):
+            raise WrongKey(f"The API key {masked(key)} has expired.")
+        return entry.principal
+
+    def is_live(self, key_id: str) -> bool:
+        """False once the key is revoked or expired."""
+        key = self._ids.get(key_id)
+        return key is not None and key.is_live(datetime.now(UTC))
+
+
+class KeysFile(ApiKeys):
+    """The keys of a file, also after it has changed. Raises BadKeys if it cannot be read at first.
+
+    A file that is bad later changes nothing: who had a key keeps it, and the log says so.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._version = self._seen()
+        super().__init__(_read(path))
+
+    def reload(self) -> None:
+        """Reads the file if it is not the one that was read last."""
+        version = self._seen()
+        if version == self._version:
+            return
+        self._version = version
+        try:
+            document = _read(self._path)
+        except BadKeys as error:
+            log.error("keys_not_reloaded", error=str(error), note="the keys read before still hold")
+            return
+        self.replace(document)
+        log.info("keys_reloaded", holders=len(document.holders))
+
+    async def watch(self) -> None:
+        """Keeps up with the file until it is cancelled."""
+        while True:
+            await asyncio.sleep(RELOAD_SECONDS)
+            await asyncio.to_thread(self.reload)
+
+    def _seen(self) -> tuple[int, ...] | None:
+        """Differs once the file does, also where Kubernetes turns a link to another file."""
+        try:
+            status = self._path.stat()
+        except OSError:
+            return None
+        return (status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns)
+
+
+def configured_keys(access: AccessSettings) -> ApiKeys | None:
+    """None if there are none in the settings. Raises BadKeys."""
+    if access.keys_file is not None:
+        return KeysFile(access.keys_file)
+    if access.keys is None:
+        return None
+    try:
+        return ApiKeys(parse(access.keys.get_secret_value()))
+    except BadKeys as error:
+        raise BadKeys(f"access.keys: {error}") from None
+
+
+def _read(path: Path) -> KeysDocument:
+    try:
+        return parse(path.read_text(encoding="utf-8"))
+    except UnicodeDecodeError:
+        raise BadKeys(f"{path}: not UTF-8") from None
+    except OSError as error:
+        raise BadKeys(f"{path}: {error.strerror}") from None
+    except BadKeys as error:
+        raise BadKeys(f"{path}: {error}") from None
+
+
+def _principal(holder: Holder, key: StoredKey) -> Principal:
+    return Principal(
+        id=f"key:{holder.name}",
+        name=holder.name,
+        allowance=Allowance(
+            holder.requests_per_minute,
+            holder.audio_seconds_per_minute,
+            holder.max_concurrent,
+            holder.max_upload_bytes,
+        ),
+        models=None if holder.models is None else frozenset(holder.models),
+        is_administrator=holder.admin,
+        key_id=key.id,
+    )

@@ -1,0 +1,63 @@
+"""OpenAI's ephemeral keys: made by a server for a browser, which opens a realtime session with it.
+
+Nothing is stored: a secret is a signed token that says whom it was made for and which session.
+So every replica with the same signing key knows it.
+"""
+
+import secrets
+import time
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+from joserfc import jwt
+from joserfc.errors import ExpiredTokenError, JoseError
+from joserfc.jwk import OctKey
+from pydantic import SecretStr, TypeAdapter, ValidationError
+
+from app.access.principal import Principal
+from app.errors import InvalidRequest, WrongKey
+
+PREFIX = "ek_"
+
+MAX_CHARS = 7000
+"""Of a secret. It travels in one header line, and websockets and nginx take 8 KiB of it."""
+
+_ALGORITHM = "HS256"
+_PRINCIPAL = TypeAdapter(Principal)
+_TIMES = jwt.JWTClaimsRegistry(exp={"essential": True})
+
+
+class ClientSecrets:
+    """Makes and knows client secrets; without a key of its own, those of this process alone."""
+
+    def __init__(self, signing_key: SecretStr | None) -> None:
+        own = secrets.token_bytes(32)
+        secret = own if signing_key is None else signing_key.get_secret_value().encode()
+        self._key = OctKey.import_key(secret)
+
+    def issue(
+        self, principal: Principal, session: Mapping[str, Any], seconds: int
+    ) -> tuple[str, int]:
+        """A secret for what `principal` may do, and the Unix second at which it ends.
+
+        Nobody administers anything with one. Raises InvalidRequest for a session that is too large.
+        """
+        expires_at = int(time.time()) + seconds
+        bearer = replace(principal, is_administrator=False, session=session)
+        claims = {"exp": expires_at, "principal": _PRINCIPAL.dump_python(bearer, mode="json")}
+        value = PREFIX + jwt.encode({"alg": _ALGORITHM}, claims, self._key)
+        if len(value) > MAX_CHARS:
+            raise InvalidRequest("The session is too large for a client secret.", "session")
+        return value, expires_at
+
+    def principal(self, token: str) -> Principal:
+        """Whom the secret was made for, with their session. Raises WrongKey."""
+        try:
+            claims = jwt.decode(token.removeprefix(PREFIX), self._key, [_ALGORITHM]).claims
+            _TIMES.validate(claims)
+            return _PRINCIPAL.validate_python(claims["principal"])
+        except ExpiredTokenError:
+            raise WrongKey("The client secret has expired.") from None
+        except (JoseError, ValueError, KeyError, ValidationError):
+            raise WrongKey("Incorrect client secret provided.") from None

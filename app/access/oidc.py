@@ -1,0 +1,110 @@
+"""Access tokens of an identity provider -> Principal."""
+
+from collections.abc import Mapping
+
+from joserfc import jwt
+from joserfc.errors import ClaimError, ExpiredTokenError, InvalidKeyIdError, JoseError
+from joserfc.jws import JWSRegistry
+from joserfc.jwt import JWTClaimsRegistry
+
+from app.access.principal import Allowance, Principal
+from app.access.provider_keys import ProviderKeys
+from app.errors import NotAllowed, WrongKey
+from app.settings import OidcSettings, Rule
+
+_REASONS = {
+    "iss": "it is another issuer's",
+    "aud": "it is made for another audience",
+    "exp": "it does not say when it expires",
+    "nbf": "it is not valid yet",
+    "iat": "it is from the future",
+    "sub": "it does not say whose it is",
+}
+"""By the claim that is wrong or missing."""
+
+
+class OidcVerifier:
+    """Checks JSON Web Tokens by the provider's public keys, nothing of them being remembered:
+    RS256 takes about 50 µs, ES256 100 µs."""
+
+    def __init__(self, settings: OidcSettings, keys: ProviderKeys) -> None:
+        self._settings = settings
+        self._keys = keys
+        # Providers add header fields of their own, as Entra's `nonce`.
+        self._registry = JWSRegistry(algorithms=settings.algorithms, strict_check_header=False)
+        self._claims = JWTClaimsRegistry(
+            leeway=settings.leeway_seconds,
+            iss={"essential": True, "value": settings.issuer or ""},
+            aud={"essential": True, "values": list(settings.audience)},
+            exp={"essential": True},
+            sub={"essential": True},
+        )
+
+    async def principal(self, token: str) -> Principal:
+        """Whose token it is.
+
+        Raises WrongKey for one that is not valid here, NotAllowed if a rule is needed and none
+        fits, ProviderUnavailable if the key that signed it cannot be fetched now.
+        """
+        try:
+            claims = await self._signed(token)
+            self._claims.validate(claims)
+        except JoseError as error:
+            raise WrongKey(f"The access token is refused: {_reason(error)}.") from None
+        rule = next((each for each in self._settings.rules if _fits(each, claims)), None)
+        if rule is None and self._settings.require_rule:
+            raise NotAllowed("The access token is valid, but no rule of this server fits it.")
+        subject = claims["sub"]
+        name = _claim(claims, self._settings.name_claim)
+        return Principal(
+            id=f"oidc:{subject}",
+            name=name if isinstance(name, str) and name else subject,
+            allowance=Allowance() if rule is None else _allowance(rule),
+            models=None if rule is None or rule.models is None else frozenset(rule.models),
+            is_administrator=rule is not None and rule.admin,
+        )
+
+    async def _signed(self, token: str) -> jwt.Claims:
+        """What the provider's signature vouches for."""
+        keys = await self._keys.current()
+        try:
+            return jwt.decode(token, keys, registry=self._registry).claims
+        except InvalidKeyIdError:  # perhaps one that is new
+            keys = await self._keys.newer()
+            return jwt.decode(token, keys, registry=self._registry).claims
+
+
+def _reason(error: JoseError) -> str:
+    """Never with anything of the token itself."""
+    if isinstance(error, ExpiredTokenError):
+        return "it has expired"
+    if isinstance(error, InvalidKeyIdError):
+        return "it is signed by a key that the issuer does not publish"
+    if isinstance(error, ClaimError):
+        return _REASONS.get(error.claim.partition(",")[0], "one of its claims is wrong")
+    return "its form or its signature is wrong"
+
+
+def _claim(claims: Mapping[str, object], name: str) -> object:
+    """By its name, which may hold dots, as `https://example.com/groups`; else dots go inwards."""
+    if name in claims:
+        return claims[name]
+    outer, _, inner = name.partition(".")
+    nested = claims.get(outer)
+    return _claim(nested, inner) if inner and isinstance(nested, dict) else None
+
+
+def _fits(rule: Rule, claims: Mapping[str, object]) -> bool:
+    value = _claim(claims, rule.claim)
+    if isinstance(value, str) and rule.claim in ("scope", "scp"):
+        value = value.split(" ")  # RFC 9068, 2.2.3; Entra calls it `scp`
+    return rule.value in value if isinstance(value, list) else rule.value == value
+
+
+def _allowance(rule: Rule) -> Allowance:
+    return Allowance(
+        rule.requests_per_minute,
+        rule.audio_seconds_per_minute,
+        rule.max_concurrent,
+        rule.max_upload_bytes,
+    )

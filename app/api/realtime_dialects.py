@@ -1,0 +1,79 @@
+"""The two shapes of OpenAI's realtime sessions: today's, and the flat one of its beta.
+
+The server thinks in today's; the beta is translated on its way in and out (docs/contract.md §5.4).
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from app.errors import InvalidRequest
+
+
+class Dialect:
+    """Today's."""
+
+    update = "session.update"
+    created, updated = "session.created", "session.updated"
+    item_events: Sequence[str] = ("conversation.item.added", "conversation.item.done")
+    """What is sent when an item begins to exist."""
+
+    def changes(self, session: object) -> object:
+        """What the client wrote, in today's shape. Raises InvalidRequest."""
+        return session
+
+    def body(self, session: dict[str, Any]) -> dict[str, Any]:
+        """A session in today's shape, as this client reads it."""
+        return session
+
+    def named(self, text: str) -> str:
+        """A text with the names of today's fields, with the names that this client knows."""
+        return text
+
+
+class Beta(Dialect):
+    """The one that `OpenAI-Beta: realtime=v1` asks for."""
+
+    update = "transcription_session.update"
+    created, updated = "transcription_session.created", "transcription_session.updated"
+    item_events = ("conversation.item.created",)
+
+    def changes(self, session: object) -> object:
+        if not isinstance(session, Mapping):
+            return session
+        given = {new: session[old] for old, new in _FIELDS.items() if old in session}
+        if given.get("format") is not None:
+            given["format"] = {"type": _known_format(given["format"])}
+        changes: dict[str, object] = {"audio": {"input": given}}
+        if "include" in session:
+            changes["include"] = session["include"]
+        return changes
+
+    def body(self, session: dict[str, Any]) -> dict[str, Any]:
+        inner = session["audio"]["input"]
+        flat = {name: session[name] for name in session if name not in ("type", "audio")}
+        flat |= {old: inner[new] for old, new in _FIELDS.items()}
+        formats = {new: old for old, new in _FORMATS.items()}
+        flat["input_audio_format"] = formats[inner["format"]["type"]]
+        return flat | {"modalities": ["text"]}
+
+    def named(self, text: str) -> str:
+        for old, new in _FIELDS.items():
+            text = text.replace(f"session.audio.input.{new}", f"session.{old}")
+        return text
+
+
+def _known_format(name: object) -> str:
+    if not isinstance(name, str) or name not in _FORMATS:
+        field, known = "session.audio.input.format", ", ".join(f"'{each}'" for each in _FORMATS)
+        raise InvalidRequest(f"Invalid value for '{field}': it must be one of {known}.", field)
+    return _FORMATS[name]
+
+
+_FIELDS = {
+    "input_audio_format": "format",
+    "input_audio_transcription": "transcription",
+    "input_audio_noise_reduction": "noise_reduction",
+    "turn_detection": "turn_detection",
+}
+
+_FORMATS = {"pcm16": "audio/pcm", "g711_ulaw": "audio/pcmu", "g711_alaw": "audio/pcma"}

@@ -1,0 +1,113 @@
+"""What files and streams may be, and opening them: judged by content, never by name."""
+
+from io import SEEK_SET
+from typing import BinaryIO, Protocol
+
+import av
+from av.container import InputContainer
+
+from app.audio import limits
+from app.errors import UndecodableAudio
+
+SUPPORTED = "['flac', 'm4a', 'mp3', 'mp4', 'mpeg', 'mpga', 'oga', 'ogg', 'wav', 'webm']"
+
+# Demuxers that read one stream of bytes. Playlists, concatenations and image sequences name other
+# files and are left out; FFmpeg itself refuses every format that is not listed.
+_DEMUXERS = (
+    "aac,ac3,aiff,amr,asf,au,avi,caf,eac3,flac,flv,matroska,webm,mov,mp3,mpeg,mpegts,ogg,w64,wav"
+)
+
+# Decoders of what these hold. All others stay shut, those of pictures too, which FFmpeg would run
+# to find out more about a film than anybody here asks.
+_CODECS = (
+    "aac,aac_latm,ac3,adpcm_ima_qt,adpcm_ima_wav,adpcm_ms,adpcm_swf,adpcm_yamaha,alac,amrnb,amrwb,"
+    "dca,eac3,flac,g722,g723_1,g726,g726le,gsm,gsm_ms,ilbc,libopencore_amrnb,libopencore_amrwb,"
+    "libopus,mp1,mp1float,mp2,mp2float,mp3,mp3float,nellymoser,opus,pcm_alaw,pcm_bluray,pcm_dvd,"
+    "pcm_f32be,pcm_f32le,pcm_f64be,pcm_f64le,pcm_mulaw,pcm_s16be,pcm_s16le,pcm_s24be,pcm_s24le,"
+    "pcm_s32be,pcm_s32le,pcm_s8,pcm_u8,speex,truespeech,vorbis,wavpack,wmalossless,wmapro,wmav1,"
+    "wmav2,wmavoice"
+)
+
+_OPTIONS = {
+    "format_whitelist": _DEMUXERS,
+    "codec_whitelist": _CODECS,
+    "protocol_whitelist": "pipe",
+    "max_streams": str(limits.MAX_STREAMS),
+    # FFmpeg looks for DTS inside the PCM of a wav for 2.5 ms, longer than decoding a clip takes.
+    "max_probe_packets": "4",
+}
+
+_STREAM_OPTIONS = _OPTIONS | {
+    # An mp4 has its index at its end, or in fragments whose samples can be counted in a file only.
+    "format_whitelist": ",".join(each for each in _DEMUXERS.split(",") if each != "mov"),
+    # FFmpeg would hold back 2 s of a wav and an mp3 to be sure of what it found in their headers.
+    "probesize": "32",
+    # And take a megabyte of what is no audio before it says so.
+    "formatprobesize": "16384",
+}
+
+limits.limit_allocations()
+
+
+class Readable(Protocol):
+    """Bytes in their order. `read` waits for at least one; none at the end."""
+
+    def read(self, size: int, /) -> bytes: ...
+
+
+def open_file(file: BinaryIO) -> InputContainer:
+    """A container with an audio track of a known encoding. `file` must be seekable.
+
+    Raises UndecodableAudio.
+    """
+    if not file.read(1):
+        raise UndecodableAudio("The audio file is empty.", "file")
+    limits.check_fragments(file)
+    return _opened(_File(file), _OPTIONS)
+
+
+def open_stream(source: Readable) -> InputContainer:
+    """The same for bytes that only come once, in which an mp4 is none. Blocks as `source` does."""
+    return _opened(source, _STREAM_OPTIONS)
+
+
+class _File:
+    """The file as FFmpeg sees it, which goes to places that no file has if a header says so.
+
+    A file then raises, and PyAV prints a traceback for each time; FFmpeg understands a -1.
+    """
+
+    def __init__(self, file: BinaryIO) -> None:
+        self._file = file
+        self.read = file.read
+        self.tell = file.tell
+
+    def seek(self, offset: int, whence: int = SEEK_SET) -> int:
+        try:
+            return self._file.seek(offset, whence)
+        except (OSError, ValueError):
+            return -1
+
+
+def _opened(source: Readable, options: dict[str, str]) -> InputContainer:
+    try:
+        container = av.open(source, mode="r", metadata_errors="ignore", options=options)
+    except (av.error.FFmpegError, ValueError) as error:
+        raise UndecodableAudio(
+            f"Invalid file format. Supported formats: {SUPPORTED}", "file"
+        ) from error
+    try:
+        _check_track(container)
+    except UndecodableAudio:
+        container.close()
+        raise
+    return container
+
+
+def _check_track(container: InputContainer) -> None:
+    if not container.streams.audio:
+        raise UndecodableAudio("The file has no audio track.", "file")
+    stream = container.streams.audio[0]
+    if stream.codec_context is None or stream.codec_context.name not in _CODECS.split(","):
+        raise UndecodableAudio("The audio track has an encoding that is not supported.", "file")
+    limits.check_layout(stream.layout)

@@ -1,0 +1,25 @@
+"""/metrics on a port of its own, where no key is asked for: for operators' own networks."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import structlog
+from prometheus_client import start_http_server
+
+log = structlog.get_logger(__name__)
+
+
+@contextmanager
+def metrics_port(host: str, port: int) -> Iterator[None]:
+    """Answers as long as the context is open, from threads of its own and without TLS.
+
+    Raises OSError if the port is taken.
+    """
+    server, thread = start_http_server(port, host)
+    log.info("metrics_port", host=host, port=server.server_port)
+    try:
+        yield
+    finally:
+        server.shutdown()
+        server.server_close()
+        thread.join()

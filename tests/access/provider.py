@@ -1,0 +1,113 @@
+"""An identity provider on a port of this machine: discovery, keys, and tokens signed by them."""
+
+import json
+import threading
+import time
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from types import TracebackType
+from typing import Any
+
+from joserfc import jwt
+from joserfc.jwk import ECKey, Key, RSAKey
+from joserfc.jws import JWSRegistry
+
+AUDIENCE = "transcription"
+RSA = RSAKey.generate_key(2048, {"kid": "rsa"})
+EC = ECKey.generate_key("P-256", {"kid": "ec"})
+
+
+class Provider:
+    """`with Provider() as provider:` starts one; `stop` and `restart` keep its address."""
+
+    def __init__(self, *keys: Key) -> None:
+        self.keys = list(keys or (RSA, EC))
+        self.requests: list[str] = []
+        """Paths, in the order they were asked for."""
+        self.answer_seconds = 0.0
+        self._server = self._bound(0)
+        self.url = f"http://127.0.0.1:{self._server.server_port}/realms/staff"
+        self.issuer = self.url
+        """What it calls itself."""
+
+    def _bound(self, port: int) -> ThreadingHTTPServer:
+        provider = self
+
+        class Handler(BaseHTTPRequestHandler):
+            def do_GET(self) -> None:
+                provider._answer(self)
+
+            def log_message(self, format: str, *args: object) -> None:
+                pass
+
+        return ThreadingHTTPServer(("127.0.0.1", port), Handler)
+
+    def _answer(self, request: BaseHTTPRequestHandler) -> None:
+        self.requests.append(request.path)
+        time.sleep(self.answer_seconds)
+        documents: dict[str, Any] = {
+            "/realms/staff/.well-known/openid-configuration": {
+                "issuer": self.issuer,
+                "jwks_uri": f"{self.url}/keys",
+            },
+            "/realms/staff/keys": {"keys": [key.as_dict(private=False) for key in self.keys]},
+        }
+        body = json.dumps(documents[request.path]).encode()
+        request.send_response(200)
+        request.send_header("content-length", str(len(body)))
+        request.end_headers()
+        request.wfile.write(body)
+
+    def start(self) -> None:
+        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.02,))
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Whoever asks is refused the connection."""
+        self._server.shutdown()
+        self._thread.join()
+        self._server.server_close()
+
+    def restart(self) -> None:
+        self._server = self._bound(self._server.server_port)
+        self.start()
+
+    def __enter__(self) -> "Provider":
+        self.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.stop()
+
+    @property
+    def fetches(self) -> int:
+        """How often its keys were asked for."""
+        return self.requests.count("/realms/staff/keys")
+
+    def token(
+        self,
+        key: Key = RSA,
+        algorithm: str = "RS256",
+        header: dict[str, Any] | None = None,
+        **claims: object,
+    ) -> str:
+        """Good for five minutes; a claim that is None is left out."""
+        now = int(time.time())
+        all_claims = {
+            "iss": self.issuer,
+            "aud": AUDIENCE,
+            "sub": "ada",
+            "iat": now,
+            "exp": now + 300,
+            **claims,
+        }
+        return jwt.encode(
+            header or {"alg": algorithm, "kid": key.kid},
+            {name: value for name, value in all_claims.items() if value is not None},
+            key,
+            registry=JWSRegistry(algorithms=[algorithm], strict_check_header=False),
+        )

@@ -1,0 +1,376 @@
+"""Tokens of a real provider on this machine."""
+
+import asyncio
+import base64
+import hmac
+import json
+import time
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
+
+import pytest
+from joserfc import jws
+from joserfc.jwk import ECKey, RSAKey
+
+from app.access import provider_keys
+from app.access.oidc import OidcVerifier
+from app.access.principal import Allowance, Principal
+from app.access.provider_keys import ProviderKeys
+from app.errors import NotAllowed, ProviderUnavailable, WrongKey
+from app.settings import OidcSettings
+from tests.access.provider import AUDIENCE, EC, RSA, Provider
+
+
+@pytest.fixture
+def provider() -> Iterator[Provider]:
+    with Provider() as running:
+        yield running
+
+
+@asynccontextmanager
+async def verifier(provider: Provider, **settings: object) -> AsyncIterator[OidcVerifier]:
+    oidc = OidcSettings.model_validate(
+        {"issuer": provider.url, "audience": [AUDIENCE, "other"], **settings}
+    )
+    assert oidc.issuer is not None
+    async with ProviderKeys(oidc.issuer, oidc.keys_cache_seconds) as keys:
+        yield OidcVerifier(oidc, keys)
+
+
+async def checked(provider: Provider, token: str, **settings: object) -> Principal:
+    async with verifier(provider, **settings) as oidc:
+        return await oidc.principal(token)
+
+
+async def test_a_token_says_who_calls(provider: Provider) -> None:
+    assert await checked(provider, provider.token()) == Principal("oidc:ada", "ada")
+
+
+@pytest.mark.parametrize(
+    ("token", "settings"),
+    [
+        ({"key": EC, "algorithm": "ES256"}, {}),
+        ({"algorithm": "PS256"}, {"algorithms": ["PS256"]}),
+        ({"aud": ["elsewhere", "other"]}, {}),
+        ({"exp": time.time() - 3}, {"leeway_seconds": 120}),
+        ({"nbf": time.time() + 60, "iat": time.time() + 60}, {"leeway_seconds": 120}),
+        ({"header": {"alg": "RS256", "kid": "rsa", "nonce": "x", "typ": "at+jwt"}}, {}),
+    ],
+    ids=["ES256", "PS256", "several audiences", "just expired", "just early", "own header"],
+)
+async def test_it_is_taken(
+    provider: Provider, token: dict[str, object], settings: dict[str, object]
+) -> None:
+    principal = await checked(provider, provider.token(**token), **settings)  # type: ignore[arg-type]
+    assert principal.id == "oidc:ada"
+
+
+@pytest.mark.parametrize(
+    ("token", "reason"),
+    [
+        ({"exp": time.time() - 60}, "it has expired"),
+        ({"exp": None}, "it does not say when it expires"),
+        ({"exp": "tomorrow"}, "it does not say when it expires"),
+        ({"nbf": time.time() + 600}, "it is not valid yet"),
+        ({"iat": time.time() + 600}, "it is from the future"),
+        ({"aud": "billing"}, "it is made for another audience"),
+        ({"aud": None}, "it is made for another audience"),
+        ({"aud": []}, "it is made for another audience"),
+        ({"iss": "https://elsewhere.example"}, "it is another issuer's"),
+        ({"iss": None}, "it is another issuer's"),
+        ({"sub": None}, "it does not say whose it is"),
+        ({"sub": ""}, "it does not say whose it is"),
+        ({"jti": 5}, "one of its claims is wrong"),
+        ({"key": RSAKey.generate_key(2048, {"kid": "rsa"})}, "its form or its signature is wrong"),
+        ({"key": ECKey.generate_key("P-256", {"kid": "new"}), "algorithm": "ES256"}, "by a key"),
+        ({"algorithm": "RS512"}, "its form or its signature is wrong"),
+        ({"key": RSA, "header": {"alg": "RS256", "kid": "ec"}}, "its form or its signature"),
+    ],
+    ids=str,
+)
+async def test_it_is_refused_and_says_why(
+    provider: Provider, token: dict[str, object], reason: str
+) -> None:
+    with pytest.raises(WrongKey, match=f"^The access token is refused: .*{reason}"):
+        await checked(provider, provider.token(**token))  # type: ignore[arg-type]
+
+
+def _encoded(part: object) -> str:
+    return base64.urlsafe_b64encode(json.dumps(part).encode()).rstrip(b"=").decode()
+
+
+async def test_a_token_without_a_signature_is_refused(provider: Provider) -> None:
+    _, claims, signature = provider.token().split(".")
+    for name in ("none", "None", "NONE"):
+        header = _encoded({"alg": name, "kid": "rsa"})
+        for end in ("", signature):
+            with pytest.raises(WrongKey):
+                await checked(provider, f"{header}.{claims}.{end}")
+
+
+async def test_the_public_key_is_no_secret_to_sign_with(provider: Provider) -> None:
+    """The confusion of RS256 with HS256."""
+    claims = provider.token().split(".")[1]
+    signed = f"{_encoded({'alg': 'HS256', 'kid': 'rsa'})}.{claims}"
+    for secret in (RSA.as_pem(private=False), json.dumps(RSA.as_dict(private=False)).encode()):
+        mac = hmac.digest(secret, signed.encode(), "sha256")
+        forged = f"{signed}.{base64.urlsafe_b64encode(mac).rstrip(b'=').decode()}"
+        with pytest.raises(WrongKey):
+            await checked(provider, forged)
+
+
+@pytest.mark.parametrize("algorithm", ["none", "HS256", "rs256", "HS512"])
+def test_algorithms_without_a_private_key_cannot_be_allowed(algorithm: str) -> None:
+    with pytest.raises(ValueError, match=r"algorithms\.0"):
+        OidcSettings.model_validate({"algorithms": [algorithm]})
+
+
+async def test_what_is_no_token_is_refused(provider: Provider) -> None:
+    good = provider.token()
+    header, claims, signature = good.split(".")
+    bad = [
+        *(
+            "",
+            ".",
+            "..",
+            "a.b.c",
+            "é.é.é",
+            f"{header}.{claims}",
+            f"{good}.x",
+            good[:-9],
+            good * 300,
+        ),
+        f"{_encoded([])}.{claims}.{signature}",
+        f"{_encoded(5)}.{claims}.{signature}",
+        f"{_encoded({'alg': ['RS256'], 'kid': 'rsa'})}.{claims}.{signature}",
+        f"{_encoded({'alg': 'RS256', 'kid': ['rsa']})}.{claims}.{signature}",
+        f"{_encoded({'alg': 'RS256', 'kid': 'rsa', 'crit': ['b64'], 'b64': False})}.x.{signature}",
+        f"{_encoded({'kid': 'rsa'})}.{claims}.{signature}",
+        f"{header}.{_encoded({'sub': 'root'})}.{signature}",
+        f"{header}.{claims}.{signature[:-9]}",
+        f"{header}.{claims}.{signature[:-4]}AAAA",
+        "[" * 100_000,
+        f"{base64.urlsafe_b64encode(b'[' * 300).decode()}.{claims}.{signature}",
+    ]
+    async with verifier(provider) as oidc:
+        for token in bad:
+            with pytest.raises(WrongKey) as refused:
+                await oidc.principal(token)
+            assert len(token) < 9 or token[:9] not in str(refused.value)
+    assert provider.fetches == 1
+
+
+async def test_a_signed_text_that_is_no_claims_is_refused(provider: Provider) -> None:
+    signed = jws.serialize_compact({"alg": "RS256", "kid": "rsa"}, b'["sub"]', RSA)
+    with pytest.raises(WrongKey):
+        await checked(provider, signed)
+
+
+async def test_a_token_need_not_name_the_only_key() -> None:
+    with Provider(RSA) as provider:
+        token = provider.token(header={"alg": "RS256"})
+        assert (await checked(provider, token)).id == "oidc:ada"
+
+
+# --- the provider's keys ----------------------------------------------------------------------
+
+
+async def test_a_key_that_is_new_is_fetched(
+    provider: Provider, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(provider_keys, "RETRY_SECONDS", 0.0)
+    async with verifier(provider) as oidc:
+        await oidc.principal(provider.token())
+        rotated = ECKey.generate_key("P-256", {"kid": "rotated"})
+        provider.keys = [rotated]
+        assert (await oidc.principal(provider.token(rotated, "ES256"))).id == "oidc:ada"
+        assert provider.fetches == 2
+        with pytest.raises(WrongKey):  # it was withdrawn
+            await oidc.principal(provider.token())
+
+
+async def test_made_up_keys_do_not_flood_the_provider(provider: Provider) -> None:
+    async with verifier(provider) as oidc:
+        tokens = [
+            provider.token(EC, "ES256", header={"alg": "ES256", "kid": f"made up {n}"})
+            for n in range(200)
+        ]
+        for token in tokens:
+            with pytest.raises(WrongKey):
+                await oidc.principal(token)
+        assert provider.fetches == 1
+        assert (await oidc.principal(provider.token())).id == "oidc:ada"
+
+
+async def test_all_who_wait_share_one_fetch_and_one_who_leaves_does_not_end_it(
+    provider: Provider, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(provider_keys, "RETRY_SECONDS", 0.0)
+    async with verifier(provider) as oidc:
+        provider.answer_seconds = 0.2
+        new = ECKey.generate_key("P-256", {"kid": "new"})
+        provider.keys.append(new)
+        asking = [
+            asyncio.create_task(oidc.principal(provider.token(new, "ES256"))) for _ in range(20)
+        ]
+        await asyncio.sleep(0.05)
+        asking.pop(0).cancel()
+        assert {each.id for each in await asyncio.gather(*asking)} == {"oidc:ada"}
+        assert provider.fetches == 2
+
+
+async def test_keys_are_fetched_anew_when_they_are_old(
+    provider: Provider, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(provider_keys, "RETRY_SECONDS", 0.0)
+    async with verifier(provider, keys_cache_seconds=0.001) as oidc:
+        for _ in range(3):
+            await asyncio.sleep(0.002)
+            await oidc.principal(provider.token())
+    assert provider.fetches == 4
+    provider.requests.clear()
+    async with verifier(provider) as oidc:
+        for _ in range(3):
+            await oidc.principal(provider.token())
+    assert provider.fetches == 1
+
+
+async def test_a_provider_that_is_down_at_the_start_is_asked_again(
+    provider: Provider, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(provider_keys, "RETRY_SECONDS", 0.0)
+    provider.stop()
+    async with verifier(provider) as oidc:
+        with pytest.raises(ProviderUnavailable) as refused:
+            await oidc.principal(provider.token())
+        assert refused.value.retry_after_seconds >= 1
+        provider.restart()
+        assert (await oidc.principal(provider.token())).id == "oidc:ada"
+
+
+async def test_old_keys_hold_while_the_provider_is_down(
+    provider: Provider, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(provider_keys, "RETRY_SECONDS", 0.0)
+    async with verifier(provider, keys_cache_seconds=0.001) as oidc:
+        provider.stop()
+        await asyncio.sleep(0.002)
+        assert (await oidc.principal(provider.token())).id == "oidc:ada"
+        new = ECKey.generate_key("P-256", {"kid": "new"})
+        # It may be a good one: a 401 would have the caller throw it away.
+        with pytest.raises(ProviderUnavailable):
+            await oidc.principal(provider.token(new, "ES256"))
+        with pytest.raises(WrongKey):
+            await oidc.principal(provider.token(exp=5))
+
+
+async def test_a_slow_provider_is_given_up_and_stops_nobody_else(
+    provider: Provider, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(provider_keys, "FETCH_SECONDS", 0.3)
+    monkeypatch.setattr(provider_keys, "RETRY_SECONDS", 0.0)
+    async with verifier(provider) as oidc:
+        provider.answer_seconds = 1.0
+        new = ECKey.generate_key("P-256", {"kid": "new"})
+        waiting = asyncio.create_task(oidc.principal(provider.token(new, "ES256")))
+        await asyncio.sleep(0)
+        assert (await oidc.principal(provider.token())).id == "oidc:ada"
+        assert not waiting.done()
+        with pytest.raises(ProviderUnavailable):
+            await waiting
+
+
+async def test_who_has_old_keys_waits_only_once_for_a_provider_that_is_slow(
+    provider: Provider, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(provider_keys, "FETCH_SECONDS", 0.2)
+    monkeypatch.setattr(provider_keys, "RETRY_SECONDS", 0.0)
+    async with verifier(provider, keys_cache_seconds=0.001) as oidc:
+        provider.answer_seconds = 2.0
+        await asyncio.sleep(0.002)
+        assert (await oidc.principal(provider.token())).id == "oidc:ada"
+        monkeypatch.setattr(provider_keys, "FETCH_SECONDS", 60.0)
+        began = time.monotonic()
+        assert (await oidc.principal(provider.token())).id == "oidc:ada"
+        assert time.monotonic() - began < 1.5
+
+
+async def test_a_provider_that_calls_itself_otherwise_is_not_believed(provider: Provider) -> None:
+    provider.issuer = "https://elsewhere.example"
+    with pytest.raises(ProviderUnavailable):
+        await checked(provider, provider.token(iss=provider.url))
+
+
+# --- what a token's owner may -----------------------------------------------------------------
+
+RULES = [
+    {"claim": "groups", "value": "sales", "max_concurrent": 50, "models": ["starter"]},
+    {"claim": "realm_access.roles", "value": "operator", "admin": True},
+    {"claim": "https://example.com/team", "value": "a.b", "requests_per_minute": 1},
+    {"claim": "scope", "value": "bulk", "audio_seconds_per_minute": 9, "max_upload_bytes": 5},
+    {"claim": "azp", "value": "robot", "max_concurrent": 1},
+]
+
+
+@pytest.mark.parametrize(
+    ("claims", "allowance", "models", "is_administrator"),
+    [
+        ({}, Allowance(), None, False),
+        ({"groups": ["staff", "sales"]}, Allowance(max_concurrent=50), {"starter"}, False),
+        ({"groups": "sales"}, Allowance(max_concurrent=50), {"starter"}, False),
+        ({"groups": ["sales"], "azp": "robot"}, Allowance(max_concurrent=50), {"starter"}, False),
+        ({"groups": ["presales"]}, Allowance(), None, False),
+        ({"groups": "staff sales"}, Allowance(), None, False),
+        ({"groups": {"sales": True}}, Allowance(), None, False),
+        ({"realm_access": {"roles": ["x", "operator"]}}, Allowance(), None, True),
+        ({"realm_access": ["operator"]}, Allowance(), None, False),
+        ({"https://example.com/team": "a.b"}, Allowance(requests_per_minute=1), None, False),
+        ({"scope": "openid bulk"}, Allowance(None, 9, None, 5), None, False),
+        ({"azp": "robot"}, Allowance(max_concurrent=1), None, False),
+    ],
+    ids=str,
+)
+async def test_the_first_rule_that_fits_says_what_they_may(
+    provider: Provider,
+    claims: dict[str, object],
+    allowance: Allowance,
+    models: set[str] | None,
+    is_administrator: bool,
+) -> None:
+    principal = await checked(provider, provider.token(**claims), rules=RULES)  # type: ignore[arg-type]
+    assert principal == Principal(
+        "oidc:ada",
+        "ada",
+        allowance,
+        None if models is None else frozenset(models),
+        is_administrator,
+    )
+
+
+async def test_whom_no_rule_fits_may_be_refused(provider: Provider) -> None:
+    token = provider.token(groups=["staff"])
+    with pytest.raises(NotAllowed):
+        await checked(provider, token, rules=RULES, require_rule=True)
+    fitting = provider.token(groups=["sales"])
+    assert (await checked(provider, fitting, rules=RULES, require_rule=True)).id == "oidc:ada"
+
+
+@pytest.mark.parametrize(
+    ("claims", "name"),
+    [
+        ({"preferred_username": "Ada L."}, "Ada L."),
+        ({"preferred_username": ["Ada"]}, "ada"),
+        ({"preferred_username": ""}, "ada"),
+        ({}, "ada"),
+    ],
+    ids=str,
+)
+async def test_the_name_is_the_claim_that_was_chosen(
+    provider: Provider, claims: dict[str, object], name: str
+) -> None:
+    principal = await checked(
+        provider,
+        provider.token(**claims),  # type: ignore[arg-type]
+        name_claim="preferred_username",
+    )
+    assert (principal.id, principal.name) == ("oidc:ada", name)
