@@ -1,6 +1,7 @@
 """The example, applied by real Terraform: what would stand in the account afterwards."""
 
 import json
+import re
 
 import yaml
 
@@ -90,6 +91,9 @@ def test_charts_use_the_service_accounts_that_have_roles(applied: Applied) -> No
         assert account["annotations"] == identities["prometheus"]["annotations"] != {}
         (write,) = stack["prometheus"]["prometheusSpec"]["remoteWrite"]
         assert write["url"] == outputs["metrics_write_url"]["value"]
+        (kept,) = write["writeRelabelConfigs"]
+        assert re.fullmatch(kept["regex"], "stt_backlog_audio_seconds")
+        assert not re.fullmatch(kept["regex"], "container_memory_rss")
 
 
 def _gpu_pools(applied: Applied) -> list[Resource]:

@@ -3,6 +3,8 @@ locals {
   remote_write = local.infrastructure.metrics_write_url == null ? [] : [{
     url   = local.infrastructure.metrics_write_url
     sigv4 = { region = local.infrastructure.region }
+    # Everything that is collected would cost hundreds of dollars a month.
+    writeRelabelConfigs = [{ sourceLabels = ["__name__"], regex = "(stt|http_|DCGM_|ALERTS).*", action = "keep" }]
   }]
 }
 
