@@ -77,6 +77,8 @@ resource "helm_release" "logs" {
   version    = local.charts["aws-for-fluent-bit"].version
 
   values = [yamlencode({
+    # The first that takes a role from Pod Identity; the chart's own is older.
+    image          = { tag = "2.32.5" }
     serviceAccount = local.service_accounts["fluent-bit"]
     tolerations    = [{ operator = "Exists" }]
     cloudWatchLogs = {
