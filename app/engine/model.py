@@ -57,7 +57,7 @@ class Job:
     queue_seconds: float = 0.0
     """From the queue to its first call on the device, once it was there."""
     is_draft: bool = False
-    """The window will be heard again: with `draft_features`, and decoded greedily."""
+    """It has `draft_features`, and the window will be heard again."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -93,6 +93,17 @@ async def test_text_comes_while_somebody_still_speaks_and_is_not_taken_back() ->
     assert text(events) == words(5.9).strip()
 
 
+async def test_a_model_that_is_unsure_shows_its_drafts_and_promises_none_of_them() -> None:
+    hears = model()
+    hears.avg_logprob = -0.8
+    async with transcriber(hears) as works:
+        events = await told(works, noise(5.9), UNBROKEN)
+    *early, last = [event for event in events if isinstance(event, Partial)]
+    assert early
+    assert all(event.pending and not event.delta for event in early)
+    assert last.delta == words(5.9).strip()
+
+
 async def test_text_that_is_to_have_scores_waits_for_its_window() -> None:
     options = Options(language="en", token_scores=True)
     async with transcriber(model()) as works:
