@@ -6,12 +6,12 @@ locals {
   model         = var.model_prefix == null ? var.model : "/models/${basename(var.model_prefix)}"
 
   # Models of the bucket are copied to the node's disk before the server starts.
-  fetch_model = [{
+  fetch_model = [for prefix in compact([var.model_prefix]) : {
     name  = "fetch-model"
     image = "public.ecr.aws/aws-cli/aws-cli:2.31.0"
     args = [
       "s3", "sync", "--no-progress",
-      "s3://${local.infrastructure.models_bucket}/${coalesce(var.model_prefix, "-")}", local.model,
+      "s3://${local.infrastructure.models_bucket}/${prefix}", local.model,
     ]
     env = [
       { name = "AWS_REGION", value = local.infrastructure.region },
@@ -63,7 +63,7 @@ locals {
     strategy = { rollingUpdate = local.managed ? { maxSurge = 0, maxUnavailable = 1 } : { maxSurge = 1, maxUnavailable = 0 } }
 
     modelCache     = { type = "emptyDir", sizeLimit = "20Gi" }
-    initContainers = var.model_prefix == null ? [] : local.fetch_model
+    initContainers = local.fetch_model
     drain          = { seconds = var.drain_seconds }
 
     ingress = {
