@@ -11,7 +11,7 @@ from tests.deploy.terraform import EXAMPLE, Resource, Terraform, copied, resourc
 OTHER_WAY_ROUND = {
     "gpu_nodes": '{by="managed",nodes=2,ami_type="BOTTLEROCKET_x86_64_NVIDIA"}',
     "identity": "irsa",
-    "network": '{nat="per_zone"}',
+    "nat": "per_zone",
     "long_term_metrics": "true",
 }
 """The infrastructure's choices that the example does not make."""

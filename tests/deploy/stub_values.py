@@ -15,7 +15,6 @@ ACCOUNT = "111122223333"
 REGION = "eu-central-1"
 
 _DATA: dict[str, dict[str, Value]] = {
-    "aws_availability_zones": {"names": [f"{REGION}{letter}" for letter in "abc"]},
     "aws_caller_identity": {"account_id": ACCOUNT},
     "aws_partition": {"partition": "aws", "dns_suffix": "amazonaws.com"},
     "aws_region": {"region": REGION},

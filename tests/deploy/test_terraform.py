@@ -53,28 +53,6 @@ def test_a_module_that_forgets_a_check_fails_its_own_tests(tf: Terraform, tmp_pa
     assert "a tag could mean another image tomorrow" in failed.stderr
 
 
-def _blocks(folder: Path, kind: str) -> dict[str, str]:
-    text = "\n".join(path.read_text() for path in folder.glob("*.tf"))
-    return dict(re.findall(rf'^{kind} "(\w+)" \{{\n(.*?)^\}}', text, re.M | re.S))
-
-
-@pytest.mark.parametrize("configuration", CONFIGURATIONS)
-def test_variables_and_outputs_say_what_they_are(configuration: str) -> None:
-    folder = SOURCE / configuration
-    readme = (folder / "README.md").read_text()
-    variables, outputs = _blocks(folder, "variable"), _blocks(folder, "output")
-    assert variables
-    assert outputs
-    for name, body in {**variables, **outputs}.items():
-        assert re.search(r'^  description = "[^"]{10,}', body, re.M), name
-        assert f"`{name}`" in readme, f"{configuration}/README.md says nothing of {name}"
-    for name, body in variables.items():
-        assert re.search(r"^  type +=", body, re.M), name
-        required = "default" not in body
-        row = next(line for line in readme.splitlines() if line.startswith(f"| `{name}`"))
-        assert ("required" in row) == required, row
-
-
 @pytest.mark.parametrize("configuration", CONFIGURATIONS)
 def test_versions_are_pinned_and_modules_are_our_own(configuration: str) -> None:
     for path in (SOURCE / configuration).glob("*.tf"):

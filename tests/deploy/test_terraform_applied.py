@@ -1,6 +1,7 @@
 """The example, applied by real Terraform: what would stand in the account afterwards."""
 
 import json
+import re
 
 import yaml
 
@@ -90,14 +91,34 @@ def test_charts_use_the_service_accounts_that_have_roles(applied: Applied) -> No
         assert account["annotations"] == identities["prometheus"]["annotations"] != {}
         (write,) = stack["prometheus"]["prometheusSpec"]["remoteWrite"]
         assert write["url"] == outputs["metrics_write_url"]["value"]
+        (kept,) = write["writeRelabelConfigs"]
+        assert re.fullmatch(kept["regex"], "stt_backlog_audio_seconds")
+        assert not re.fullmatch(kept["regex"], "container_memory_rss")
+
+
+def _gpu_pools(applied: Applied) -> list[Resource]:
+    """The managed group of GPU nodes; none where Karpenter starts them."""
+    return [each for each in _only(applied, "aws_eks_node_group") if each.values["taint"]]
+
+
+def test_pods_are_not_more_than_a_pool_that_does_not_grow(tf: Terraform, applied: Applied) -> None:
+    pools = _gpu_pools(applied)
+    scaled = _values(applied.release("verbatim"))["autoscaling"]
+    nodes = pools[0].values["scaling_config"][0]["desired_size"] if pools else 4
+    assert scaled["maxReplicas"] == nodes
+    three = ["-var-file=terraform.tfvars.example", "-var=replicas={minimum=3,maximum=4}"]
+    planned = tf.run(applied.folder / "platform", "plan", *three)
+    refused = "The managed group has fewer nodes than replicas.minimum." in planned.stderr
+    assert refused == bool(pools)
 
 
 def test_gpu_pods_and_gpu_nodes_find_each_other(applied: Applied) -> None:
     pods = _values(applied.release("verbatim"))
-    groups = [each for each in _only(applied, "aws_eks_node_group") if each.values["taint"]]
+    groups = _gpu_pools(applied)
     if groups:
         labels, taints = groups[0].values["labels"], groups[0].values["taint"]
-        taints = [{**each, "effect": "NoSchedule"} for each in taints]
+        spelt = {"NO_SCHEDULE": "NoSchedule"}  # by EKS, by Kubernetes
+        taints = [{**each, "effect": spelt[each["effect"]]} for each in taints]
     else:
         pool = _values(applied.release("gpu-nodes"))["objects"][1]["spec"]["template"]
         labels, taints = pool["metadata"]["labels"], pool["spec"]["taints"]

@@ -1,30 +1,32 @@
 locals {
   pod_identity = var.identity == "pod_identity"
+  # A key of an object cannot be null, not even in the document that is not used.
+  issuer = coalesce(var.oidc_issuer, "none")
 
-  trust_of_pod_identity = {
-    Effect    = "Allow"
-    Principal = { Service = "pods.eks.amazonaws.com" }
-    Action    = ["sts:AssumeRole", "sts:TagSession"]
-  }
-  trust_of_irsa = {
-    Effect    = "Allow"
-    Principal = { Federated = var.oidc_provider_arn }
-    Action    = ["sts:AssumeRoleWithWebIdentity"]
-    # Both, and exact: with a wildcard any service account could take the role.
-    Condition = {
-      StringEquals = {
-        "${coalesce(var.oidc_issuer, "none")}:sub" = "system:serviceaccount:${var.namespace}:${var.service_account}"
-        "${coalesce(var.oidc_issuer, "none")}:aud" = "sts.amazonaws.com"
+  trust = {
+    pod_identity = {
+      Effect    = "Allow"
+      Principal = { Service = "pods.eks.amazonaws.com" }
+      Action    = ["sts:AssumeRole", "sts:TagSession"]
+    }
+    irsa = {
+      Effect    = "Allow"
+      Principal = { Federated = var.oidc_provider_arn }
+      Action    = ["sts:AssumeRoleWithWebIdentity"]
+      # Both, and exact: with a wildcard any service account could take the role.
+      Condition = {
+        StringEquals = {
+          "${local.issuer}:sub" = "system:serviceaccount:${var.namespace}:${var.service_account}"
+          "${local.issuer}:aud" = "sts.amazonaws.com"
+        }
       }
     }
   }
-  # By JSON, since the two objects differ in their attributes.
-  trust = jsondecode(local.pod_identity ? jsonencode(local.trust_of_pod_identity) : jsonencode(local.trust_of_irsa))
 }
 
 resource "aws_iam_role" "this" {
   name               = "${var.cluster_name}-${var.name}"
-  assume_role_policy = jsonencode({ Version = "2012-10-17", Statement = [local.trust] })
+  assume_role_policy = jsonencode({ Version = "2012-10-17", Statement = [local.trust[var.identity]] })
 }
 
 resource "aws_iam_role_policy" "this" {

@@ -1,25 +1,14 @@
 locals {
-  tags  = merge(var.tags, { project = var.name, managed-by = "terraform" })
-  zones = var.network.availability_zones != null ? var.network.availability_zones : slice(data.aws_availability_zones.open.names, 0, 3)
-}
-
-# Without local zones, which EKS's control plane does not take.
-data "aws_availability_zones" "open" {
-  state = "available"
-
-  filter {
-    name   = "opt-in-status"
-    values = ["opt-in-not-required"]
-  }
+  tags = merge(var.tags, { project = var.name, managed-by = "terraform" })
 }
 
 module "network" {
   source = "../../../modules/network"
 
   name               = var.name
-  cidr               = var.network.cidr
-  availability_zones = local.zones
-  nat                = var.network.nat
+  cidr               = var.cidr
+  availability_zones = var.availability_zones
+  nat                = var.nat
 }
 
 module "cluster" {

@@ -74,9 +74,12 @@ output "karpenter" {
   }])
 }
 
-output "image_has_device_plugin" {
-  description = "Whether the managed group's image brings NVIDIA's device plugin; null with Karpenter."
-  value       = one(module.gpu_nodes[*].has_device_plugin)
+output "gpu_pool" {
+  description = "The managed group: how many nodes, and whether their image brings NVIDIA's device plugin; null with Karpenter."
+  value = one([for group in module.gpu_nodes : {
+    nodes             = var.gpu_nodes.nodes
+    has_device_plugin = group.has_device_plugin
+  }])
 }
 
 output "alerts_topic" {

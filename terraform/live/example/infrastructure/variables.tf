@@ -61,14 +61,26 @@ variable "public_access_cidrs" {
   default     = []
 }
 
-variable "network" {
-  description = "The VPC: its range, its zones (null: the region's first three) and its way out (single, per_zone, none)."
-  type = object({
-    cidr               = optional(string, "10.40.0.0/16")
-    availability_zones = optional(list(string))
-    nat                = optional(string, "single")
-  })
-  default = {}
+variable "availability_zones" {
+  description = "Two to four zones of the region, those that sell your GPUs among them. By name: a list from AWS grows when a zone is added, and subnets would move."
+  type        = list(string)
+
+  validation {
+    condition     = alltrue([for zone in var.availability_zones : startswith(zone, var.region)])
+    error_message = "availability_zones must lie in the region."
+  }
+}
+
+variable "cidr" {
+  description = "Address range of the VPC, of /16 to /18."
+  type        = string
+  default     = "10.40.0.0/16"
+}
+
+variable "nat" {
+  description = "How private subnets reach the internet: single, per_zone or none."
+  type        = string
+  default     = "single"
 }
 
 variable "kubernetes_version" {

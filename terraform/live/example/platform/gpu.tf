@@ -1,7 +1,7 @@
 locals {
-  managed = local.infrastructure.karpenter == null
+  managed = local.infrastructure.gpu_pool != null
   # Both images have the driver; only Bottlerocket has the device plugin, and two would fight.
-  device_plugin = local.managed ? !local.infrastructure.image_has_device_plugin : startswith(var.gpu.ami_alias, "al2023")
+  device_plugin = local.managed ? !local.infrastructure.gpu_pool.has_device_plugin : startswith(var.gpu.ami_alias, "al2023")
   gpu_nodes     = { "nvidia.com/gpu.present" = "true" }
   gpu_taint     = { key = "nvidia.com/gpu", operator = "Exists", effect = "NoSchedule" }
 }

@@ -3,6 +3,8 @@ locals {
   remote_write = local.infrastructure.metrics_write_url == null ? [] : [{
     url   = local.infrastructure.metrics_write_url
     sigv4 = { region = local.infrastructure.region }
+    # Everything that is collected would cost hundreds of dollars a month.
+    writeRelabelConfigs = [{ sourceLabels = ["__name__"], regex = "(stt|http_|DCGM_|ALERTS).*", action = "keep" }]
   }]
 }
 
@@ -75,6 +77,8 @@ resource "helm_release" "logs" {
   version    = local.charts["aws-for-fluent-bit"].version
 
   values = [yamlencode({
+    # The first that takes a role from Pod Identity; the chart's own is older.
+    image          = { tag = "2.32.5" }
     serviceAccount = local.service_accounts["fluent-bit"]
     tolerations    = [{ operator = "Exists" }]
     cloudWatchLogs = {

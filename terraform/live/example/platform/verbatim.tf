@@ -6,12 +6,12 @@ locals {
   model         = var.model_prefix == null ? var.model : "/models/${basename(var.model_prefix)}"
 
   # Models of the bucket are copied to the node's disk before the server starts.
-  fetch_model = [{
+  fetch_model = [for prefix in compact([var.model_prefix]) : {
     name  = "fetch-model"
     image = "public.ecr.aws/aws-cli/aws-cli:2.31.0"
     args = [
       "s3", "sync", "--no-progress",
-      "s3://${local.infrastructure.models_bucket}/${coalesce(var.model_prefix, "-")}", local.model,
+      "s3://${local.infrastructure.models_bucket}/${prefix}", local.model,
     ]
     env = [
       { name = "AWS_REGION", value = local.infrastructure.region },
@@ -63,7 +63,7 @@ locals {
     strategy = { rollingUpdate = local.managed ? { maxSurge = 0, maxUnavailable = 1 } : { maxSurge = 1, maxUnavailable = 0 } }
 
     modelCache     = { type = "emptyDir", sizeLimit = "20Gi" }
-    initContainers = var.model_prefix == null ? [] : local.fetch_model
+    initContainers = local.fetch_model
     drain          = { seconds = var.drain_seconds }
 
     ingress = {
@@ -79,7 +79,8 @@ locals {
     autoscaling = {
       type        = "keda"
       minReplicas = var.replicas.minimum
-      maxReplicas = var.replicas.maximum
+      # More would wait for ever on a pool that does not grow.
+      maxReplicas = local.managed ? min(var.replicas.maximum, local.infrastructure.gpu_pool.nodes) : var.replicas.maximum
       keda        = { serverAddress = local.prometheus_url }
     }
     podMonitor = { enabled = true }
@@ -108,6 +109,13 @@ resource "helm_release" "verbatim" {
   atomic = true
 
   values = concat([yamlencode(local.verbatim)], var.values)
+
+  lifecycle {
+    precondition {
+      condition     = !local.managed || try(var.replicas.minimum <= local.infrastructure.gpu_pool.nodes, false)
+      error_message = "The managed group has fewer nodes than replicas.minimum."
+    }
+  }
 
   depends_on = [
     helm_release.dcgm_exporter,

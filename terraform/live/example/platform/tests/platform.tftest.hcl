@@ -29,10 +29,8 @@ override_data {
         instance_profile = "speech-karpenter-nodes"
         queue            = "speech-interruptions"
       }
-      image_has_device_plugin = null
-      alerts_topic            = "arn:aws:sns:eu-central-1:111122223333:speech-alerts"
-      log_group               = "/verbatim/speech/containers"
-      metrics_write_url       = null
+      alerts_topic = "arn:aws:sns:eu-central-1:111122223333:speech-alerts"
+      log_group    = "/verbatim/speech/containers"
     }
   }
 }
