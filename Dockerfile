@@ -46,6 +46,7 @@ ENV PATH=/opt/venv/bin:$PATH \
 WORKDIR /srv
 COPY models/starter models/starter
 COPY app app
+RUN python3 -m compileall -q --invalidation-mode unchecked-hash app
 COPY --from=model --chown=10001:10001 /models /models
 USER 10001:10001
 EXPOSE 8000

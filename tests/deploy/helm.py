@@ -44,9 +44,12 @@ def shape_file(shape: str) -> str:
 
 
 def rendered(
-    shape: str, values: Values | None = None, version: str = VERSIONS[-1]
+    shape: str | None, values: Values | None = None, version: str = VERSIONS[-1]
 ) -> list[Manifest]:
-    """The objects of a release in namespace `speech`. Fails the test with what Helm says."""
+    """The objects of a release in namespace `speech`, of a shape or of `values` alone.
+
+    Fails the test with what Helm says.
+    """
     done = _template(shape, values or {}, version)
     assert done.returncode == 0, done.stderr
     return [each for each in yaml.safe_load_all(done.stdout) if each]
@@ -87,13 +90,13 @@ def _secret(source: Manifest) -> str:
     return f"redis://{reference['name']}/{reference['key']}/of-more-than-32-characters"
 
 
-def _template(shape: str, values: Values, version: str) -> Done:
+def _template(shape: str | None, values: Values, version: str) -> Done:
     return helm(
         "template",
         "verbatim",
         str(CHART),
         "--namespace=speech",
         f"--kube-version={version}",
-        shape_file(shape),
+        *([] if shape is None else [shape_file(shape)]),
         values=values,
     )
