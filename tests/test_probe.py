@@ -20,7 +20,8 @@ def probe(server: LiveServer, path: str) -> subprocess.Popen[str]:
     return subprocess.Popen(
         [sys.executable, "-m", "app.probe", path],
         cwd=ROOT,
-        env={"VERBATIM_SERVER__PORT": str(server.port)},
+        # What the server asks of others goes through a proxy; this does not.
+        env={"VERBATIM_SERVER__PORT": str(server.port), "HTTP_PROXY": "http://127.0.0.1:9"},
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
