@@ -90,7 +90,7 @@ $(CLIENTS): tests/conformance/requirements.txt tests/conformance/node/package-lo
 
 # Elsewhere, or without root, tests that miss a program are skipped and say which package has it.
 $(DEBIAN): $(RUN)
-	missing=""; for each in curl chromium redis-server strace; do command -v $$each > /dev/null || missing="$$missing $$each"; done; \
+	missing=""; for each in curl chromium prometheus redis-server strace; do command -v $$each > /dev/null || missing="$$missing $$each"; done; \
 	if [ -n "$$missing" ] && [ "$$(id -u)" = 0 ] && [ -f /etc/debian_version ]; then \
 		apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -qq --no-install-recommends $$missing; \
 	fi
