@@ -9,6 +9,7 @@ CLIENTS := $(VENV)/.clients
 DEPLOY := $(VENV)/.deploy
 DEBIAN := $(VENV)/.debian
 TRAINING := training/work/.venv
+PROGRAMS := buildah chromium curl debootstrap prometheus redis-server strace
 VOICES := espeak-ng flite festival festvox-kallpc16k festvox-kdlpc16k festvox-us-slt-hts
 PRESET ?= cpu
 
@@ -107,7 +108,7 @@ $(DEPLOY): tests/deploy/requirements.txt tests/deploy/node/package-lock.json $(C
 
 # Elsewhere, or without root, tests that miss a program are skipped and say which package has it.
 $(DEBIAN): $(RUN)
-	missing=""; for each in buildah chromium curl debootstrap redis-server strace; do command -v $$each > /dev/null || missing="$$missing $$each"; done; \
+	missing=""; for each in $(PROGRAMS); do command -v $$each > /dev/null || missing="$$missing $$each"; done; \
 	if [ -n "$$missing" ] && [ "$$(id -u)" = 0 ] && [ -f /etc/debian_version ]; then \
 		apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -qq --no-install-recommends $$missing; \
 	fi

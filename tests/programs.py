@@ -16,6 +16,8 @@ _HOW_TO_INSTALL = {
     "curl": "apt-get install curl",
     "litellm": "make test",
     "node": "make test",
+    "prometheus": "apt-get install prometheus",
+    "promtool": "apt-get install prometheus",
     "redis-server": "apt-get install redis-server",
     "strace": "apt-get install strace",
 }
