@@ -56,6 +56,9 @@ lock: $(CLIENTS)  ## renew the lock files
 	$(VENV)/bin/uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
 		--no-annotate --custom-compile-command "make lock" -q tests/deploy/requirements.in \
 		-o tests/deploy/requirements.txt
+	$(VENV)/bin/uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
+		--no-annotate --custom-compile-command "make lock" -q -c requirements.txt requirements-cuda.in \
+		-o requirements-cuda.txt
 	for each in conformance deploy; do PATH="$(CURDIR)/$(VENV)/clients/bin:$$PATH" npm install \
 		--package-lock-only --no-audit --no-fund --prefix tests/$$each/node; done
 	$(VENV)/bin/uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url \

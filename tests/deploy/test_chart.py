@@ -214,6 +214,17 @@ def test_a_pod_with_gpus_uses_all_of_them_and_nothing_else() -> None:
     assert not {name for name in environment(rendered("cpu")) if "ENGINE" in name}
 
 
+def test_a_cache_that_cannot_be_written_is_all_there_is(
+    shapes: dict[str, list[Manifest]],
+) -> None:
+    for shape, is_offline in [("gpu-alb-keda", True), ("mig-hpa", False)]:
+        (mount,) = [
+            each for each in server(shapes[shape])["volumeMounts"] if each["name"] == "models"
+        ]
+        assert mount == {"name": "models", "mountPath": "/models", "readOnly": is_offline}
+        assert environment(shapes[shape]).get("HF_HUB_OFFLINE") == ("1" if is_offline else None)
+
+
 def test_with_a_certificate_everybody_speaks_https() -> None:
     files = {"tls_certificate_file": "/etc/tls/tls.crt", "tls_key_file": "/etc/tls/tls.key"}
     manifests = rendered("cpu", {"settings": {"server": files}, "podMonitor": {"enabled": True}})
