@@ -3,7 +3,7 @@
 #   docker build --target cuda -t verbatim:cuda .
 #   docker build --target cuda --build-arg BAKED_MODEL=large-v3-turbo -t verbatim:turbo .
 
-# Debian's own Python; both stages must have the same, for the environment links to it.
+# Python on Debian; all stages must have the same, for the environment links to it.
 ARG PYTHON_IMAGE=python:3.11-slim-bookworm
 
 FROM ${PYTHON_IMAGE} AS packages
@@ -20,8 +20,14 @@ RUN find /opt/venv/lib -type d -name tests -prune -exec rm -r {} + \
 FROM packages AS cuda-packages
 COPY requirements-cuda.txt /tmp/
 RUN --mount=type=cache,target=/root/.cache/pip \
-    /opt/build/bin/pip --python /opt/venv/bin/python install \
+    /opt/build/bin/pip install --target /opt/cuda \
     --require-hashes --no-compile --disable-pip-version-check -r /tmp/requirements-cuda.txt
+
+FROM ${PYTHON_IMAGE} AS server
+WORKDIR /srv
+COPY models/starter models/starter
+COPY app app
+RUN python3 -m compileall -q --invalidation-mode unchecked-hash app
 
 # A bigger model inside the image, if one is named; faster-whisper's names and hub ids.
 FROM packages AS model
@@ -44,9 +50,6 @@ ENV PATH=/opt/venv/bin:$PATH \
     VERBATIM_SERVER__HOST=0.0.0.0 \
     VERBATIM_TELEMETRY__LOG_FORMAT=json
 WORKDIR /srv
-COPY models/starter models/starter
-COPY app app
-RUN python3 -m compileall -q --invalidation-mode unchecked-hash app
 COPY --from=model --chown=10001:10001 /models /models
 USER 10001:10001
 EXPOSE 8000
@@ -56,13 +59,17 @@ LABEL org.opencontainers.image.title="Verbatim" \
       org.opencontainers.image.description="A self-hosted drop-in for OpenAI's transcription API" \
       org.opencontainers.image.licenses="Apache-2.0"
 
+# What changes most often comes last, so that a new version is a small download.
 FROM runtime AS cuda
-COPY --from=cuda-packages /opt/venv /opt/venv
+COPY --from=packages /opt/venv /opt/venv
+COPY --from=cuda-packages /opt/cuda /opt/cuda
+COPY --from=server /srv /srv
 # CTranslate2 opens cuBLAS at its first calculation, and cuBLAS opens NVRTC; cuDNN it does without
 # (docs/engine.md). The driver comes from the host.
-ENV LD_LIBRARY_PATH=/opt/venv/lib/python3.11/site-packages/nvidia/cublas/lib:/opt/venv/lib/python3.11/site-packages/nvidia/cuda_nvrtc/lib \
+ENV LD_LIBRARY_PATH=/opt/cuda/nvidia/cublas/lib:/opt/cuda/nvidia/cuda_nvrtc/lib \
     NVIDIA_VISIBLE_DEVICES=all \
     NVIDIA_DRIVER_CAPABILITIES=compute,utility
 
 FROM runtime AS cpu
 COPY --from=packages /opt/venv /opt/venv
+COPY --from=server /srv /srv
