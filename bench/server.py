@@ -85,14 +85,17 @@ class Server:
 
     def snapshot(self) -> Snapshot:
         text = httpx.get(f"{self.base_url}/metrics").raise_for_status().text
-        families = text_string_to_metric_families(text)
-        samples = {
-            (sample.name, frozenset(sample.labels.items())): sample.value
-            for family in families
-            for sample in family.samples
-        }
         cpu = self._process.cpu_times()
-        return Snapshot(time.perf_counter(), cpu.user + cpu.system, samples)
+        return Snapshot(time.perf_counter(), cpu.user + cpu.system, samples_in(text))
+
+
+def samples_in(text: str) -> dict[Sample, float]:
+    """The values of a page of metrics."""
+    return {
+        (sample.name, frozenset(sample.labels.items())): sample.value
+        for family in text_string_to_metric_families(text)
+        for sample in family.samples
+    }
 
 
 @contextmanager

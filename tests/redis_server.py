@@ -1,5 +1,6 @@
 """A real Redis on a free port that keeps nothing on disk."""
 
+import signal
 import socket
 import subprocess
 import tempfile
@@ -13,7 +14,7 @@ from tests.programs import require
 
 
 class RedisServer:
-    """`with RedisServer() as redis:`; it can be killed and started again on its port."""
+    """`with RedisServer() as redis:`; it can be paused, killed, and started again on its port."""
 
     def __init__(self) -> None:
         self._program = require("redis-server")
@@ -49,6 +50,13 @@ class RedisServer:
     def kill(self) -> None:
         self._process.kill()
         self._process.wait()
+
+    def pause(self) -> None:
+        """It takes connections and commands, and says nothing."""
+        self._process.send_signal(signal.SIGSTOP)
+
+    def go_on(self) -> None:
+        self._process.send_signal(signal.SIGCONT)
 
     def _answers(self) -> bool:
         try:

@@ -1,5 +1,6 @@
 """How much a caller may use, whether there is room, and what to say if there is none."""
 
+from contextlib import suppress
 from dataclasses import dataclass
 from math import ceil, inf
 
@@ -9,7 +10,7 @@ from app.access.shared_store import SharedStore
 from app.access.store import MemoryStore, Store
 from app.access.windows import Claim, Level
 from app.config import LimitsSettings
-from app.errors import AudioRateLimited, RateLimited
+from app.errors import AudioRateLimited, Overloaded, RateLimited
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,12 +107,16 @@ class Limiter:
         return await self._claim(principal, model, seconds, needed=0.0)
 
     async def settle(self, principal: Principal, reserved: Reservation, seconds: float) -> None:
-        """So many seconds were heard of what was reserved, or more than that."""
+        """So many seconds were heard of what was reserved, or more than that.
+
+        They were heard, so this raises nothing, also where the store is down.
+        """
         if reserved.audio is None:
             return
         difference = round(seconds - reserved.seconds, 3)
         if difference > 0:
-            await self._store.hear(principal.id, Claim(inf, difference, 0.0))
+            with suppress(Overloaded):
+                await self._store.hear(principal.id, Claim(inf, difference, 0.0))
         elif difference < 0:
             await self._store.give_back(principal.id, reserved.slot, -difference)
 

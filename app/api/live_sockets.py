@@ -13,6 +13,7 @@ from typing import Any, Protocol
 import structlog
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
+from app.api.deps import usage_of
 from app.api.replies import json_reply
 from app.errors import EngineBroken, Overloaded, SessionExpired, SpeechError
 from app.render.errors import reply
@@ -96,6 +97,7 @@ class LiveSocket:
                 reader.result()
             end = self._end(is_idle=reader.done())
             reader.cancel()
+            await asyncio.wait([reader])  # it might be in the middle of a message
             if end.code != BROKEN:
                 await _last_words(dialogue, writer)
             raise end
@@ -174,6 +176,8 @@ async def serve(
             end = ended
         except Exception as error:
             end = _after(error)
+        if end.code == BROKEN:
+            usage_of(websocket).outcome = "failed"
         with suppress(WebSocketDisconnect, SessionEnds, TimeoutError):
             if end.error is not None:
                 await socket.send(failure(end.error))

@@ -18,8 +18,6 @@ _HEADERS = {
         "frame-ancestors 'none'"
     ),
     "permissions-policy": "microphone=(self)",
-    "referrer-policy": "no-referrer",
-    "x-content-type-options": "nosniff",
     # Asked for again each time, and answered by a 304 as long as the ETag holds.
     "cache-control": "no-cache",
 }

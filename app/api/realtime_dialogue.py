@@ -1,8 +1,8 @@
 """One client's realtime session: its events in, ours out (docs/contract.md §5.3)."""
 
 import asyncio
-import base64
 import time
+from binascii import a2b_base64
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from uuid import uuid4
@@ -181,7 +181,7 @@ class RealtimeDialogue:
         if not isinstance(said.audio, str):
             raise MissingParameter("Missing required parameter: 'audio'.", "audio")
         try:
-            data = base64.b64decode(said.audio, validate=True)
+            data = a2b_base64(said.audio, strict_mode=True)
         except ValueError:
             raise InvalidRequest("Invalid value for 'audio': it is not base64.", "audio") from None
         live = await self._live(self._session)

@@ -61,7 +61,7 @@ class StreamConfiguration(BaseModel):
     def with_context(self, heard: str) -> LiveOptions:
         """Of a later turn, after which so much text."""
         options = self.live_options()
-        prompt = f"{self.prompt} {heard}".strip()[-MAX_CONTEXT_CHARACTERS:]
+        prompt = f"{self.prompt} {heard.strip()}".strip()[-MAX_CONTEXT_CHARACTERS:]
         return replace(options, options=replace(options.options, prompt=prompt))
 
 

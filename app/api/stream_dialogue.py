@@ -14,7 +14,7 @@ from app.api.stream_messages import Messages, failure
 from app.audio.live_formats import LiveDecoder
 from app.audio.streamed import StreamedAudio
 from app.domain import SAMPLE_RATE, Samples
-from app.errors import AudioTooShort, InvalidRequest, RateLimited, UndecodableAudio
+from app.errors import AudioTooShort, InvalidRequest, Refused, UndecodableAudio
 from app.pipeline.live.events import Completed, Event
 from app.pipeline.live.session import LiveSession
 from app.services import Services
@@ -108,7 +108,7 @@ class StreamDialogue:
             served = self._services.registry.served_id(model)
             try:
                 await self._services.metering.heard(self._usage, served, seconds)
-            except RateLimited as error:
+            except Refused as error:
                 return messages.failed(event.item_id, error)
         return messages.of(event)
 

@@ -59,7 +59,7 @@ class Job:
     is_retry: bool = False
     """It was decoded before."""
     is_draft: bool = False
-    """The window will be heard again: with `draft_features`, and decoded greedily."""
+    """It has `draft_features`, and the window will be heard again."""
 
 
 @dataclass(frozen=True, slots=True)

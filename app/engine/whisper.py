@@ -89,7 +89,7 @@ class WhisperEngine:
         """
         context = self._vocabulary.context(options.prompt, options.keywords)
         budget = self._token_budget(job.duration, options)
-        return (len(context), options.temperature, budget, job.is_draft, _positions(job))
+        return (len(context), options.temperature, budget, _positions(job))
 
     def encode(self, jobs: Sequence[Job]) -> list[Encoded]:
         return _by_length(jobs, self._encode)
@@ -130,7 +130,7 @@ class WhisperEngine:
             suppress_tokens=self._vocabulary.suppressed,
             return_scores=True,
             return_no_speech_prob=True,
-            **self._search(options[0].temperature, is_draft=jobs[0].is_draft),
+            **self._search(options[0].temperature),
         )
         hypotheses = [
             # <|startofprev|> is no text.
@@ -151,9 +151,7 @@ class WhisperEngine:
             return most
         return min(most, _SHORT_WINDOW_TOKENS)
 
-    def _search(self, temperature: float, *, is_draft: bool) -> dict[str, float]:
-        if is_draft:
-            return {"beam_size": 1}
+    def _search(self, temperature: float) -> dict[str, float]:
         if temperature == 0.0:
             return {"beam_size": self.info.beam_size}
         # Without topk 0 CTranslate2 ignores the temperature.

@@ -83,10 +83,16 @@ async def _timed(batcher: Batcher, job: Job, options: DecodeOptions) -> Hypothes
         return await batcher.decode(job, options)
 
 
-def without_invention(draft: Hypothesis) -> Hypothesis:
-    """A hypothesis that is not worth a retry; without segments if it is silence or repetition."""
-    is_invented = draft.compression_ratio > MAX_COMPRESSION_RATIO
-    return replace(draft, segments=()) if is_invented or is_silence(draft) else draft
+def draft(hypothesis: Hypothesis, options: DecodeOptions) -> Hypothesis:
+    """What can be shown without a second try: without segments where there would be one, for
+    repetition and for what the model was told."""
+    is_invented = (
+        is_silence(hypothesis)
+        or hypothesis.compression_ratio > MAX_COMPRESSION_RATIO
+        or echoes_prompt(options.prompt, hypothesis.text)
+        or recites_keywords(options.keywords, hypothesis.text)
+    )
+    return replace(hypothesis, segments=()) if is_invented else hypothesis
 
 
 def is_doubtful(hypothesis: Hypothesis) -> bool:

@@ -140,8 +140,7 @@ class Transcriber:
             options.prompt,
             distinct(options.keywords),
         )
-        hypothesis = await self._batcher.decode(job, decode_options)
-        return fallback.without_invention(hypothesis)
+        return fallback.draft(await self._batcher.decode(job, decode_options), decode_options)
 
     async def on_cpu(self, work: Callable[..., T], *arguments: object) -> T:
         return await asyncio.get_running_loop().run_in_executor(self._cpu, work, *arguments)

@@ -2,7 +2,10 @@ import { EventReader } from "./events.js";
 
 const LONGEST_WAIT_SECONDS = 60;
 
-/** What the server said against a request; `status` is 0 if it said nothing at all. */
+/**
+ * What the server said against a request; `status` is 0 if it said nothing at all, `retryAfter`
+ * is in seconds and NaN if it named no time.
+ */
 export class ApiError extends Error {
   constructor(message, status, retryAfter = NaN) {
     super(message);
@@ -149,7 +152,9 @@ function refusal(status, headers, body) {
   } catch {
     message = `The server answered with status ${status}.`; // a proxy's page, not the API's words
   }
-  return new ApiError(message, status, retryAfter);
+  const isSilent = retryAfter >= 0 && !/try again/i.test(message);
+  const when = isSilent ? ` Try again in ${retryAfter} s.` : "";
+  return new ApiError(message + when, status, retryAfter);
 }
 
 function unreachable() {

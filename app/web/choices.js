@@ -30,8 +30,12 @@ export class Choices {
     this.#language.disabled = value;
   }
 
-  /** Offers the models of `GET /v1/models`, each once: the other names mean the same ones. */
+  /**
+   * Offers the models of `GET /v1/models`, each once: the other names mean the same ones. Throws
+   * an Error if there is none.
+   */
   offer(cards) {
+    if (!cards.length) throw new Error("This key may use none of the server's models.");
     const own = cards.filter((card) => card.root === card.id);
     const offered = own.length ? own : cards; // a key may be for certain names only
     const chosen = this.model;

@@ -1,10 +1,11 @@
 import { languageName } from "./choices.js";
-import { LiveSession } from "./live.js";
+import { LiveSession, subprotocols } from "./live.js";
 import { Microphone } from "./microphone.js";
 import { wav } from "./wav.js";
 
 /** Shows what is said while it is said, until the person stops. Throws Error. */
 export async function record({ key, choices, work, result }) {
+  const protocols = subprotocols(key.value);
   const microphone = await Microphone.open();
   const sound = new Sound(microphone.rate);
   const lines = new Lines(result);
@@ -14,7 +15,7 @@ export async function record({ key, choices, work, result }) {
     sample_rate: microphone.rate,
     words: true,
   };
-  const session = new LiveSession(key.value, configuration, {
+  const session = new LiveSession(protocols, configuration, {
     ready: () => {
       work.say("Speak now.");
       microphone.listen((chunk) => {

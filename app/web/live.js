@@ -1,5 +1,18 @@
 import { address } from "./api.js";
 
+const TOKEN = /^[\w!#$%&'*+.^`|~-]*$/; // what HTTP lets a subprotocol consist of
+
+/**
+ * How a socket brings the key: a browser cannot send headers there, and a key in a URL would end
+ * up in logs. Throws an Error for a key that cannot be brought so.
+ */
+export function subprotocols(key) {
+  if (!TOKEN.test(key)) {
+    throw new Error("A browser cannot use this key for live speech: it has unusual characters.");
+  }
+  return key ? ["verbatim", `openai-insecure-api-key.${key}`] : ["verbatim"];
+}
+
 /**
  * A live session on the socket /stream: 16-bit samples in, partial and final lines out.
  *
@@ -12,11 +25,9 @@ export class LiveSession {
   #failure = "The server does not take the live connection.";
   #isDone = false;
 
-  constructor(key, configuration, on) {
+  constructor(protocols, configuration, on) {
     const url = address("stream");
     url.protocol = url.protocol.replace("http", "ws");
-    // A browser cannot send headers here, and a key in a URL would end up in logs.
-    const protocols = key ? ["verbatim", `openai-insecure-api-key.${key}`] : ["verbatim"];
     this.#socket = new WebSocket(url, protocols);
     this.#socket.onopen = () => this.#socket.send(JSON.stringify(configuration));
     this.#socket.onmessage = ({ data }) => this.#hear(JSON.parse(data), on);

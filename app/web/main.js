@@ -16,14 +16,16 @@ const work = new Work();
 const result = new Result((message) => work.say(message));
 const parts = { api, key, choices, work, result };
 const starters = [element("file"), element("record")];
+let isBusy = false;
 
 /** Runs one task at a time and says what goes wrong in it. */
 async function run(task) {
-  if (starters[0].disabled) {
+  if (isBusy) {
     work.fail("Stop what is going on first: the page does one thing at a time.");
     return;
   }
-  enable(false);
+  const focused = document.activeElement;
+  setBusy(true);
   try {
     await task();
   } catch (error) {
@@ -31,46 +33,56 @@ async function run(task) {
     work.finish(isWanted ? "Cancelled." : "");
     if (!isWanted) work.fail(error.message);
   }
-  enable(true);
+  setBusy(false);
+  // What was disabled or hidden meanwhile has lost the focus.
+  if (document.activeElement === document.body) focused.focus();
 }
 
-function enable(yes) {
-  for (const control of starters) control.disabled = !yes;
-  choices.disabled = !yes;
+function setBusy(value) {
+  isBusy = value;
+  for (const control of [...starters, choices]) control.disabled = value;
 }
 
 /** Shows what there is to choose, while a task may begin already. */
 async function greet() {
   try {
     await offerModels();
+    work.fail("");
   } catch (error) {
     work.fail(error.message);
   }
 }
 
-/** Asks for a key if one is needed, before an upload is in vain or a socket refused wordlessly. */
+/** Asks for a key if one is needed. */
 async function offerModels() {
   choices.offer(await api.models());
 }
 
-function start(task) {
+function takeFile([file]) {
+  if (!file) return;
   run(async () => {
-    await offerModels();
-    await task();
+    if (!choices.model) await offerModels(); // the key was missing
+    await transcribe(file, parts);
   });
 }
 
-function takeFile([file]) {
-  if (file) start(() => transcribe(file, parts));
+async function takeSpeech() {
+  await offerModels(); // a socket that is refused cannot say why
+  await record(parts);
 }
 
 element("file").onchange = ({ target }) => {
   takeFile(target.files);
   target.value = ""; // so that the same file can be chosen again
 };
-element("record").onclick = () => start(() => record(parts));
+element("record").onclick = () => run(takeSpeech);
 element("key").onclick = async () => {
   if (await key.ask()) greet();
+};
+
+// A recording lives in the page only.
+window.onbeforeunload = (event) => {
+  if (isBusy) event.preventDefault();
 };
 
 // The whole page takes what is dropped; otherwise a browser would leave the page for the file.

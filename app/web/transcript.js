@@ -86,7 +86,8 @@ export class Transcript {
     if (element === this.#current) return;
     this.#current?.removeAttribute("aria-current");
     element?.setAttribute("aria-current", "true");
-    element?.scrollIntoView({ block: "nearest" });
+    const isNewLine = element?.parentNode !== this.#current?.parentNode;
+    if (isNewLine) element?.scrollIntoView({ block: "nearest" });
     this.#current = element;
   }
 

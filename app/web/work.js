@@ -16,9 +16,11 @@ export class Work {
   begin(status, label, onStop) {
     this.#error.hidden = true;
     this.#section.hidden = false;
+    this.#section.scrollIntoView({ block: "nearest" });
     this.#stop.hidden = false;
     this.#stop.textContent = label;
     this.#stop.onclick = onStop;
+    this.#stop.focus();
     this.say(status);
   }
 
@@ -47,9 +49,10 @@ export class Work {
     for (const each of [this.#progress, this.#elapsed, this.#level, this.#stop]) each.hidden = true;
   }
 
-  /** Says what went wrong. */
+  /** Says what went wrong; nothing, if all is well again. */
   fail(message) {
     this.#error.textContent = message;
-    this.#error.hidden = false;
+    this.#error.hidden = !message;
+    this.#error.scrollIntoView({ block: "nearest" });
   }
 }

@@ -9,10 +9,13 @@ import pytest
 from prometheus_client import REGISTRY
 from structlog.testing import capture_logs
 
+from app.access.principal import Principal
+from app.access.rate_limits import Limiter
 from app.access.redis_store import RedisStore
 from app.access.shared_store import SharedStore
 from app.access.store import MemoryStore
 from app.access.windows import Claim
+from app.config import LimitsSettings
 from app.errors import Overloaded
 from tests.redis_server import RedisServer
 
@@ -82,22 +85,36 @@ async def test_who_entered_during_an_outage_can_leave_after_it(
     mortal.start()
 
 
-async def test_a_store_that_hangs_costs_one_request_its_patience_and_the_others_nothing() -> None:
-    async def swallow(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        await reader.read(-1)
-        writer.close()
-
-    hanging = await asyncio.start_server(swallow, "127.0.0.1", 0)
-    url = f"redis://127.0.0.1:{hanging.sockets[0].getsockname()[1]}"
-    store = SharedStore(RedisStore(url), MemoryStore(), pause_seconds=60.0)
+async def test_a_store_that_hangs_costs_one_request_its_patience_and_the_others_nothing(
+    mortal: RedisServer,
+) -> None:
+    store = SharedStore(RedisStore(mortal.url), MemoryStore(), pause_seconds=1.5)
+    anna, ben = Claim(1e9, 1, 1), Claim(1e9, 5, 5)
+    await store.hear("key:patient", anna)
+    mortal.pause()
     began = time.monotonic()
-    assert (await store.hear("key:anna", Claim(9, 1, 1))).is_accepted
-    first = time.monotonic() - began
-    assert 0.4 < first < 5
+    assert (await store.hear("key:patient", anna)).used == 1, "counted here"
+    assert time.monotonic() - began > 0.4
     began = time.monotonic()
     for _ in range(100):
-        await store.hear("key:anna", Claim(1e9, 1, 1))
+        await store.hear("key:patient", anna)
     assert time.monotonic() - began < 0.4
+    mortal.go_on()
+    await asyncio.sleep(1.6)
+    levels = [await store.hear("key:other", ben) for _ in range(2)]
+    assert [level.used for level in levels] == [5, 10], "no answer to an older question"
     await store.close()
-    hanging.close()
-    await hanging.wait_closed()
+
+
+async def test_what_was_heard_needs_no_store(mortal: RedisServer) -> None:
+    limits = LimitsSettings(audio_seconds_per_minute=60)
+    limiter = Limiter(SharedStore(RedisStore(mortal.url), None), limits)
+    principal = Principal("key:dora", "dora")
+    more, less = [await limiter.reserve(principal, "starter", 10.0) for _ in range(2)]
+    mortal.kill()
+    await limiter.settle(principal, more, 20.0)
+    await limiter.settle(principal, less, 5.0)
+    with pytest.raises(Overloaded):
+        await limiter.reserve(principal, "starter", 1.0)
+    await limiter.close()
+    mortal.start()

@@ -2,15 +2,18 @@
 
 import asyncio
 import json
+import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 import httpx
 import pytest
+from prometheus_client import REGISTRY
 from starlette.types import Message
 from starlette.websockets import WebSocket
-from websockets.exceptions import InvalidStatus
+from websockets.exceptions import ConnectionClosed, InvalidStatus
 
+from app import server
 from app.api import live_sockets
 from app.api.live_sockets import LiveSocket, serve
 from app.config import Settings
@@ -115,8 +118,13 @@ async def test_a_drain_lets_sessions_say_their_last_words() -> None:
     assert caught.value.response.status_code == 503
 
 
+def failed_requests() -> float:
+    labels = {"key": "anonymous", "model": "", "outcome": "failed"}
+    return REGISTRY.get_sample_value("stt_usage_requests_total", labels) or 0.0
+
+
 async def test_a_broken_engine_is_told_and_closes_the_socket() -> None:
-    lifecycle = Lifecycle()
+    lifecycle, failed = Lifecycle(), failed_requests()
     app = create_app(Settings(), lambda _: FakeModel(), lifecycle)
     with served(app) as url:
         async with realtime(url) as client:
@@ -124,6 +132,7 @@ async def test_a_broken_engine_is_told_and_closes_the_socket() -> None:
             lifecycle.fail("for this test")
             assert await client.rest() == 1011
     assert client.seen[-1]["error"]["type"] == "server_error"
+    assert failed_requests() == failed + 1
 
 
 async def test_a_window_that_fails_is_an_event_and_the_session_goes_on() -> None:
@@ -137,6 +146,24 @@ async def test_a_window_that_fails_is_an_event_and_the_session_goes_on() -> None
             assert failed["type"].endswith(".failed")
             assert failed["error"]["type"] == "server_error"
             assert (await client.update())["type"] == "session.updated"
+
+
+async def test_audio_beyond_the_callers_limit_fails_its_item_alone() -> None:
+    app = fake_app(FakeModel(), limits={"audio_seconds_per_minute": 4})
+    with served(app) as url:
+        async with realtime(url) as client, httpx.AsyncClient(base_url=url) as http:
+            await client.update(turn_detection=None, transcription={"language": "en"})
+            items = []
+            for _ in range(2):
+                await client.say(CLIP)
+                await client.send("input_audio_buffer.commit")
+                items.append(await client.completed())
+            assert (await client.update())["type"] == "session.updated"
+            (used,) = (await http.get("/v1/usage")).json()["models"]
+    assert [item["type"].rpartition(".")[2] for item in items] == ["completed", "failed"]
+    assert items[1]["error"]["code"] == "rate_limit_exceeded"
+    assert used["model"] == "starter"
+    assert abs(used["audio_seconds"] - 4.69) < 0.01
 
 
 class Unread:
@@ -175,13 +202,32 @@ async def test_who_does_not_read_its_events_loses_the_socket_and_its_place(
 
 async def test_sigterm_lets_a_session_say_its_last_words() -> None:
     """A real process: uvicorn itself would cut the socket off at once."""
-    with LiveServer() as server:
-        async with realtime(server.url) as client:
+    with LiveServer() as process:
+        async with realtime(process.url) as client:
             await client.update(transcription={"language": "en"})
             await client.say(CLIP)  # no silence follows, so the last turn is still open
             await client.completed()
-            server.terminate()
+            process.terminate()
             assert await client.rest() == 1012
-        assert server.stop() == 0
+        assert process.stop() == 0
     assert client.text == reference("12_short_clip.wav")
-    assert "Traceback" not in server.errors
+    assert "Traceback" not in process.errors
+
+
+async def test_a_closed_socket_is_not_held_open_by_who_does_not_read(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(live_sockets, "UNREAD_SECONDS", 0.2)
+    monkeypatch.setattr(server, "UNREAD_SECONDS", 0.2)
+    with live() as url, socket.socket() as narrow:
+        narrow.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        narrow.connect(("127.0.0.1", int(url.rpartition(":")[2])))
+        async with realtime(url, sock=narrow, max_queue=1, ping_interval=None) as client:
+            client.socket.transport.pause_reading()
+
+            async def flood() -> None:
+                while True:  # each is answered by an error that has the id
+                    await client.send("nothing", event_id="x" * 500)
+
+            with pytest.raises(ConnectionClosed):
+                await asyncio.wait_for(flood(), 60)

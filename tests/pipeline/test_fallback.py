@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -156,3 +158,27 @@ async def test_a_prompt_that_comes_back_does_not_cost_the_keywords() -> None:
     )
     heard = await decode(model, DecodeOptions("transcribe", "en", prompt, NAMES))
     assert heard.text == "Good morning, Zoë."
+
+
+@pytest.mark.parametrize(
+    ("heard", "options"),
+    [
+        (hypothesis(" no", no_speech_prob=0.9, avg_logprob=-1.5), OPTIONS),
+        (hypothesis(" so so so so so", compression_ratio=3.0), OPTIONS),
+        (hypothesis(" a call about printers"), replace(OPTIONS, prompt="A call about printers.")),
+        (
+            hypothesis(" Anna Smith, Bob Jones"),
+            replace(OPTIONS, keywords=("Anna Smith", "Bob Jones")),
+        ),
+    ],
+    ids=["silence", "repetition", "prompt", "keywords"],
+)
+def test_a_draft_shows_nothing_that_a_second_try_would_have_to_confirm(
+    heard: Hypothesis, options: DecodeOptions
+) -> None:
+    assert fallback.draft(heard, options).segments == ()
+
+
+def test_a_draft_that_is_only_unsure_is_shown() -> None:
+    heard = hypothesis(" Anna said so", avg_logprob=-1.5)
+    assert fallback.draft(heard, replace(OPTIONS, keywords=("Anna",))) == heard

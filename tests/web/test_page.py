@@ -1,5 +1,6 @@
 """The page at /, in a real browser against a real server."""
 
+import base64
 import json
 import random
 from collections.abc import Iterator
@@ -9,7 +10,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser, Download, Locator, Page, Route, WebSocketRoute, expect
 
-from app.access.keys_document import Holder, dump, new_document
+from app.access.keys_document import Holder, dump, new_document, new_key
 from app.domain import Segment, Transcript
 from app.render import subtitles
 from tests.live_server import LiveServer
@@ -19,7 +20,7 @@ from tests.words import word_errors
 
 CLIP = FOLDER / "12_short_clip.wav"
 CALL = FOLDER / "02_two_voices.wav"
-KEY = "a key of this test, with spaces"
+KEY = new_key()
 TRANSCRIPTIONS = "**/v1/audio/transcriptions"
 
 
@@ -88,6 +89,10 @@ def test_a_file_is_shown_as_the_api_hears_it_and_saved_to_the_byte(
         download = downloaded(page, name)
         assert content(download) == write(transcript).encode()
         assert download.suggested_filename == f"{CALL.stem}.{name}"
+    page.context.grant_permissions(["clipboard-read", "clipboard-write"])
+    page.get_by_role("button", name="Copy").click()
+    expect(page.locator("#status")).to_have_text("Copied.")
+    assert page.evaluate("navigator.clipboard.readText()") == wanted["text"]
     saved = json.loads(content(downloaded(page, "json")))
     assert {key: saved[key] for key in ("language", "duration", "text", "words")} == {
         key: wanted[key] for key in ("language", "duration", "text", "words")
@@ -95,6 +100,29 @@ def test_a_file_is_shown_as_the_api_hears_it_and_saved_to_the_byte(
     assert [(each["start"], each["end"]) for each in saved["segments"]] == [
         (each["start"], each["end"]) for each in wanted["segments"]
     ]
+
+
+def test_an_upload_shows_how_far_it_is(page: Page) -> None:
+    network = page.context.new_cdp_session(page)
+    slow = {"offline": False, "latency": 0, "downloadThroughput": -1, "uploadThroughput": 200_000}
+    network.send("Network.emulateNetworkConditions", slow)
+    page.evaluate(
+        """() => {
+          const progress = document.querySelector("#progress");
+          window.shares = [];
+          new MutationObserver(() => shares.push(progress.position)).observe(
+            progress, { attributeFilter: ["value"] },
+          );
+        }"""
+    )
+    transcribe(page, FOLDER / "01_order_call.wav")
+    shares = page.evaluate("shares")
+    uploading = [share for share in shares if share != -1]
+    assert len(uploading) > 3
+    assert uploading == sorted(uploading)
+    assert 0 <= uploading[0] < 0.5 < uploading[-1] < 1
+    assert shares[-1] == -1, "while it is heard, nobody knows how far it is"
+    expect(page.locator("#progress")).to_be_hidden()
 
 
 def test_text_is_shown_while_the_rest_is_still_being_heard(page: Page, server: LiveServer) -> None:
@@ -156,12 +184,13 @@ def test_subtitles_are_written_as_the_server_writes_them(page: Page) -> None:
 
 def test_a_dropped_file_is_transcribed(page: Page) -> None:
     transfer = page.evaluate_handle(
-        """(bytes) => {
+        """(encoded) => {
+          const bytes = Uint8Array.from(atob(encoded), (each) => each.charCodeAt());
           const transfer = new DataTransfer();
-          transfer.items.add(new File([new Uint8Array(bytes)], "dropped.wav"));
+          transfer.items.add(new File([bytes], "dropped.wav"));
           return transfer;
         }""",
-        list(CLIP.read_bytes()),
+        base64.b64encode(CLIP.read_bytes()).decode(),
     )
     page.dispatch_event("h1", "dragover", {"dataTransfer": transfer})
     page.dispatch_event("h1", "drop", {"dataTransfer": transfer})
@@ -195,7 +224,7 @@ def test_a_busy_server_is_asked_once_more_when_it_says(page: Page) -> None:
     page.route(TRANSCRIPTIONS, refuse)
     page.set_input_files("#file", CLIP)
     expect(page.locator("#status")).to_contain_text("Trying again in 1 s")
-    expect(page.get_by_role("alert")).to_have_text("Not now, says 429.")
+    expect(page.get_by_role("alert")).to_have_text("Not now, says 429. Try again in 1 s.")
     transcribe(page, CLIP)
     assert next(refusals, None) is None
 
@@ -231,6 +260,7 @@ def test_a_key_is_asked_for_until_it_fits_and_never_stands_in_an_address(
     addresses = []
     with opened(browser, guarded.url) as page:
         page.on("request", lambda request: addresses.append(request.url))
+        page.on("websocket", lambda socket: addresses.append(socket.url))
         expect(page.get_by_role("dialog")).to_be_visible()
         give_key(page, "a wrong key")
         expect(page.locator("#key-reason")).to_contain_text("Incorrect API key")
@@ -245,8 +275,19 @@ def test_a_key_is_asked_for_until_it_fits_and_never_stands_in_an_address(
         assert stored(page) == [{}, {"verbatim.key": KEY}]
         page.reload()
         expect(page.locator("#about")).not_to_be_empty()
-    assert addresses
-    assert not any("key" in url.replace("key.js", "") for url in addresses)
+        page.get_by_role("button", name="Record", exact=True).click()
+        expect(page.locator("#status")).to_have_text("Speak now.")
+        page.get_by_role("button", name="Stop").click()
+        expect(page.get_by_role("button", name="Record", exact=True)).to_be_enabled()
+    assert {url.rpartition("/")[2] for url in addresses} >= {"models", "transcriptions", "stream"}
+    assert not any(KEY in url for url in addresses)
+
+
+def test_a_key_that_no_socket_can_bring_is_said_in_words(page: Page) -> None:
+    page.get_by_role("button", name="API key").click()
+    give_key(page, "two words")
+    page.get_by_role("button", name="Record", exact=True).click()
+    expect(page.get_by_role("alert")).to_contain_text("A browser cannot use this key")
 
 
 def test_without_a_key_the_refusal_is_said(browser: Browser, guarded: LiveServer) -> None:
@@ -254,6 +295,9 @@ def test_without_a_key_the_refusal_is_said(browser: Browser, guarded: LiveServer
         expect(page.get_by_role("dialog")).to_be_visible()
         page.keyboard.press("Escape")
         expect(page.get_by_role("alert")).to_contain_text("API key")
+        page.get_by_role("button", name="API key").click()
+        give_key(page, KEY)
+        expect(page.get_by_role("alert")).to_be_hidden()
 
 
 def test_a_file_over_the_limit_is_refused_before_its_upload_once_the_limit_is_known(
@@ -310,6 +354,37 @@ def test_scripted_speech_is_pending_then_stable_and_read_out_once(page: Page) ->
     assert recording[44:].startswith(sent[1] + sent[2])
 
 
+def test_where_the_browser_cannot_resample_the_server_does(page: Page) -> None:
+    page.evaluate(
+        """() => {
+          // As Firefox refuses it.
+          const create = AudioContext.prototype.createMediaStreamSource;
+          AudioContext.prototype.createMediaStreamSource = function (stream) {
+            if (this.sampleRate === 16_000) throw new DOMException("", "NotSupportedError");
+            return create.call(this, stream);
+          };
+        }"""
+    )
+    sent: list[Any] = []
+
+    def serve(socket: WebSocketRoute) -> None:
+        def hear(message: str | bytes) -> None:
+            sent.append(message)
+            if len(sent) == 1:
+                say(socket, type="ready")
+            elif len(sent) == 2:
+                say(socket, type="partial", id="a", start=0.0, text="Heard", stable="Heard")
+
+        socket.on_message(hear)
+
+    page.route_web_socket("**/stream", serve)
+    page.get_by_role("button", name="Record", exact=True).click()
+    expect(page.locator("#transcript li p")).to_have_text("Heard")
+    rate = json.loads(sent[0])["sample_rate"]
+    assert rate == page.evaluate("new AudioContext().sampleRate") > 16_000
+    assert len(sent[1]) == pytest.approx(2 * rate / 20, abs=2), "50 ms"
+
+
 def test_what_is_said_is_shown_at_once_and_can_be_played_and_saved(
     page: Page, server: LiveServer
 ) -> None:
@@ -354,6 +429,7 @@ def test_everything_can_be_done_with_the_keyboard_alone(page: Page, server: Live
         page.keyboard.press("Enter")
     chooser.value.set_files(CLIP)
     expect(page.locator("#status")).to_contain_text("Done")
+    expect(page.get_by_label("Choose a recording")).to_be_focused()
     tab_to(page.get_by_role("button", name="Copy"))
     tab_to(page.get_by_role("button", name="json"))
     with page.expect_download():

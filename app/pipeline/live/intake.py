@@ -26,6 +26,8 @@ class Intake:
         """With the moment when it came, on the event loop's clock."""
         self._pending_samples = 0
         self._enough = asyncio.Event()
+        self._judging: asyncio.Future[Activity] | None = None
+        self._taken = 0
         self._looked_at = 0
         self.arrived_at = 0.0
         """When the last sound that was looked at came, on the event loop's clock."""
@@ -53,16 +55,25 @@ class Intake:
     async def next(self) -> Activity | None:
         """The next frames, of a second or less; None if all that came was looked at."""
         self._enough.clear()
-        if not self._pending:
-            return None
-        samples = self._step()
-        activity = await self._transcriber.on_cpu(self._detector.push, samples)
-        self._looked_at += len(samples)
+        if self._judging is None:
+            if not self._pending:
+                return None
+            judging = self._transcriber.on_cpu(self._detector.push, self._step())
+            self._judging = asyncio.ensure_future(judging)
+        # Whoever waits may be cancelled: then the frames are there for the next one.
+        activity = await asyncio.shield(self._judging)
+        self._judging = None
+        self._looked_at = self._taken
         return activity
 
     async def flush(self) -> Activity:
         """The last frame, filled up with silence."""
         return await self._transcriber.on_cpu(self._detector.flush)
+
+    async def close(self) -> None:
+        """Returns once no thread looks at the sound any more."""
+        if self._judging is not None:
+            await asyncio.wait([self._judging])
 
     def _step(self) -> Samples:
         parts: list[Samples] = []
@@ -73,6 +84,7 @@ class Intake:
                 self._pending.appendleft((samples[room:], self.arrived_at))
             parts.append(samples[:room])
             room -= len(parts[-1])
+        self._taken += _MAX_STEP_SAMPLES - room
         self._pending_samples -= _MAX_STEP_SAMPLES - room
         return np.concatenate(parts)
 

@@ -13,6 +13,11 @@ from app.pipeline.placing import place
 from app.pipeline.timeline import Heard
 from app.render.scores import after, of_text
 
+SURE_LOGPROB = -0.7
+"""A draft whose average is below promises nothing. Of the words of all of samples/, drafts every
+0.45 s then promise none that the whole window does not have; without this, 0.95 %. It costs 0.13 s
+until a word is certain."""
+
 SENTENCE_ENDS = tuple(".?!。？！…")
 
 
@@ -60,7 +65,10 @@ class Item:
         heard = "".join(segment.text for segment in self._segments)
         beyond = joined_text(segments)
         if self._has_partials and not self.options.token_scores:
-            self._stable.hear("".join(segment.text for segment in segments))
+            self._stable.hear(
+                "".join(segment.text for segment in segments),
+                is_sure=hypothesis.avg_logprob >= SURE_LOGPROB,
+            )
             heard += self._stable.sent
             beyond = self._stable.pending
         partial = self._say(heard.strip(), (heard + beyond).strip())

@@ -81,6 +81,7 @@ class LiveSession:
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self._intake.close()
 
     @property
     def backlog_seconds(self) -> float:
@@ -136,15 +137,12 @@ class LiveSession:
         async with self._order:
             await self._look()
             self._see(await self._intake.flush())
-            if (
-                self._item is not None
-                and self._intake.seconds - self._buffer_start >= MIN_COMMIT_SECONDS
-            ):
-                if self._detector is not None:
-                    self._events.put_nowait(SpeechStopped(self._item.id, self._intake.seconds))
-                self._commit(self._intake.seconds)
-            elif self._item is not None:
-                self._hearing.forget(self._item)
+            end = self._intake.seconds
+            if self._item is not None and self._detector is not None:
+                self._events.put_nowait(SpeechStopped(self._item.id, end))
+                self._commit(end)
+            elif self._item is not None and end - self._buffer_start >= MIN_COMMIT_SECONDS:
+                self._commit(end)
             self._hearing.finish()
 
     async def events(self) -> AsyncIterator[Event]:

@@ -22,6 +22,8 @@ class StableText:
 
     def __init__(self) -> None:
         self._sent: list[str] = []
+        self._trusted: list[str] = []
+        """What the last sure hypothesis has beyond it."""
         self._open: list[str] = []
         """What the last hypothesis has beyond it."""
 
@@ -35,18 +37,20 @@ class StableText:
         """What is heard beyond it, and may still change."""
         return "".join(self._open)
 
-    def hear(self, text: str) -> None:
-        """Another hypothesis, of more sound than the last one."""
+    def hear(self, text: str, *, is_sure: bool = True) -> None:
+        """Another hypothesis, of more sound than the last one. An unsure one promises nothing."""
         heard = words_of(text)
-        beyond = heard[covered(self._sent, heard) :]
+        self._open = heard[covered(self._sent, heard) :]
+        if not is_sure:
+            return
         agreed = 0
         # The last one may go on: "Hello" -> "Hello,".
-        while agreed < min(len(beyond) - 1, len(self._open)):
-            if beyond[agreed] != self._open[agreed]:
+        while agreed < min(len(self._open) - 1, len(self._trusted)):
+            if self._open[agreed] != self._trusted[agreed]:
                 break
             agreed += 1
-        self._sent += beyond[:agreed]
-        self._open = beyond[agreed:]
+        self._sent += self._open[:agreed]
+        self._open = self._trusted = self._open[agreed:]
 
     def close(self, segments: Sequence[Segment]) -> list[Segment]:
         """The window's segments, as the whole of it was heard; they begin with what was said.

@@ -30,6 +30,7 @@ class Metronome(FakeModel):
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        self.avg_logprob = -0.2
         self.priorities: set[tuple[bool, Priority]] = set()
         """Of drafts, and of windows that are complete."""
 
@@ -40,7 +41,7 @@ class Metronome(FakeModel):
         super().decode(jobs, options)
         self.priorities |= {(job.is_draft, job.priority) for job in jobs}
         return [
-            hypothesis(words(job.duration), job.duration, wanted)
+            hypothesis(words(job.duration), job.duration, wanted, avg_logprob=self.avg_logprob)
             for job, wanted in zip(jobs, options, strict=True)
         ]
 

@@ -93,6 +93,17 @@ async def test_text_comes_while_somebody_still_speaks_and_is_not_taken_back() ->
     assert text(events) == words(5.9).strip()
 
 
+async def test_a_model_that_is_unsure_shows_its_drafts_and_promises_none_of_them() -> None:
+    hears = model()
+    hears.avg_logprob = -0.8
+    async with transcriber(hears) as works:
+        events = await told(works, noise(5.9), UNBROKEN)
+    *early, last = [event for event in events if isinstance(event, Partial)]
+    assert early
+    assert all(event.pending and not event.delta for event in early)
+    assert last.delta == words(5.9).strip()
+
+
 async def test_text_that_is_to_have_scores_waits_for_its_window() -> None:
     options = Options(language="en", token_scores=True)
     async with transcriber(model()) as works:
@@ -176,6 +187,18 @@ async def test_less_than_a_tenth_of_a_second_is_not_committed() -> None:
         with pytest.raises(AudioTooShort, match=r"only has 0\.00ms of audio\."):
             await session.commit()
         assert [each.transcript.text for each in completed(await rest(session))] == [""]
+
+
+async def test_nothing_is_lost_when_whoever_commits_gives_up() -> None:
+    async with transcriber(model()) as works, live(works, BY_HAND) as session:
+        session.append(CLIP)
+        committing = asyncio.create_task(session.commit())
+        await asyncio.sleep(0)
+        committing.cancel()
+        await asyncio.wait([committing])
+        (item,) = completed(await rest(session))
+    assert item.transcript.duration == pytest.approx(len(CLIP) / 16_000)
+    assert len(item.transcript.segments) == 2
 
 
 async def test_what_is_cleared_is_never_heard_of_again() -> None:
@@ -346,7 +369,7 @@ async def test_when_the_engine_closes_all_that_is_open_fails_and_the_session_end
 
 
 async def test_leaving_in_the_middle_leaves_nothing_behind() -> None:
-    hears = model()
+    hears = model(max_batch_size=1)
     async with transcriber(hears) as works:
         before = asyncio.all_tasks()
         hears.gate.clear()

@@ -39,6 +39,14 @@ def test_what_two_hypotheses_agree_on_is_sent_but_for_the_last_word() -> None:
     assert (stable.sent, stable.pending) == (" Hello, this is Anna", " from")
 
 
+def test_an_unsure_hypothesis_is_shown_and_promises_nothing() -> None:
+    stable = heard(" Hello, this is")
+    stable.hear(" Hello, this is Bob", is_sure=False)
+    assert (stable.sent, stable.pending) == ("", " Hello, this is Bob")
+    stable.hear(" Hello, this is Anna")
+    assert (stable.sent, stable.pending) == (" Hello, this is", " Anna")
+
+
 def test_a_word_that_gets_its_comma_later_waits_for_it() -> None:
     stable = heard(" Hello", " Hello", " Hello, this")
     assert stable.sent == ""

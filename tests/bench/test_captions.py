@@ -1,0 +1,43 @@
+import pytest
+
+from app.domain import Segment, Transcript
+from app.pipeline.live.events import Completed, Partial
+from bench.captions import Captions, SpokenWord, spoken
+
+
+def test_a_sentence_gives_its_time_to_its_words_by_their_letters() -> None:
+    words = spoken(10.0, 12.0, "Yes, of course.")
+    assert [word.text for word in words] == ["yes", "of", "course"]
+    assert [word.end for word in words] == pytest.approx([10 + 2 * 4 / 13, 10 + 2 * 6 / 13, 12])
+
+
+def test_a_word_is_timed_when_it_is_first_read_in_its_place_and_when_it_is_certain() -> None:
+    captions = Captions()
+    captions.see(Partial("a", "", "One too"), 1.0)
+    captions.see(Partial("a", "One", " two"), 2.0)
+    captions.see(Partial("a", " two.", ""), 3.0)
+    captions.see(Completed("a", _transcript("One two.")), 3.1)
+    said = [SpokenWord("one", 0.5), SpokenWord("two", 0.9)]
+    shown, stable = captions.delays(said)
+    assert shown == pytest.approx([0.5, 1.1])
+    assert stable == pytest.approx([1.5, 2.1])
+
+
+def test_words_that_were_heard_wrong_have_no_delay() -> None:
+    captions = Captions()
+    captions.see(Partial("a", "One tree"), 1.0)
+    captions.see(Partial("b", "four"), 2.0)
+    said = [SpokenWord("one", 0.0), SpokenWord("three", 0.0), SpokenWord("four", 0.0)]
+    assert captions.delays(said) == ([1.0, 2.0], [1.0, 2.0])
+    assert captions.text == "One tree four"
+
+
+def test_text_that_is_taken_back_is_an_error() -> None:
+    captions = Captions()
+    captions.see(Partial("a", "One two"), 1.0)
+    with pytest.raises(AssertionError, match="taken back"):
+        captions.see(Completed("a", _transcript("One")), 2.0)
+
+
+def _transcript(text: str) -> Transcript:
+    return Transcript("transcribe", "en", 1.0, (Segment(0.0, 1.0, f" {text}", ()),))
