@@ -40,7 +40,7 @@ _SCALING = Row(
             "Capacity of a replica",
             "Seconds of sound that one replica hears in a second, as measured of late. It rises "
             "under load, because fuller batches are cheaper.",
-            "none",
+            "suffix:s/s",
             (
                 Query(
                     "avg by (model) (stt_capacity_audio_seconds_per_second"

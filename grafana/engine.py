@@ -25,7 +25,7 @@ _SPEED = Row(
         Panel(
             "Speed of the device (RTFx)",
             "Seconds of sound heard for a second in which a device worker is busy.",
-            "none",
+            "suffix:x",
             (Query(f"{rate('stt_audio_seconds_total', OURS)} / ({_BUSY} > 0)", "RTFx"),),
         ),
         Panel(
@@ -38,7 +38,7 @@ _SPEED = Row(
         Panel(
             "Device time by stage",
             "Device workers that are busy with each stage at a time.",
-            "none",
+            "suffix:workers",
             (Query(rate("stt_device_busy_seconds_total", OURS, "stage"), "{{stage}}"),),
             stacked=True,
         ),

@@ -57,7 +57,7 @@ _NOW = Row(
         Panel(
             "Sound heard",
             "Seconds of sound transcribed per second, of recordings and live sessions.",
-            "none",
+            "suffix:s/s",
             (Query(rate("stt_audio_seconds_total", OURS)),),
             kind="stat",
             width=4,
@@ -98,8 +98,8 @@ _REQUESTS = Row(
         ),
         Panel(
             "Duration",
-            "From a request's first byte to the answer's last: upload, wait and work. Of streamed "
-            "answers the whole stream.",
+            "From a request's first byte to the answer's last: upload, wait, work; of streams the "
+            "whole stream. Refused requests count, and are quick.",
             "s",
             quantiles("http_request_duration_seconds", WORK, 0.5, 0.95, 0.99),
         ),
@@ -145,7 +145,7 @@ _REQUESTS = Row(
         Panel(
             "Sound by key",
             "Seconds of sound heard per second for the ten busiest keys.",
-            "none",
+            "suffix:s/s",
             (
                 Query(
                     "topk(10, "
@@ -210,7 +210,7 @@ _SATURATION = Row(
         Panel(
             "Processor",
             "Cores that each server process uses.",
-            "none",
+            "suffix:cores",
             (Query(rate("process_cpu_seconds_total", OURS, "instance"), "{{instance}}"),),
         ),
         Panel(

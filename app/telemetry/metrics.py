@@ -6,7 +6,8 @@ files. docs/metrics.md says what each is for.
 
 from prometheus_client import Counter, Gauge, Histogram, disable_created_metrics
 
-disable_created_metrics()  # type: ignore[no-untyped-call] # a third of all series, and nobody asks when a counter began
+# A third of all series, and nobody asks when a counter began.
+disable_created_metrics()  # type: ignore[no-untyped-call]
 
 SECONDS_OF_REQUESTS = (0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 20, 30, 60, 120, 300)
 """Buckets of the HTTP metrics, which prometheus-fastapi-instrumentator makes."""
