@@ -72,8 +72,9 @@ def of_kinds(manifests: list[Manifest], *kinds: str) -> list[Manifest]:
 
 def server(manifests: list[Manifest]) -> Manifest:
     """The server's container."""
-    (container,) = only(manifests, "Deployment")["spec"]["template"]["spec"]["containers"]
-    return dict(container)
+    containers: list[Manifest]
+    containers = only(manifests, "Deployment")["spec"]["template"]["spec"]["containers"]
+    return containers[0]
 
 
 def environment(manifests: list[Manifest]) -> dict[str, str]:

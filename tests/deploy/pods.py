@@ -61,12 +61,12 @@ def _container(container: Manifest, pod: Manifest) -> Iterator[str]:
 
 
 def _probes(container: Manifest) -> Iterator[str]:
-    if "livenessProbe" not in container and "ports" in container:
-        yield "serves a port without a liveness probe"
+    """Of a container that serves a port."""
     ports = {each["name"] for each in container.get("ports", [])}
-    for probe in ("startupProbe", "livenessProbe", "readinessProbe"):
-        port = container.get(probe, {}).get("httpGet", {}).get("port")
-        if port is not None and port not in ports:
+    for probe in ("startupProbe", "livenessProbe", "readinessProbe") if ports else ():
+        if probe not in container:
+            yield f"has no {probe}"
+        elif (port := container[probe]["httpGet"]["port"]) not in ports:
             yield f"{probe} asks {port}, which is no port"
 
 

@@ -93,26 +93,6 @@ def test_every_pod_keeps_the_rules(shape: str, shapes: dict[str, list[Manifest]]
     assert broken_rules(shapes[shape]) == []
 
 
-@pytest.mark.parametrize(
-    ("values", "reason"),
-    [
-        ({"podSecurityContext": {"runAsUser": 0}}, "does not run as 10001"),
-        ({"podSecurityContext": {"seccompProfile": {"type": "Unconfined"}}}, "no seccomp profile"),
-        ({"serviceAccount": {"automountToken": True}}, "has a token"),
-        ({"securityContext": {"allowPrivilegeEscalation": True}}, "can gain privileges"),
-        ({"securityContext": {"readOnlyRootFilesystem": False}}, "can write to its root"),
-        ({"securityContext": {"capabilities": {"drop": ["NET_RAW"]}}}, "keeps capabilities"),
-        ({"resources": {"limits": {"memory": None}}}, "has no limit on memory"),
-        ({"resources": {"requests": {"cpu": None}}}, "requests no cpu or memory"),
-        ({"image": {"tag": "latest"}}, "which changes by itself"),
-        ({"extraVolumeMounts": [{"name": "ca", "mountPath": "/ca"}]}, "mounts ca, which is no"),
-    ],
-    ids=str,
-)
-def test_a_pod_that_breaks_a_rule_is_found(values: dict[str, object], reason: str) -> None:
-    assert any(reason in each for each in broken_rules(rendered("cpu", values)))
-
-
 @pytest.mark.parametrize("shape", SHAPES)
 def test_one_scaler_at_most_says_how_many_pods_there_are(
     shape: str, shapes: dict[str, list[Manifest]]
