@@ -22,7 +22,7 @@ from tests.programs import missing
 from tests.recordings import FOLDER, reference
 from tests.words import word_errors
 
-pytestmark = pytest.mark.timeout(900)
+pytestmark = pytest.mark.timeout(1800)
 
 MOST_BYTES = 800_000_000
 """What docs/deploy.md says of its size, and room for the next versions of packages."""
