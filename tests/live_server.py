@@ -22,15 +22,22 @@ class LiveServer:
     """`with LiveServer(VERBATIM_…="…") as server:` starts one and stops it by SIGTERM.
 
     `wrapper`: a program and its arguments that run the server and become it. `api_key`: what its
-    clients here send.
+    clients here send; `metrics_key`: for its metrics, if that is another one.
     """
 
     module = "app"
 
-    def __init__(self, *wrapper: str, api_key: str = "any key", **environment: str) -> None:
+    def __init__(
+        self,
+        *wrapper: str,
+        api_key: str = "any key",
+        metrics_key: str | None = None,
+        **environment: str,
+    ) -> None:
         self._wrapper = wrapper
         self._api_key = api_key
         self.headers = {"authorization": f"Bearer {api_key}"}
+        self._metrics_headers = {"authorization": f"Bearer {metrics_key or api_key}"}
         with socket.socket() as free:
             free.bind(("127.0.0.1", 0))
             self.port: int = free.getsockname()[1]
@@ -116,7 +123,8 @@ class LiveServer:
 
     def metric(self, sample: str) -> float:
         """The value of one sample of /metrics, by its full name with labels; 0 if absent."""
-        for line in httpx.get(f"{self.url}/metrics", headers=self.headers).text.splitlines():
+        answer = httpx.get(f"{self.url}/metrics", headers=self._metrics_headers)
+        for line in answer.raise_for_status().text.splitlines():
             if line.startswith(f"{sample} "):
                 return float(line.rsplit(" ", 1)[1])
         return 0.0

@@ -13,12 +13,14 @@ export async function transcribe(file, { api, choices, work, result }) {
     waiting: (seconds) => work.say(`The server is busy. Trying again in ${seconds} s …`),
     event: (event) => {
       if (event.type === "transcript.text.delta") {
-        result.add({ ...times(event), text: event.delta });
-        result.readOut(event.delta);
-      } else if (event.text) {
-        summary = `Done: ${event.duration.toFixed(1)} s, heard as ${event.language}.`;
+        const { start, end, delta, words = [] } = event;
+        result.add({ start, end, text: delta, words });
+        result.readOut(delta);
+      } else {
+        const { text, language, duration } = event;
+        result.finish(language, duration);
+        if (text) summary = `Done: ${duration.toFixed(1)} s, heard as ${language}.`;
       }
-      if (event.type === "transcript.text.done") result.finish(event.language, event.duration);
     },
   };
   await api.transcribe(file, fields(choices), on, cancel.signal);
@@ -34,8 +36,4 @@ function fields({ model, language }) {
     stream: "true",
     ...(language && { language }),
   };
-}
-
-function times({ start, end, words = [] }) {
-  return { start, end, words };
 }

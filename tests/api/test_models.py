@@ -86,6 +86,7 @@ def house(directories: Path) -> Iterator[LiveServer]:
         VERBATIM_MODELS__SERVED=served(directories, "twin", "broken", "random", HUB_ID),
         VERBATIM_MODELS__ALIASES='{"gpt-4o-transcribe": "twin", "office": "twin"}',
         api_key=SALES_KEY,
+        metrics_key=ADMIN_KEY,
         VERBATIM_ACCESS__KEYS=keys(
             sales={"key": SALES_KEY},
             reception={"key": RECEPTION_KEY, "models": ["office", "starter"]},

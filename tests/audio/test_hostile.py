@@ -36,19 +36,27 @@ def survived(outcome: Outcome) -> bool:
 
 
 @pytest.fixture(scope="module")
-def outcomes(
-    prober: Prober, clip: Samples, tmp_path_factory: pytest.TempPathFactory
-) -> dict[str, Outcome]:
-    path = tmp_path_factory.mktemp("corpus") / "upload"
-    found = {}
+def corpus(clip: Samples, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder of all that has a name."""
+    folder = tmp_path_factory.mktemp("corpus")
     for name, content in named(clip):
-        path.write_bytes(content)
-        found[name] = prober.outcome(path)
-    return found
+        (folder / name).write_bytes(content)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def outcomes(prober: Prober, corpus: Path) -> dict[str, Outcome]:
+    return {path.name: prober.outcome(path) for path in corpus.iterdir()}
 
 
 def test_every_hostile_file_is_survived_cheaply(outcomes: dict[str, Outcome]) -> None:
     assert len(outcomes) > 100
+    assert {name: each for name, each in outcomes.items() if not survived(each)} == {}
+
+
+def test_as_streams_they_are_survived_as_cheaply(corpus: Path) -> None:
+    with Prober("--streamed") as prober:
+        outcomes = {path.name: prober.outcome(path) for path in corpus.iterdir()}
     assert {name: each for name, each in outcomes.items() if not survived(each)} == {}
 
 

@@ -1,7 +1,8 @@
 """Decodes files in processes of their own: what a file costs, and whether it is survived.
 
 `python -m tests.hostile.probe` reads paths from its input and writes one `Outcome` for each as a
-line of JSON. Every file has its own fork, so that a crash, a hang or a hoard is only its own.
+line of JSON; `--streamed` decodes them as what comes in pieces. Every file has its own fork, so
+that a crash, a hang or a hoard is only its own.
 """
 
 import json
@@ -11,8 +12,10 @@ import signal
 import subprocess
 import sys
 from dataclasses import asdict, dataclass
+from itertools import islice
 from pathlib import Path
 from types import TracebackType
+from typing import BinaryIO
 
 from tests.live_server import ROOT
 
@@ -38,9 +41,12 @@ class Outcome:
 class Prober:
     """`with Prober() as prober:` starts the process that forks."""
 
+    def __init__(self, *options: str) -> None:
+        self._options = options
+
     def __enter__(self) -> "Prober":
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "tests.hostile.probe"],
+            [sys.executable, "-m", "tests.hostile.probe", *self._options],
             cwd=ROOT,
             env=os.environ | {"OPENBLAS_NUM_THREADS": "1"},
             stdin=subprocess.PIPE,
@@ -66,13 +72,28 @@ class Prober:
         return Outcome(**json.loads(self._process.stdout.readline()))
 
 
+class _Pipe:
+    """A file that gives a few bytes at a time and cannot seek."""
+
+    def __init__(self, file: BinaryIO) -> None:
+        self._file = file
+
+    def read(self, size: int) -> bytes:
+        return self._file.read(min(size, 4_000))
+
+
 def _decoded(path: str) -> str:
-    from app.audio.decoding import decode_channels
+    from app.audio.decoding import STREAM_BLOCK_SAMPLES, decode_channels, decode_stream
     from app.errors import SpeechError
 
     try:
         with open(path, "rb") as file:
-            count = sum(block.shape[1] for block in decode_channels(file, split=True))
+            if "--streamed" in sys.argv:
+                # What is far ahead of the text is not decoded yet: a minute is plenty.
+                blocks = islice(decode_stream(_Pipe(file)), 60 * 16_000 // STREAM_BLOCK_SAMPLES)
+                count = sum(map(len, blocks))
+            else:
+                count = sum(block.shape[1] for block in decode_channels(file, split=True))
     except SpeechError as error:
         return str(error)
     return f"{count / 16_000:.1f} s"
