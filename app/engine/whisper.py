@@ -112,7 +112,8 @@ class WhisperEngine:
     def _empty(self) -> Encoded:
         """What the encoder makes of a window without sound, shape (1500, width)."""
         shape = (1, self._extract.mel_filters.shape[0], _FRAMES)
-        return self._encoder_output(np.zeros(shape, np.float32))[0]
+        row: Encoded = self._encoder_output(np.zeros(shape, np.float32))[0]
+        return row
 
     def _encoder_output(self, features: Features) -> Encoded:
         """Of features of shape (windows, mels, frames): (windows, frames / 2, width)."""
