@@ -13,7 +13,7 @@ PROGRAMS := buildah chromium curl debootstrap prometheus redis-server strace
 VOICES := espeak-ng flite festival festvox-kallpc16k festvox-kdlpc16k festvox-us-slt-hts
 PRESET ?= cpu
 
-.PHONY: run test test-image lint conformance bench bench-overload soak fuzz lock clean
+.PHONY: run test test-image lint conformance bench bench-overload bench-live soak fuzz lock clean
 .PHONY: starter-data starter-train starter-eval starter-test
 
 run: $(RUN)  ## start the server with the embedded model
@@ -38,6 +38,9 @@ bench: $(DEV)  ## measure the server against its baselines, e.g. make bench ARGS
 
 bench-overload: $(DEV)  ## send four times what the server can take
 	$(VENV)/bin/python -m bench.overload $(ARGS)
+
+bench-live: $(DEV)  ## people who speak at once, e.g. make bench-live ARGS="--sessions 5 --socket"
+	$(VENV)/bin/python -m bench.live $(ARGS)
 
 fuzz: $(DEV)  ## damage media files at random for two minutes, e.g. make fuzz ARGS="--seed 7"
 	nice $(VENV)/bin/python -m tests.hostile.fuzz $(ARGS)
