@@ -1,19 +1,7 @@
 """Where time goes between a window and its text, and how well batches are filled."""
 
-from grafana.panels import (
-    JOB,
-    MODEL,
-    NAMESPACE,
-    OURS,
-    Dashboard,
-    Panel,
-    Query,
-    Row,
-    by_replica,
-    heatmap,
-    quantiles,
-    rate,
-)
+from grafana.panels import JOB, MODEL, NAMESPACE, Dashboard, Panel, Row
+from grafana.queries import OURS, Query, by_replica, heatmap, quantiles, rate
 
 _BUSY = rate("stt_device_busy_seconds_total", OURS)
 _AND_MODEL = f'{OURS},model=~"$model"'

@@ -1,18 +1,7 @@
 """Requests, errors and durations as clients see them, and how near the servers are to their end."""
 
-from grafana.panels import (
-    JOB,
-    MODEL,
-    NAMESPACE,
-    OURS,
-    Dashboard,
-    Panel,
-    Query,
-    Row,
-    by_replica,
-    quantiles,
-    rate,
-)
+from grafana.panels import JOB, MODEL, NAMESPACE, Dashboard, Panel, Row
+from grafana.queries import OURS, Query, by_replica, quantiles, rate
 
 WORK = f'{OURS},handler=~"/v1/audio/.*|/transcribe"'
 _FAILED = f'{WORK},status="5xx"'

@@ -100,7 +100,9 @@ class Transcriber:
 
         `work` is told how long its first window waited for the device.
         """
-        features = await self.on_cpu(_timed, "features", self._model.features, window.samples)
+        features = await self.on_cpu(
+            metrics.timed, "features", self._model.features, window.samples
+        )
         job = Job(request_id, window.duration, features, options.priority, position)
         decode_options = DecodeOptions(
             options.task,
@@ -131,7 +133,9 @@ class Transcriber:
         It waits among the requests that take turns, so that drafts hold up neither live windows
         that are complete nor, for more than their turn, everybody else.
         """
-        features = await self.on_cpu(_timed, "features", self._model.draft_features, window.samples)
+        features = await self.on_cpu(
+            metrics.timed, "features", self._model.draft_features, window.samples
+        )
         priority = Priority.INTERACTIVE
         job = Job(request_id, window.duration, features, priority, position=1, is_draft=True)
         decode_options = DecodeOptions(
@@ -252,16 +256,10 @@ class _Request:
     async def _next_windows(self) -> list[Window] | None:
         """Pull one block through. Not cut short by cancellation: the thread reads the file."""
         pulled = asyncio.ensure_future(
-            self._transcriber.on_cpu(_timed, "audio", next, self._blocks, None)
+            self._transcriber.on_cpu(metrics.timed, "audio", next, self._blocks, None)
         )
         try:
             return await asyncio.shield(pulled)
         except asyncio.CancelledError:
             await asyncio.wait([pulled])
             raise
-
-
-def _timed(stage: str, work: Callable[..., T], *arguments: object) -> T:
-    """On the thread that works, so that its wait for a thread does not count."""
-    with metrics.STAGE_SECONDS.labels(stage).time():
-        return work(*arguments)

@@ -4,8 +4,9 @@ import socket
 import subprocess
 import tempfile
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
@@ -23,8 +24,8 @@ EXPORTED = Path(__file__).with_name("exported.txt")
 class Prometheus:
     """What it has seen, by its HTTP API."""
 
-    def __init__(self, url: str) -> None:
-        self._client = httpx.Client(base_url=url, timeout=30)
+    def __init__(self, client: httpx.Client) -> None:
+        self._client = client
 
     def is_ready(self) -> bool:
         try:
@@ -38,9 +39,17 @@ class Prometheus:
         assert answer["status"] == "success", answer
         return answer["data"]
 
-    def now(self, query: str) -> list[Any]:
-        found: list[Any] = self.get("query", query=query)["result"]
-        return found
+    def look_again(self) -> Callable[[], bool]:
+        """Whether, from now on, every target was scraped and every group of rules applied."""
+        began = datetime.now(UTC)
+
+        def has_looked() -> bool:
+            targets, groups = self.get("targets")["activeTargets"], self.get("rules")["groups"]
+            looks = [each["lastScrape"] for each in targets]
+            looks += [each["lastEvaluation"] for each in groups]
+            return min(map(datetime.fromisoformat, looks)) > began
+
+        return has_looked
 
     def lately(self, query: str, start: float, end: float) -> list[Any]:
         """The series of a query, a value a second."""
@@ -78,9 +87,10 @@ def prometheus(port: int, token: str) -> Iterator[Prometheus]:
             ]
         )
         try:
-            running = Prometheus(f"http://127.0.0.1:{own}")
-            wait_until(running.is_ready)
-            yield running
+            with httpx.Client(base_url=f"http://127.0.0.1:{own}", timeout=30) as client:
+                running = Prometheus(client)
+                wait_until(running.is_ready)
+                yield running
         finally:
             process.terminate()
             process.wait(30)

@@ -11,6 +11,7 @@ import pytest
 from tests.grafana.prometheus import Prometheus, prometheus
 from tests.grafana.queries import boards, filled, panels, rules, selectors
 from tests.grafana.traffic import TOKEN, all_at_once, busy_server, one_after_another, talk
+from tests.live_server import wait_until
 
 PANELS = [
     pytest.param(panel, id=f"{board['uid']}: {panel['title']}")
@@ -37,20 +38,13 @@ class Seen:
 def seen() -> Iterator[Seen]:
     with busy_server() as server, prometheus(server.port, TOKEN) as running:
         start = time.time()
-        one_after_another(server)
-        all_at_once(server)
-        asyncio.run(talk(server))
-        one_scrape_later(running)
+        for _ in range(2):  # a series that begins between two scrapes has no rate yet
+            one_after_another(server)
+            all_at_once(server)
+            asyncio.run(talk(server))
+            wait_until(running.look_again())
+            wait_until(running.look_again())
         yield Seen(running, start, time.time())
-
-
-def one_scrape_later(running: Prometheus) -> None:
-    """All that happened so far was scraped, and the rules were applied to it."""
-    for _ in range(2):
-        began = time.time()
-        query = "min(timestamp(stt:replicas_wanted)) and min(timestamp(up))"
-        while not (found := running.now(query)) or float(found[0]["value"][1]) <= began:
-            time.sleep(0.1)
 
 
 @pytest.mark.parametrize("panel", PANELS)

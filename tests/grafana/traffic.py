@@ -48,7 +48,7 @@ def one_after_another(server: LiveServer) -> None:
     assert send(server, wav(noise(2.0, level=0.3)), temperature="0.4") == 200
     assert send(server, b"no sound at all") == 400
     assert send(server, clip, "a wrong key") == 401
-    assert [send(server, clip, SALES_KEY) for _ in range(3)] == [200, 200, 429]
+    assert 429 in [send(server, clip, SALES_KEY) for _ in range(3)]
 
 
 _WORDS = {"timestamp_granularities[]": "word"}
