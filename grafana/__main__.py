@@ -1,4 +1,4 @@
-"""`python -m grafana` writes grafana/dashboards from the modules beside this one."""
+"""`python -m grafana` writes grafana/dashboards, and the table of metrics in docs/metrics.md."""
 
 import json
 from pathlib import Path
@@ -8,17 +8,19 @@ from grafana.engine import ENGINE
 from grafana.gpu import GPU
 from grafana.live import LIVE
 from grafana.overview import OVERVIEW
+from grafana.reference import PAGE, page
 
 FOLDER = Path(__file__).parent / "dashboards"
 DASHBOARDS = (OVERVIEW, ENGINE, LIVE, CAPACITY, GPU)
 
 
 def files() -> dict[Path, str]:
-    """What is in the folder, by path."""
-    return {
+    """What is made, by path."""
+    dashboards = {
         FOLDER / f"{each.name}.json": json.dumps(each.json(), indent=2) + "\n"
         for each in DASHBOARDS
     }
+    return {**dashboards, PAGE: page()}
 
 
 if __name__ == "__main__":

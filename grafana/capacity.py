@@ -1,6 +1,7 @@
 """How many replicas the work needs, how many there are, and what an hour of sound costs."""
 
-from grafana.panels import JOB, MODEL, NAMESPACE, OURS, Dashboard, Panel, Query, Row, Variable, rate
+from grafana.panels import JOB, MODEL, NAMESPACE, Dashboard, Panel, Row, Variable
+from grafana.queries import OURS, Query, rate
 
 _HEARD = rate("stt_audio_seconds_total", OURS)
 _REPLICAS = f"count(stt_requests_in_flight{{{OURS}}})"
@@ -40,7 +41,7 @@ _SCALING = Row(
             "Capacity of a replica",
             "Seconds of sound that one replica hears in a second, as measured of late. It rises "
             "under load, because fuller batches are cheaper.",
-            "none",
+            "suffix:s/s",
             (
                 Query(
                     "avg by (model) (stt_capacity_audio_seconds_per_second"

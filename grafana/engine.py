@@ -1,19 +1,7 @@
 """Where time goes between a window and its text, and how well batches are filled."""
 
-from grafana.panels import (
-    JOB,
-    MODEL,
-    NAMESPACE,
-    OURS,
-    Dashboard,
-    Panel,
-    Query,
-    Row,
-    by_replica,
-    heatmap,
-    quantiles,
-    rate,
-)
+from grafana.panels import JOB, MODEL, NAMESPACE, Dashboard, Panel, Row
+from grafana.queries import OURS, Query, by_replica, heatmap, quantiles, rate
 
 _BUSY = rate("stt_device_busy_seconds_total", OURS)
 _AND_MODEL = f'{OURS},model=~"$model"'
@@ -25,7 +13,7 @@ _SPEED = Row(
         Panel(
             "Speed of the device (RTFx)",
             "Seconds of sound heard for a second in which a device worker is busy.",
-            "none",
+            "suffix:x",
             (Query(f"{rate('stt_audio_seconds_total', OURS)} / ({_BUSY} > 0)", "RTFx"),),
         ),
         Panel(
@@ -38,7 +26,7 @@ _SPEED = Row(
         Panel(
             "Device time by stage",
             "Device workers that are busy with each stage at a time.",
-            "none",
+            "suffix:workers",
             (Query(rate("stt_device_busy_seconds_total", OURS, "stage"), "{{stage}}"),),
             stacked=True,
         ),

@@ -1,6 +1,7 @@
 """The GPUs, as NVIDIA's dcgm-exporter sees them with its default counters."""
 
-from grafana.panels import Dashboard, Panel, Query, Row, Variable
+from grafana.panels import Dashboard, Panel, Row, Variable
+from grafana.queries import Query
 
 _GPUS = 'namespace=~"$namespace",gpu=~"$gpu"'
 _LEGEND = "{{Hostname}} {{gpu}}"

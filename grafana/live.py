@@ -1,17 +1,7 @@
 """Live sessions: how many, and how far their text is behind their sound."""
 
-from grafana.panels import (
-    JOB,
-    NAMESPACE,
-    OURS,
-    Dashboard,
-    Panel,
-    Query,
-    Row,
-    heatmap,
-    quantiles,
-    rate,
-)
+from grafana.panels import JOB, NAMESPACE, Dashboard, Panel, Row
+from grafana.queries import OURS, Query, heatmap, quantiles, rate
 
 _FINAL, _PARTIAL = f'{OURS},text="final"', f'{OURS},text="partial"'
 

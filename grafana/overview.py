@@ -1,18 +1,7 @@
 """Requests, errors and durations as clients see them, and how near the servers are to their end."""
 
-from grafana.panels import (
-    JOB,
-    MODEL,
-    NAMESPACE,
-    OURS,
-    Dashboard,
-    Panel,
-    Query,
-    Row,
-    by_replica,
-    quantiles,
-    rate,
-)
+from grafana.panels import JOB, MODEL, NAMESPACE, Dashboard, Panel, Row
+from grafana.queries import OURS, Query, by_replica, quantiles, rate
 
 WORK = f'{OURS},handler=~"/v1/audio/.*|/transcribe"'
 _FAILED = f'{WORK},status="5xx"'
@@ -57,7 +46,7 @@ _NOW = Row(
         Panel(
             "Sound heard",
             "Seconds of sound transcribed per second, of recordings and live sessions.",
-            "none",
+            "suffix:s/s",
             (Query(rate("stt_audio_seconds_total", OURS)),),
             kind="stat",
             width=4,
@@ -98,8 +87,8 @@ _REQUESTS = Row(
         ),
         Panel(
             "Duration",
-            "From a request's first byte to the answer's last: upload, wait and work. Of streamed "
-            "answers the whole stream.",
+            "From a request's first byte to the answer's last: upload, wait, work; of streams the "
+            "whole stream. Refused requests count, and are quick.",
             "s",
             quantiles("http_request_duration_seconds", WORK, 0.5, 0.95, 0.99),
         ),
@@ -145,7 +134,7 @@ _REQUESTS = Row(
         Panel(
             "Sound by key",
             "Seconds of sound heard per second for the ten busiest keys.",
-            "none",
+            "suffix:s/s",
             (
                 Query(
                     "topk(10, "
@@ -210,7 +199,7 @@ _SATURATION = Row(
         Panel(
             "Processor",
             "Cores that each server process uses.",
-            "none",
+            "suffix:cores",
             (Query(rate("process_cpu_seconds_total", OURS, "instance"), "{{instance}}"),),
         ),
         Panel(

@@ -4,19 +4,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+from grafana.queries import OURS, Query
+
 Json = dict[str, object]
 
 SOURCE: Json = {"type": "prometheus", "uid": "${datasource}"}
 _COLUMNS = 24
-
-# Where the series of our own come from; `.*` for all also matches a label that is not there.
-OURS = 'namespace=~"$namespace",job=~"$job"'
-
-
-@dataclass(frozen=True, slots=True)
-class Query:
-    expr: str
-    legend: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,6 +156,7 @@ def _panel(panel: Panel) -> Json:
         "targets": [_target(panel, index, query) for index, query in enumerate(panel.queries)],
         "fieldConfig": {"defaults": defaults, "overrides": []},
         "options": _options(panel),
+        "transformations": _TRANSFORMATIONS[panel.kind],
     }
 
 
@@ -218,23 +212,11 @@ _OPTIONS: dict[str, Json] = {
 }
 
 
-def quantiles(histogram: str, labels: str, *shares: float) -> tuple[Query, ...]:
-    """One query for each share, 0 to 1, of all that a histogram observed of late."""
-    rate = f"sum by (le) (rate({histogram}_bucket{{{labels}}}[$__rate_interval]))"
-    return tuple(
-        Query(f"histogram_quantile({share}, {rate})", f"p{share * 100:g}") for share in shares
-    )
-
-
-def heatmap(histogram: str, labels: str) -> tuple[Query]:
-    return (Query(f"sum by (le) (increase({histogram}_bucket{{{labels}}}[$__rate_interval]))"),)
-
-
-def rate(counter: str, labels: str, by: str = "") -> str:
-    """How fast a counter rises, summed over all but `by`."""
-    kept = f" by ({by})" if by else ""
-    return f"sum{kept} (rate({counter}{{{labels}}}[$__rate_interval]))"
-
-
-def by_replica(gauge: str) -> tuple[Query]:
-    return (Query(f"sum by (instance) ({gauge}{{{OURS}}})", "{{instance}}"),)
+# Of the series behind a table only their labels are of interest.
+_LABELS_ONLY: Json = {"excludeByName": {"Time": True, "Value": True}}
+_TRANSFORMATIONS: dict[str, list[Json]] = {
+    "timeseries": [],
+    "stat": [],
+    "heatmap": [],
+    "table": [{"id": "organize", "options": _LABELS_ONLY}],
+}

@@ -2,6 +2,7 @@
 
 import os
 import shutil
+from typing import NoReturn
 
 import pytest
 
@@ -15,6 +16,8 @@ _HOW_TO_INSTALL = {
     "curl": "apt-get install curl",
     "litellm": "make test",
     "node": "make test",
+    "prometheus": "apt-get install prometheus",
+    "promtool": "apt-get install prometheus",
     "redis-server": "apt-get install redis-server",
     "strace": "apt-get install strace",
 }
@@ -23,9 +26,11 @@ _HOW_TO_INSTALL = {
 def require(name: str) -> str:
     """The path of a program. Without it the test is skipped, or fails where CI=true."""
     path = shutil.which(name, path=os.pathsep.join([str(CLIENTS), os.environ["PATH"]]))
-    if path:
-        return path
-    reason = f"{name} is not installed: {_HOW_TO_INSTALL[name]}"
+    return path or missing(f"{name} is not installed: {_HOW_TO_INSTALL[name]}")
+
+
+def missing(reason: str) -> NoReturn:
+    """Skip the test, or fail it where CI=true."""
     if os.environ.get("CI") == "true":
         pytest.fail(reason)
     pytest.skip(reason)

@@ -67,6 +67,8 @@ class Registry:
         self._new_batcher = new_batcher
         self._places: dict[str, Place] = {}
         self._unloading: set[asyncio.Task[None]] = set()
+        for model in catalogue.models:
+            metrics.begin_at_zero(model.id)
         metrics.QUEUE_WINDOWS.set_function(self._waiting_windows)
         metrics.QUEUE_OLDEST_SECONDS.set_function(self._oldest_wait_seconds)
 

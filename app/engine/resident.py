@@ -63,7 +63,6 @@ class Place:
     async def load(self, load_model: LoadModel) -> SpeechModel | None:
         """The model, warm; None, and the reason in the log, if it cannot be loaded."""
         name, started = self.served.id, time.perf_counter()
-        metrics.MODEL_LOADS.labels(name, "failed")  # at 0, so that the first one shows as a rise
         try:
             model, self.warm_up_seconds = await asyncio.to_thread(
                 _load, self.served.source, load_model

@@ -107,13 +107,7 @@ class Listener:
 
     async def _features(self, work: Callable[[Samples], Features], window: Window) -> Features:
         with tracing.span("features"):
-            return await self.on_cpu(timed, "features", work, window.samples)
+            return await self.on_cpu(metrics.timed, "features", work, window.samples)
 
     async def on_cpu(self, work: Callable[..., T], *arguments: object) -> T:
         return await asyncio.get_running_loop().run_in_executor(self._cpu, work, *arguments)
-
-
-def timed(stage: str, work: Callable[..., T], *arguments: object) -> T:
-    """On the thread that works, so that its wait for a thread does not count."""
-    with metrics.STAGE_SECONDS.labels(stage).time():
-        return work(*arguments)

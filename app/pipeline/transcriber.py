@@ -16,7 +16,7 @@ from app.audio.recording import Recording
 from app.domain import Options, Segment, Transcript, Window
 from app.pipeline.admission import Work
 from app.pipeline.language import SpokenLanguage
-from app.pipeline.listener import Listener, timed
+from app.pipeline.listener import Listener
 from app.pipeline.timeline import Heard, Timeline
 from app.telemetry import metrics, tracing
 
@@ -173,7 +173,7 @@ class _Request:
         """Pull one block through. Not cut short by cancellation: the thread reads the file."""
         started = time.perf_counter()
         pulled = asyncio.ensure_future(
-            self._transcriber.on_cpu(timed, "audio", next, self._blocks, None)
+            self._transcriber.on_cpu(metrics.timed, "audio", next, self._blocks, None)
         )
         try:
             return await asyncio.shield(pulled)

@@ -7,6 +7,7 @@ import json
 import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 
 import pytest
 from joserfc import jws
@@ -46,14 +47,28 @@ async def test_a_token_says_who_calls(provider: Provider) -> None:
     assert await checked(provider, provider.token()) == Principal("oidc:ada", "ada")
 
 
+@dataclass(frozen=True)
+class In:
+    """A moment that many seconds after the test begins; lists of tests are made long before."""
+
+    seconds: float
+
+
+def _now(token: dict[str, object]) -> dict[str, object]:
+    return {
+        name: time.time() + value.seconds if isinstance(value, In) else value
+        for name, value in token.items()
+    }
+
+
 @pytest.mark.parametrize(
     ("token", "settings"),
     [
         ({"key": EC, "algorithm": "ES256"}, {}),
         ({"algorithm": "PS256"}, {"algorithms": ["PS256"]}),
         ({"aud": ["elsewhere", "other"]}, {}),
-        ({"exp": time.time() - 3}, {"leeway_seconds": 120}),
-        ({"nbf": time.time() + 60, "iat": time.time() + 60}, {"leeway_seconds": 120}),
+        ({"exp": In(-3)}, {"leeway_seconds": 120}),
+        ({"nbf": In(60), "iat": In(60)}, {"leeway_seconds": 120}),
         ({"header": {"alg": "RS256", "kid": "rsa", "nonce": "x", "typ": "at+jwt"}}, {}),
     ],
     ids=["ES256", "PS256", "several audiences", "just expired", "just early", "own header"],
@@ -61,18 +76,18 @@ async def test_a_token_says_who_calls(provider: Provider) -> None:
 async def test_it_is_taken(
     provider: Provider, token: dict[str, object], settings: dict[str, object]
 ) -> None:
-    principal = await checked(provider, provider.token(**token), **settings)  # type: ignore[arg-type]
+    principal = await checked(provider, provider.token(**_now(token)), **settings)  # type: ignore[arg-type]
     assert principal.id == "oidc:ada"
 
 
 @pytest.mark.parametrize(
     ("token", "reason"),
     [
-        ({"exp": time.time() - 60}, "it has expired"),
+        ({"exp": In(-60)}, "it has expired"),
         ({"exp": None}, "it does not say when it expires"),
         ({"exp": "tomorrow"}, "it does not say when it expires"),
-        ({"nbf": time.time() + 600}, "it is not valid yet"),
-        ({"iat": time.time() + 600}, "it is from the future"),
+        ({"nbf": In(600)}, "it is not valid yet"),
+        ({"iat": In(600)}, "it is from the future"),
         ({"aud": "billing"}, "it is made for another audience"),
         ({"aud": None}, "it is made for another audience"),
         ({"aud": []}, "it is made for another audience"),
@@ -86,13 +101,13 @@ async def test_it_is_taken(
         ({"algorithm": "RS512"}, "its form or its signature is wrong"),
         ({"key": RSA, "header": {"alg": "RS256", "kid": "ec"}}, "its form or its signature"),
     ],
-    ids=str,
+    ids=lambda value: value if isinstance(value, str) else "token",
 )
 async def test_it_is_refused_and_says_why(
     provider: Provider, token: dict[str, object], reason: str
 ) -> None:
     with pytest.raises(WrongKey, match=f"^The access token is refused: .*{reason}"):
-        await checked(provider, provider.token(**token))  # type: ignore[arg-type]
+        await checked(provider, provider.token(**_now(token)))  # type: ignore[arg-type]
 
 
 def _encoded(part: object) -> str:

@@ -1,0 +1,91 @@
+"""`python -m bench.instrumentation`: what the metrics cost, as a share of the work they count.
+
+A sample is transcribed in this process, again and again, by the whole application. Every update of
+a metric is timed on the way. The timing counts as theirs, so the share is a little too high.
+"""
+
+import argparse
+import asyncio
+import time
+from collections import Counter as Counts
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import httpx
+from prometheus_client import Counter, Gauge, Histogram
+
+from app.config import Settings
+from app.main import create_app
+from app.telemetry import logging
+
+SAMPLE = Path(__file__).parent.parent / "samples" / "11_sales_call.mp3"
+_UPDATES = (
+    (Counter, "inc"),
+    (Counter, "labels"),
+    (Gauge, "inc"),
+    (Gauge, "dec"),
+    (Gauge, "set"),
+    (Histogram, "observe"),
+    (Histogram, "labels"),
+)
+
+
+class Spent:
+    """Seconds in updates of metrics, and how many there were."""
+
+    def __init__(self) -> None:
+        self.seconds = 0.0
+        self.calls: Counts[str] = Counts()
+
+    def timed(self, name: str, update: Callable[..., Any]) -> Callable[..., Any]:
+        def timed_update(*arguments: Any, **named: Any) -> Any:
+            started = time.perf_counter()
+            try:
+                return update(*arguments, **named)
+            finally:
+                self.seconds += time.perf_counter() - started
+                self.calls[name] += 1
+
+        return timed_update
+
+
+async def transcribe(requests: int, clients: int) -> None:
+    """So many requests, by so many clients at a time."""
+    app = create_app(Settings.model_validate({"limits": {"max_wait_seconds": 600}}))
+    content = SAMPLE.read_bytes()
+    places = asyncio.Semaphore(clients)
+
+    async def one(client: httpx.AsyncClient) -> None:
+        async with places:
+            answer = await client.post(
+                "/v1/audio/transcriptions",
+                files={"file": (SAMPLE.name, content)},
+                data={"model": "whisper-1"},
+            )
+            answer.raise_for_status()
+
+    async with app.router.lifespan_context(app) as state:
+
+        async def with_state(scope: Any, receive: Any, send: Any) -> None:
+            await app({**scope, "state": dict(state or {})}, receive, send)
+
+        transport = httpx.ASGITransport(app=with_state, client=("127.0.0.1", 1))
+        async with httpx.AsyncClient(transport=transport, base_url="http://t", timeout=600) as http:
+            spent, began = Spent(), time.process_time()
+            for kind, name in _UPDATES:
+                setattr(kind, name, spent.timed(f"{kind.__name__}.{name}", getattr(kind, name)))
+            await asyncio.gather(*(one(http) for _ in range(requests)))
+            cpu_seconds = time.process_time() - began
+    calls = sum(spent.calls.values())
+    print(f"{requests} requests: {calls} updates, {1e6 * spent.seconds / calls:.1f} us each")
+    print(f"{spent.seconds:.3f} s of {cpu_seconds:.2f} s CPU: {spent.seconds / cpu_seconds:.2%}")
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(prog="python -m bench.instrumentation", description=__doc__)
+    parser.add_argument("--requests", type=int, default=10)
+    parser.add_argument("--clients", type=int, default=4)
+    arguments = parser.parse_args()
+    logging.configure("warning", "console", audit_batches=False)
+    asyncio.run(transcribe(arguments.requests, arguments.clients))

@@ -1,0 +1,101 @@
+resource "helm_release" "karpenter" {
+  count = local.managed ? 0 : 1
+
+  name       = "karpenter"
+  namespace  = local.infrastructure.karpenter.namespace
+  chart      = "karpenter"
+  repository = local.charts["karpenter"].repository
+  version    = local.charts["karpenter"].version
+
+  values = [yamlencode({
+    replicas       = 2
+    serviceAccount = { create = true, name = local.infrastructure.karpenter.service_account }
+    settings = {
+      clusterName       = local.infrastructure.name
+      interruptionQueue = local.infrastructure.karpenter.queue
+    }
+    # One hop keeps pods from the metadata that would tell it.
+    controller = { env = [{ name = "AWS_REGION", value = local.infrastructure.region }] }
+    # Never on nodes that it starts and ends itself.
+    nodeSelector = { "verbatim/nodes" = "system" }
+  })]
+
+  depends_on = [helm_release.load_balancer_controller]
+}
+
+resource "helm_release" "node_pool" {
+  count = local.managed ? 0 : 1
+
+  name      = "gpu-nodes"
+  namespace = "kube-system"
+  chart     = "${path.module}/objects"
+  values    = [yamlencode({ objects = [local.node_class, local.node_pool] })]
+
+  depends_on = [helm_release.karpenter]
+}
+
+locals {
+  discovery = [{ tags = { "karpenter.sh/discovery" = local.infrastructure.name } }]
+
+  node_class = {
+    apiVersion = "karpenter.k8s.aws/v1"
+    kind       = "EC2NodeClass"
+    metadata   = { name = "gpu" }
+    spec = {
+      # For instances with GPUs the alias means the image with NVIDIA's driver.
+      amiSelectorTerms           = [{ alias = var.gpu.ami_alias }]
+      instanceProfile            = try(local.infrastructure.karpenter.instance_profile, null)
+      subnetSelectorTerms        = local.discovery
+      securityGroupSelectorTerms = local.discovery
+      tags                       = merge(local.infrastructure.tags, { Name = "${local.infrastructure.name}-gpu" })
+      # One hop: pods cannot take the node's role, they have their own by Pod Identity.
+      metadataOptions = {
+        httpEndpoint            = "enabled"
+        httpTokens              = "required"
+        httpPutResponseHopLimit = 1
+      }
+      blockDeviceMappings = [{
+        deviceName = startswith(var.gpu.ami_alias, "bottlerocket") ? "/dev/xvdb" : "/dev/xvda"
+        ebs = {
+          volumeSize          = "${var.gpu.disk_gib}Gi"
+          volumeType          = "gp3"
+          throughput          = 500
+          iops                = 4000
+          encrypted           = true
+          deleteOnTermination = true
+        }
+      }]
+    }
+  }
+
+  node_pool = {
+    apiVersion = "karpenter.sh/v1"
+    kind       = "NodePool"
+    metadata   = { name = "gpu" }
+    spec = {
+      template = {
+        metadata = { labels = merge(local.gpu_nodes, { "verbatim/nodes" = "gpu" }) }
+        spec = {
+          nodeClassRef = { group = "karpenter.k8s.aws", kind = "EC2NodeClass", name = "gpu" }
+          taints       = [{ key = "nvidia.com/gpu", value = "true", effect = "NoSchedule" }]
+          requirements = [
+            { key = "karpenter.k8s.aws/instance-gpu-name", operator = "In", values = var.gpu.names },
+            # A replica takes one GPU; the others of a larger instance would be paid for and idle.
+            { key = "karpenter.k8s.aws/instance-gpu-count", operator = "In", values = ["1"] },
+            { key = "karpenter.sh/capacity-type", operator = "In", values = var.gpu.spot ? ["spot", "on-demand"] : ["on-demand"] },
+            { key = "kubernetes.io/arch", operator = "In", values = ["amd64"] },
+          ]
+          expireAfter            = "720h"
+          terminationGracePeriod = "${local.grace_seconds + 60}s"
+        }
+      }
+      limits = { "nvidia.com/gpu" = var.gpu.maximum }
+      disruption = {
+        # A pod that works is not moved to save a node: it would cut calls and load the model again.
+        consolidationPolicy = "WhenEmpty"
+        consolidateAfter    = "10m"
+        budgets             = [{ nodes = "1" }]
+      }
+    }
+  }
+}

@@ -1,0 +1,249 @@
+mock_provider "helm" {}
+
+override_data {
+  target = data.terraform_remote_state.infrastructure
+  values = {
+    outputs = {
+      name    = "speech"
+      region  = "eu-central-1"
+      tags    = { project = "speech" }
+      cluster = { endpoint = "https://cluster.example.com", certificate_authority = "UEVN" }
+      vpc     = { id = "vpc-1", public_cidrs = ["10.40.240.0/24", "10.40.241.0/24"] }
+      host    = { name = "speech.example.com", zone = "example.com", zone_id = "Z1" }
+
+      certificate_arn = "arn:aws:acm:eu-central-1:111122223333:certificate/1"
+      image           = "111122223333.dkr.ecr.eu-central-1.amazonaws.com/speech/verbatim"
+      models_bucket   = "speech-models-111122223333"
+      secret          = "speech/verbatim"
+      identities = {
+        alertmanager             = { namespace = "monitoring", account = "alertmanager", annotations = {} }
+        external-dns             = { namespace = "kube-system", account = "external-dns", annotations = {} }
+        external-secrets         = { namespace = "external-secrets", account = "external-secrets", annotations = {} }
+        fluent-bit               = { namespace = "monitoring", account = "fluent-bit", annotations = {} }
+        load-balancer-controller = { namespace = "kube-system", account = "aws-load-balancer-controller", annotations = {} }
+        verbatim                 = { namespace = "verbatim", account = "verbatim", annotations = {} }
+      }
+      karpenter = {
+        namespace        = "kube-system"
+        service_account  = "karpenter"
+        instance_profile = "speech-karpenter-nodes"
+        queue            = "speech-interruptions"
+      }
+      alerts_topic = "arn:aws:sns:eu-central-1:111122223333:speech-alerts"
+      log_group    = "/verbatim/speech/containers"
+    }
+  }
+}
+
+variables {
+  state     = { bucket = "speech-terraform", key = "verbatim/infrastructure.tfstate", region = "eu-central-1" }
+  image_tag = "0.1.0-cuda"
+}
+
+run "one_address_from_browser_to_pod" {
+  assert {
+    condition = (
+      yamldecode(helm_release.verbatim.values[0]).ingress.hosts == ["speech.example.com"] &&
+      yamldecode(helm_release.verbatim.values[0]).ingress.alb.certificateArn == "arn:aws:acm:eu-central-1:111122223333:certificate/1" &&
+      yamldecode(helm_release.verbatim.values[0]).ingress.alb.wafAclArn == "" &&
+      output.url == "https://speech.example.com/v1"
+    )
+    error_message = "the host, its certificate, and no WAF unless one is given"
+  }
+
+  assert {
+    condition     = yamldecode(helm_release.external_dns.values[0]).extraArgs == ["--zone-id-filter=Z1"]
+    error_message = "records are written in this zone alone"
+  }
+}
+
+run "the_server_holds_connections_longer_than_the_load_balancer" {
+  variables {
+    idle_timeout_seconds = 600
+  }
+
+  assert {
+    condition = (
+      yamldecode(helm_release.verbatim.values[0]).ingress.alb.idleTimeoutSeconds == 600 &&
+      yamldecode(helm_release.verbatim.values[0]).settings.server.idle_connection_seconds == 660
+    )
+    error_message = "the load balancer would send requests into closed connections"
+  }
+}
+
+run "a_node_lives_as_long_as_its_last_pod" {
+  variables {
+    drain_seconds = 900
+  }
+
+  assert {
+    condition = (
+      yamldecode(helm_release.node_pool[0].values[0]).objects[1].spec.template.spec.terminationGracePeriod == "1005s" &&
+      yamldecode(helm_release.verbatim.values[0]).drain.seconds == 900
+    )
+    error_message = "900 s of drain, 30 s after SIGTERM, 15 s of margin and a minute"
+  }
+}
+
+run "gpu_nodes_are_bought_on_demand_and_given_back" {
+  assert {
+    condition = [
+      for each in yamldecode(helm_release.node_pool[0].values[0]).objects[1].spec.template.spec.requirements :
+      "${each.key}=${join(",", each.values)}"
+      ] == [
+      "karpenter.k8s.aws/instance-gpu-name=l4",
+      "karpenter.k8s.aws/instance-gpu-count=1",
+      "karpenter.sh/capacity-type=on-demand",
+      "kubernetes.io/arch=amd64",
+    ]
+    error_message = "one L4 per node, and nothing that is taken back while it works"
+  }
+
+  assert {
+    condition = (
+      yamldecode(helm_release.node_pool[0].values[0]).objects[1].spec.disruption.consolidationPolicy == "WhenEmpty" &&
+      yamldecode(helm_release.node_pool[0].values[0]).objects[1].spec.limits["nvidia.com/gpu"] == 5
+    )
+    error_message = "nodes that work stay, and there is an upper limit of the bill"
+  }
+
+  assert {
+    condition = (
+      yamldecode(helm_release.node_pool[0].values[0]).objects[0].spec.metadataOptions.httpTokens == "required" &&
+      yamldecode(helm_release.node_pool[0].values[0]).objects[0].spec.metadataOptions.httpPutResponseHopLimit == 1 &&
+      yamldecode(helm_release.node_pool[0].values[0]).objects[0].spec.blockDeviceMappings[0].ebs.encrypted &&
+      yamldecode(helm_release.node_pool[0].values[0]).objects[0].spec.tags.project == "speech"
+    )
+    error_message = "pods must not take the node's role; disks are encrypted, nodes are tagged"
+  }
+}
+
+run "spot_falls_back_to_on_demand" {
+  variables {
+    gpu = { spot = true }
+  }
+
+  assert {
+    condition     = yamldecode(helm_release.node_pool[0].values[0]).objects[1].spec.template.spec.requirements[2].values == ["spot", "on-demand"]
+    error_message = "where there is no spare capacity, the dearer one"
+  }
+}
+
+run "models_come_from_the_bucket" {
+  variables {
+    model_prefix = "models/sales-de"
+  }
+
+  assert {
+    condition = (
+      yamldecode(helm_release.verbatim.values[0]).settings.model == "/models/sales-de" &&
+      yamldecode(helm_release.verbatim.values[0]).initContainers[0].args ==
+      ["s3", "sync", "--no-progress", "s3://speech-models-111122223333/models/sales-de", "/models/sales-de"]
+    )
+    error_message = "the server must find what was copied"
+  }
+}
+
+run "models_come_from_the_hub_otherwise" {
+  assert {
+    condition = (
+      yamldecode(helm_release.verbatim.values[0]).settings.model == "large-v3-turbo" &&
+      length(yamldecode(helm_release.verbatim.values[0]).initContainers) == 0
+    )
+    error_message = "nothing is copied"
+  }
+}
+
+run "bottlerocket_brings_its_own_device_plugin" {
+  variables {
+    gpu = { ami_alias = "bottlerocket@v1.50.0" }
+  }
+
+  assert {
+    condition = (
+      length(helm_release.device_plugin) == 0 &&
+      yamldecode(helm_release.node_pool[0].values[0]).objects[0].spec.blockDeviceMappings[0].deviceName == "/dev/xvdb"
+    )
+    error_message = "two plugins would fight, and images lie on the second disk"
+  }
+}
+
+run "no_pod_is_refused" {
+  command = plan
+  variables {
+    replicas = { minimum = 0 }
+  }
+  expect_failures = [var.replicas]
+}
+
+run "fewer_at_most_than_at_least_is_refused" {
+  command = plan
+  variables {
+    replicas = { minimum = 3, maximum = 2 }
+  }
+  expect_failures = [var.replicas]
+}
+
+run "no_gpu_to_spare_for_a_rollout_is_refused" {
+  command = plan
+  variables {
+    gpu = { maximum = 4 }
+  }
+  expect_failures = [var.gpu]
+}
+
+run "an_image_family_that_does_not_exist_is_refused" {
+  command = plan
+  variables {
+    gpu = { ami_alias = "al2023_gpu@latest" }
+  }
+  expect_failures = [var.gpu]
+}
+
+run "a_chart_of_any_version_is_refused" {
+  command = plan
+  variables {
+    chart = "oci://ghcr.io/example/verbatim"
+  }
+  expect_failures = [var.chart_version]
+}
+
+run "the_latest_image_is_refused" {
+  command = plan
+  variables {
+    image_tag = "latest"
+  }
+  expect_failures = [var.image_tag]
+}
+
+run "more_than_the_load_balancer_waits_is_refused" {
+  command = plan
+  variables {
+    idle_timeout_seconds = 7200
+  }
+  expect_failures = [var.idle_timeout_seconds]
+}
+
+run "more_than_it_drains_is_refused" {
+  command = plan
+  variables {
+    drain_seconds = 7200
+  }
+  expect_failures = [var.drain_seconds]
+}
+
+run "a_global_web_acl_is_refused" {
+  command = plan
+  variables {
+    web_acl_arn = "arn:aws:wafv2:us-east-1:111122223333:global/webacl/x/1"
+  }
+  expect_failures = [var.web_acl_arn]
+}
+
+run "a_prefix_with_a_slash_at_its_end_is_refused" {
+  command = plan
+  variables {
+    model_prefix = "models/"
+  }
+  expect_failures = [var.model_prefix]
+}

@@ -1,0 +1,133 @@
+"""The rules find what breaks them: a rule that finds nothing would look the same."""
+
+from collections.abc import Callable
+
+import pytest
+
+from tests.deploy import policies
+from tests.deploy.stub_values import Value
+from tests.deploy.terraform import Resource
+
+Rule = Callable[[list[Resource]], list[str]]
+
+
+def _may(*actions: str, on: str) -> dict[str, Value]:
+    statement = str([{"Action": list(actions), "Resource": on}]).replace("'", '"')
+    return {"policy": f'{{"Statement":{statement}}}'}
+
+
+def _metadata(tokens: str, hops: int) -> dict[str, Value]:
+    options = {"http_tokens": tokens, "http_put_response_hop_limit": hops}
+    return {"metadata_options": [options]}
+
+
+def _disk(encrypted: str) -> dict[str, Value]:
+    return {"block_device_mappings": [{"ebs": [{"encrypted": encrypted}]}]}
+
+
+BUCKET = "arn:aws:s3:::models/*"
+CASES: list[tuple[Rule, str, dict[str, Value], dict[str, Value]]] = [
+    (
+        policies.too_much_allowed,
+        "aws_iam_role_policy",
+        _may("s3:GetObject", on=BUCKET),
+        _may("s3:*", on=BUCKET),
+    ),
+    (
+        policies.too_much_allowed,
+        "aws_iam_role_policy",
+        _may("ec2:DescribeSubnets", "pricing:GetProducts", on="*"),
+        _may("ec2:DescribeSubnets", "s3:GetObject", on="*"),
+    ),
+    (
+        policies.open_to_the_internet,
+        "aws_vpc_security_group_ingress_rule",
+        {"cidr_ipv4": "10.0.0.0/8", "cidr_ipv6": None},
+        {"cidr_ipv4": "0.0.0.0/0", "cidr_ipv6": None},
+    ),
+    (
+        policies.open_to_the_internet,
+        "aws_vpc_security_group_ingress_rule",
+        {"cidr_ipv4": None, "cidr_ipv6": "fd00::/8"},
+        {"cidr_ipv4": None, "cidr_ipv6": "::/0"},
+    ),
+    (
+        policies.open_to_the_internet,
+        "aws_eks_cluster",
+        {"vpc_config": [{"public_access_cidrs": ["203.0.113.0/24"]}]},
+        {"vpc_config": [{"public_access_cidrs": ["203.0.113.0/24", "0.0.0.0/0"]}]},
+    ),
+    (
+        policies.open_to_the_internet,
+        "aws_subnet",
+        {"map_public_ip_on_launch": False},
+        {"map_public_ip_on_launch": True},
+    ),
+    (
+        policies.open_to_the_internet,
+        "aws_default_security_group",
+        {"ingress": []},
+        {"ingress": [{"cidr_blocks": ["10.0.0.0/8"]}]},
+    ),
+    (policies.readable_on_disk, "aws_launch_template", _disk("true"), _disk("false")),
+    (
+        policies.readable_on_disk,
+        "aws_sqs_queue",
+        {"sqs_managed_sse_enabled": True},
+        {"sqs_managed_sse_enabled": False},
+    ),
+    (
+        policies.readable_on_disk,
+        "aws_sns_topic",
+        {"kms_master_key_id": "alerts"},
+        {"kms_master_key_id": None},
+    ),
+    (
+        policies.readable_on_disk,
+        "aws_eks_cluster",
+        {"encryption_config": [{"resources": ["secrets"]}]},
+        {"encryption_config": [{"resources": []}]},
+    ),
+    (
+        policies.metadata_for_pods,
+        "aws_launch_template",
+        _metadata("required", 1),
+        _metadata("optional", 1),
+    ),
+    (
+        policies.metadata_for_pods,
+        "aws_launch_template",
+        _metadata("required", 1),
+        _metadata("required", 2),
+    ),
+    (
+        lambda resources: policies.untagged(resources, {"project": "speech"}),
+        "aws_launch_template",
+        {
+            "tags_all": {"project": "speech"},
+            "tag_specifications": [{"tags": {"project": "speech", "Name": "gpu"}}],
+        },
+        {"tags_all": {"project": "speech"}, "tag_specifications": [{"tags": {"Name": "gpu"}}]},
+    ),
+]
+
+
+@pytest.mark.parametrize(
+    ("rule", "kind", "kept", "broken"),
+    CASES,
+    ids=[f"{kind}-{n}" for n, (_, kind, *_) in enumerate(CASES)],
+)
+def test_a_rule_tells_what_breaks_it_from_what_keeps_it(
+    rule: Rule, kind: str, kept: dict[str, Value], broken: dict[str, Value]
+) -> None:
+    assert rule([Resource("good", kind, kept)]) == []
+    (found,) = rule([Resource("bad", kind, broken)])
+    assert found.startswith("bad")
+
+
+def test_a_bucket_without_encryption_is_found() -> None:
+    bucket = Resource("models", "aws_s3_bucket", {"id": "models"})
+    kind = "aws_s3_bucket_server_side_encryption_configuration"
+    assert policies.readable_on_disk([bucket]) == ["models"]
+    assert policies.readable_on_disk([bucket, Resource("x", kind, {"bucket": "models"})]) == []
+    assert policies.readable_on_disk([bucket, Resource("x", kind, {"bucket": "y"})]) == ["models"]

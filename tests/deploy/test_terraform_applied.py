@@ -1,0 +1,158 @@
+"""The example, applied by real Terraform: what would stand in the account afterwards."""
+
+import json
+import re
+
+import yaml
+
+from tests.deploy import policies
+from tests.deploy.conftest import Applied
+from tests.deploy.helm import VERSIONS, rendered
+from tests.deploy.manifests import complaints
+from tests.deploy.pods import broken_rules
+from tests.deploy.stub_values import Value
+from tests.deploy.terraform import Resource, Terraform
+
+TAGS = {"project": "speech", "managed-by": "terraform"}
+
+
+def _values(release: Resource) -> dict[str, Value]:
+    merged: dict[str, Value] = {}
+    for document in release.values["values"]:
+        merged |= yaml.safe_load(document)
+    return merged
+
+
+def _only(applied: Applied, kind: str) -> list[Resource]:
+    return [each for each in applied.infrastructure if each.type == kind]
+
+
+def test_nothing_changes_when_it_is_applied_again(tf: Terraform, applied: Applied) -> None:
+    root = applied.folder / "infrastructure"
+    planned = tf.run(root, "plan", "-detailed-exitcode", *applied.variables)
+    assert planned.returncode == 0, planned.stdout + planned.stderr
+
+
+def test_roles_may_do_only_what_they_are_for(applied: Applied) -> None:
+    assert policies.too_much_allowed(applied.infrastructure) == []
+
+
+def test_nothing_but_the_load_balancer_is_reached_from_the_internet(applied: Applied) -> None:
+    assert policies.open_to_the_internet(applied.infrastructure) == []
+
+
+def test_everything_is_encrypted_where_it_lies(applied: Applied) -> None:
+    assert policies.readable_on_disk(applied.infrastructure) == []
+
+
+def test_pods_cannot_take_a_nodes_role(applied: Applied) -> None:
+    assert policies.metadata_for_pods(applied.infrastructure) == []
+
+
+def test_everything_carries_the_tags(applied: Applied) -> None:
+    assert policies.untagged(applied.infrastructure, TAGS) == []
+
+
+def test_roles_are_taken_by_one_service_or_one_service_account(applied: Applied) -> None:
+    issuer = (
+        _only(applied, "aws_iam_openid_connect_provider")[0].values["url"].removeprefix("https://")
+    )
+    for role in _only(applied, "aws_iam_role"):
+        (statement,) = policies.statements(role)
+        if "Service" in statement["Principal"]:
+            assert statement["Principal"]["Service"].endswith(".amazonaws.com")
+        else:
+            exact = statement["Condition"]["StringEquals"]
+            assert exact[f"{issuer}:sub"].startswith("system:serviceaccount:"), role.address
+            assert exact[f"{issuer}:aud"] == "sts.amazonaws.com"
+
+
+def test_charts_use_the_service_accounts_that_have_roles(applied: Applied) -> None:
+    outputs = json.loads((applied.folder / "infrastructure/terraform.tfstate").read_text())[
+        "outputs"
+    ]
+    identities = outputs["identities"]["value"]
+    releases = {
+        "verbatim": "verbatim",
+        "load-balancer-controller": "aws-load-balancer-controller",
+        "external-dns": "external-dns",
+        "external-secrets": "external-secrets",
+        "fluent-bit": "fluent-bit",
+    }
+    for identity, name in releases.items():
+        release = applied.release(name)
+        account = _values(release)["serviceAccount"]
+        assert (release.values["namespace"], account["name"]) == (
+            identities[identity]["namespace"],
+            identities[identity]["account"],
+        )
+        assert account["annotations"] == identities[identity]["annotations"]
+    stack = _values(applied.release("kube-prometheus-stack"))
+    assert stack["alertmanager"]["serviceAccount"]["name"] == identities["alertmanager"]["account"]
+    if "prometheus" in identities:
+        account = stack["prometheus"]["serviceAccount"]
+        assert account["annotations"] == identities["prometheus"]["annotations"] != {}
+        (write,) = stack["prometheus"]["prometheusSpec"]["remoteWrite"]
+        assert write["url"] == outputs["metrics_write_url"]["value"]
+        (kept,) = write["writeRelabelConfigs"]
+        assert re.fullmatch(kept["regex"], "stt_backlog_audio_seconds")
+        assert not re.fullmatch(kept["regex"], "container_memory_rss")
+
+
+def _gpu_pools(applied: Applied) -> list[Resource]:
+    """The managed group of GPU nodes; none where Karpenter starts them."""
+    return [each for each in _only(applied, "aws_eks_node_group") if each.values["taint"]]
+
+
+def test_pods_are_not_more_than_a_pool_that_does_not_grow(tf: Terraform, applied: Applied) -> None:
+    pools = _gpu_pools(applied)
+    scaled = _values(applied.release("verbatim"))["autoscaling"]
+    nodes = pools[0].values["scaling_config"][0]["desired_size"] if pools else 4
+    assert scaled["maxReplicas"] == nodes
+    three = ["-var-file=terraform.tfvars.example", "-var=replicas={minimum=3,maximum=4}"]
+    planned = tf.run(applied.folder / "platform", "plan", *three)
+    refused = "The managed group has fewer nodes than replicas.minimum." in planned.stderr
+    assert refused == bool(pools)
+
+
+def test_gpu_pods_and_gpu_nodes_find_each_other(applied: Applied) -> None:
+    pods = _values(applied.release("verbatim"))
+    groups = _gpu_pools(applied)
+    if groups:
+        labels, taints = groups[0].values["labels"], groups[0].values["taint"]
+        spelt = {"NO_SCHEDULE": "NoSchedule"}  # by EKS, by Kubernetes
+        taints = [{**each, "effect": spelt[each["effect"]]} for each in taints]
+    else:
+        pool = _values(applied.release("gpu-nodes"))["objects"][1]["spec"]["template"]
+        labels, taints = pool["metadata"]["labels"], pool["spec"]["taints"]
+    assert pods["nodeSelector"].items() <= labels.items()
+    assert taints == [{"key": "nvidia.com/gpu", "value": "true", "effect": "NoSchedule"}]
+    for daemon in ("dcgm-exporter", "nvidia-device-plugin"):
+        for release in applied.platform:
+            if release.values["name"] == daemon:
+                values = _values(release)
+                assert values["nodeSelector"].items() <= labels.items()
+                assert values["tolerations"][0]["key"] == taints[0]["key"]
+
+
+def test_every_chart_has_a_version(applied: Applied) -> None:
+    for release in applied.platform:
+        local = release.values["chart"].startswith(".")
+        assert local or release.values["version"], release.address
+        assert release.values["version"] != "latest"
+
+
+def test_it_can_be_taken_down(tf: Terraform, applied: Applied) -> None:
+    """A cycle of dependencies shows only when everything is destroyed."""
+    for root, variables in (
+        ("platform", ["-var-file=terraform.tfvars.example"]),
+        ("infrastructure", applied.variables),
+    ):
+        planned = tf.check(applied.folder / root, "plan", "-destroy", *variables)
+        assert " to destroy" in planned
+
+
+def test_the_chart_makes_sound_objects_of_the_values_for_verbatim(applied: Applied) -> None:
+    manifests = rendered(None, {**_values(applied.release("verbatim"))})
+    assert complaints({VERSIONS[-1]: manifests}) == []
+    assert broken_rules(manifests) == []

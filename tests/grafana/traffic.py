@@ -1,0 +1,83 @@
+"""Some of everything that can happen to a server, so that every series has something to show."""
+
+import asyncio
+import json
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+
+import httpx
+from websockets.asyncio.client import connect
+from websockets.exceptions import InvalidStatus
+
+from tests.api_keys import ADMIN_KEY, SALES_KEY, bearer, keys
+from tests.live_server import LiveServer, wait_until
+from tests.recordings import FOLDER, encode, load_sample, noise, silence, wav
+
+CLIP = FOLDER / "12_short_clip.wav"
+TOKEN = "for Prometheus alone"
+
+
+def busy_server() -> LiveServer:
+    """It has little patience, one place for live sessions, and a key with few requests."""
+    return LiveServer(
+        api_key=ADMIN_KEY,
+        VERBATIM_ACCESS__KEYS=keys(sales={"key": SALES_KEY, "requests_per_minute": 2}),
+        VERBATIM_LIMITS__MAX_WAIT_SECONDS="0.02",
+        VERBATIM_LIVE__MAX_SESSIONS="1",
+        VERBATIM_TELEMETRY__METRICS_TOKEN=TOKEN,
+    )
+
+
+def send(server: LiveServer, content: bytes, key: str = ADMIN_KEY, **fields: str) -> int:
+    """The status of the answer, read to its end."""
+    answer = httpx.post(
+        f"{server.url}/v1/audio/transcriptions",
+        files={"file": ("a.wav", content)},
+        data={"model": "whisper-1", **fields},
+        headers=bearer(key),
+        timeout=60,
+    )
+    return answer.status_code
+
+
+def one_after_another(server: LiveServer) -> None:
+    clip = CLIP.read_bytes()
+    assert send(server, clip, response_format="verbose_json", **_WORDS) == 200
+    assert send(server, clip, stream="true") == 200
+    assert send(server, wav(silence(1.0))) == 200
+    assert send(server, wav(noise(2.0, level=0.3)), temperature="0.4") == 200
+    assert send(server, b"no sound at all") == 400
+    assert send(server, clip, "a wrong key") == 401
+    assert 429 in [send(server, clip, SALES_KEY) for _ in range(3)]
+
+
+_WORDS = {"timestamp_granularities[]": "word"}
+
+
+def all_at_once(server: LiveServer) -> None:
+    """Until somebody is refused."""
+    clip = CLIP.read_bytes()
+    statuses: set[int] = set()
+
+    def some_are_refused() -> bool:
+        with ThreadPoolExecutor(8) as threads:
+            statuses.update(threads.map(lambda _: send(server, clip), range(8)))
+        return {200, 503} <= statuses
+
+    wait_until(some_are_refused)
+
+
+async def talk(server: LiveServer) -> None:
+    """A live session at twice the speed of speech, and a second one that finds no place."""
+    url = f"{server.url.replace('http', 'ws')}/stream"
+    pcm = encode(load_sample(CLIP.name), "s16le", "pcm_s16le")
+    async with connect(url, additional_headers=server.headers) as socket:
+        with suppress(InvalidStatus):
+            async with connect(url, additional_headers=server.headers):
+                raise AssertionError("there is one place")
+        for at in range(0, len(pcm), 6_400):
+            await socket.send(pcm[at : at + 6_400])
+            await asyncio.sleep(0.1)
+        await socket.send(json.dumps({"type": "end"}))
+        async for _ in socket:
+            pass
