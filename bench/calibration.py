@@ -20,7 +20,7 @@ from bench.recordings import Clip
 from bench.server import Period, Server, Snapshot
 from bench.simulation import Replica, capacity
 
-CLIENTS = 16
+CLIENTS = 8
 """Enough for full batches of every worker."""
 REPEATS = 300
 """Recordings of a simulated closed loop: its first and last moments do not show."""
@@ -40,26 +40,33 @@ class Alone:
 
 
 @dataclass(frozen=True, slots=True)
-class Calibration:
-    replica: Replica
+class Observed:
+    """A server by itself and at its best, within a short time."""
+
+    alone: Sequence[Alone]
     capacity: float
-    """Measured with several clients at once: seconds of sound in windows per second."""
+    """With several clients at once: seconds of sound in windows per second."""
 
 
 def windows_of(clip: Clip) -> tuple[float, ...]:
     return tuple(len(samples) / SAMPLE_RATE for samples in clip.windows)
 
 
-async def calibrated(server: Server, clips: Sequence[Clip], seconds: float) -> Calibration:
+async def observe(server: Server, clips: Sequence[Clip], seconds: float) -> Observed:
     """Measure for about so long."""
     alone = await _alone(server, clips, seconds / 2)
-    replica = fitted(alone, server.snapshot())
     traffic, _, _ = await load.closed_loop(
         server.base_url, clips, CLIENTS, seconds / 2, lambda: None
     )
-    heard = traffic.audio_seconds_per_second * speech_share(clips)
+    return Observed(alone, traffic.audio_seconds_per_second * speech_share(clips))
+
+
+def calibrated(observed: Sequence[Observed], clips: Sequence[Clip], snapshot: Snapshot) -> Replica:
+    """The server's simulation, by all that was observed."""
+    replica = fitted([alone for each in observed for alone in each.alone], snapshot)
     sent = [windows_of(clip) for clip in clips]
-    return Calibration(matched(replica, sent * (REPEATS // len(sent) + 1), heard), heard)
+    heard = fmean(each.capacity for each in observed)
+    return matched(replica, sent * (REPEATS // len(sent) + 1), heard)
 
 
 def matched(replica: Replica, recordings: Sequence[Sequence[float]], heard: float) -> Replica:

@@ -25,6 +25,7 @@ from matplotlib import pyplot as plt
 from bench import load
 from bench.calls import Call, call
 from bench.profiles import PROFILES, Profile, moments
+from bench.recordings import samples_of_pcm
 from bench.sdk_session import sdk_session
 from bench.server import running
 from bench.speakers import Recording, Speaker
@@ -130,8 +131,7 @@ async def run(
 
 
 def speaker_of(call: Call) -> Speaker:
-    samples = np.frombuffer(call.pcm, np.int16).astype(np.float32) / 2**15
-    return Speaker([Recording(samples, (), call.text)])
+    return Speaker([Recording(samples_of_pcm(call.pcm), (), call.text)])
 
 
 def report(run: Run) -> str:
