@@ -100,7 +100,7 @@ PROFILES = {
         recordings_per_hour=25.0,
         mean_seconds=6.0,
         variation=0.5,
-        live_share=0.0,
+        live_share=0.2,
         busy_factor=1.5,
     ),
 }
