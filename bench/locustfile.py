@@ -106,6 +106,7 @@ class Agent(HttpUser):
     def live(self) -> None:
         """A call at the pace of speech; its time is that from the last sound to the last text."""
         chosen, ended = random.choice(CALLS), time.perf_counter()
+        error: Exception | None = None
         try:
             address = self.host.replace("http", "ws", 1) + "/stream"
             socket = create_connection(address, timeout=TIMEOUT_SECONDS, header=HEADERS)
@@ -116,7 +117,8 @@ class Agent(HttpUser):
                 ended = speaking.get()
             finally:
                 socket.close()
-            error = ValueError(wrong) if wrong else None
+            if wrong:
+                error = ValueError(wrong)
         except Exception as problem:  # whatever it was, the report has it
             error = problem
         self._report("WS", "live call", ended, error)
