@@ -8,18 +8,19 @@ DEV := $(VENV)/.development
 CLIENTS := $(VENV)/.clients
 DEPLOY := $(VENV)/.deploy
 DEBIAN := $(VENV)/.debian
+LOCUST := $(VENV)/locust
 TRAINING := training/work/.venv
 PROGRAMS := buildah chromium curl debootstrap prometheus redis-server strace
 VOICES := espeak-ng flite festival festvox-kallpc16k festvox-kdlpc16k festvox-us-slt-hts
 PRESET ?= cpu
 
-.PHONY: run test test-image lint conformance bench bench-overload bench-live soak fuzz lock clean
+.PHONY: run test test-image lint conformance bench bench-overload bench-live load soak fuzz lock clean
 .PHONY: starter-data starter-train starter-eval starter-test
 
 run: $(RUN)  ## start the server with the embedded model
 	VERBATIM_SERVER__HOST=$(HOST) VERBATIM_SERVER__PORT=$(PORT) $(VENV)/bin/python -m app
 
-test: $(CLIENTS) $(DEPLOY) lint  ## run every test
+test: $(CLIENTS) $(DEPLOY) $(LOCUST)/.ready lint  ## run every test
 	$(VENV)/bin/python -m pytest -n 2 --dist loadfile $(ARGS)
 
 test-image: $(DEPLOY)  ## build the CPU image and transcribe in it; as root, with buildah and debootstrap
@@ -41,6 +42,9 @@ bench-overload: $(DEV)  ## send four times what the server can take
 
 bench-live: $(DEV)  ## people who speak at once, e.g. make bench-live ARGS="--sessions 5 --socket"
 	$(VENV)/bin/python -m bench.live $(ARGS)
+
+load: $(LOCUST)/.ready  ## Locust's users, e.g. make load ARGS="--host http://127.0.0.1:8000"
+	PYTHONPATH=. $(LOCUST)/bin/locust -f bench/locustfile.py $(ARGS)
 
 fuzz: $(DEV)  ## damage media files at random for two minutes, e.g. make fuzz ARGS="--seed 7"
 	nice $(VENV)/bin/python -m tests.hostile.fuzz $(ARGS)
@@ -64,6 +68,8 @@ lock: $(CLIENTS)  ## renew the lock files
 		-o requirements-cuda.txt
 	for each in conformance deploy; do PATH="$(CURDIR)/$(VENV)/clients/bin:$$PATH" npm install \
 		--package-lock-only --no-audit --no-fund --prefix tests/$$each/node; done
+	$(VENV)/bin/uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
+		--no-annotate --custom-compile-command "make lock" -q bench/requirements.in -o bench/requirements.txt
 	$(VENV)/bin/uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
 		--no-annotate --custom-compile-command "make lock" -q -c requirements.txt -c requirements-dev.txt \
 		training/requirements.in -o training/requirements.txt
@@ -118,6 +124,12 @@ $(DEBIAN): $(RUN)
 	if [ -n "$$missing" ] && [ "$$(id -u)" = 0 ] && [ -f /etc/debian_version ]; then \
 		apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -qq --no-install-recommends $$missing; \
 	fi
+	touch $@
+
+$(LOCUST)/.ready: bench/requirements.txt $(RUN)
+	test -x $(LOCUST)/bin/python || $(VENV)/bin/python -m venv --without-pip $(LOCUST)
+	$(VENV)/bin/python -m pip --python $(LOCUST)/bin/python install --quiet --disable-pip-version-check \
+		--require-hashes -r $<
 	touch $@
 
 $(TRAINING)/.ready: training/requirements.txt $(DEV)
