@@ -11,6 +11,7 @@ from typing import Literal
 from pydantic import (
     DirectoryPath,
     Field,
+    HttpUrl,
     SecretStr,
     ValidationError,
     field_validator,
@@ -119,6 +120,8 @@ class TelemetrySettings(Group):
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     log_format: Literal["console", "json"] = "console"
     audit_batches: bool = Field(False, description="log who shares each device call with whom")
+    otlp_endpoint: HttpUrl | None = Field(None, description="where traces go")
+    trace_ratio: float = Field(1.0, ge=0, le=1, description="the share of requests traced")
 
     @model_validator(mode="after")
     def _one_guard(self) -> "TelemetrySettings":

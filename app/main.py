@@ -77,7 +77,13 @@ def create_app(
 
     # Our routes parse their forms themselves, so the document is written by hand (app/api/docs.py).
     # A redirect to the path without its last slash would have the upload sent twice.
-    app = FastAPI(openapi_url=None, lifespan=lifespan, redirect_slashes=False)
+    # FastAPI's own telemetry would send whole addresses, and prompts stand in those of /transcribe.
+    app = FastAPI(
+        openapi_url=None,
+        lifespan=lifespan,
+        redirect_slashes=False,
+        telemetry={"tracing": False, "metrics": False, "logs": False},
+    )
     _add_routes(app, settings)
     _add_middleware(app, settings, lifecycle)
     app.add_exception_handler(SpeechError, _on_speech_error)

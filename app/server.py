@@ -50,6 +50,7 @@ def uvicorn_config(app: ASGIApp, settings: ServerSettings) -> uvicorn.Config:
         ws=SocketProtocol,
         ws_max_size=MAX_WS_BYTES,
         ws_per_message_deflate=False,  # sound does not get smaller by it
+        timeout_keep_alive=settings.idle_connection_seconds,
         timeout_graceful_shutdown=settings.drain_seconds,
     )
 

@@ -27,7 +27,7 @@ from app.lifecycle import Lifecycle
 from app.pipeline.admission import Admission
 from app.pipeline.transcriber import Transcriber
 from app.settings import OidcSettings
-from app.telemetry import metrics
+from app.telemetry import metrics, tracing
 from app.telemetry.event_loop import watch_lag
 from app.telemetry.metrics_port import metrics_port
 from app.telemetry.watchdog import Watchdog
@@ -69,6 +69,7 @@ async def open_services(
 ) -> AsyncIterator[Services]:
     """Load the pinned models, then start serving; leaving stops it in good order."""
     async with AsyncExitStack() as stack:
+        stack.enter_context(tracing.exported(settings.telemetry))
         watchdog = stack.enter_context(Watchdog(settings.engine.stuck_seconds))
         beating = asyncio.create_task(watch_lag(watchdog.beat), name="event-loop-lag")
         stack.callback(beating.cancel)

@@ -25,6 +25,9 @@ class ServerSettings(Group):
     keep_alive_seconds: float = Field(
         30.0, ge=0.0, description="a silent answer sends a comment or white space; 0: never"
     )
+    idle_connection_seconds: int = Field(
+        75, ge=1, description="a connection without a request is closed; longer than a proxy's own"
+    )
     tls_certificate_file: FilePath | None = Field(None, description="PEM; HTTPS with the key file")
     tls_key_file: FilePath | None = Field(None, description="PEM, without a password")
     trusted_proxies: tuple[IPvAnyNetwork, ...] = Field(

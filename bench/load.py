@@ -31,11 +31,16 @@ class Request:
 
     @staticmethod
     def of(clip: Clip, **fields: str) -> "Request":
-        form = {"model": "whisper-1", "language": "en", "response_format": "json", **fields}
-        files = {"file": ("clip.wav", clip.wav)}
-        upload = httpx.Request("POST", "http://host", data=form, files=files)
-        content_type = upload.headers["content-type"]
-        return Request(upload.read(), content_type, clip.seconds, len(clip.windows))
+        body, content_type = form(clip.wav, **fields)
+        return Request(body, content_type, clip.seconds, len(clip.windows))
+
+
+def form(wav: bytes, **fields: str) -> tuple[bytes, str]:
+    """The body of an upload and its content type."""
+    data = {"model": "whisper-1", "language": "en", "response_format": "json", **fields}
+    files = {"file": ("clip.wav", wav)}
+    upload = httpx.Request("POST", "http://host", data=data, files=files)
+    return upload.read(), upload.headers["content-type"]
 
 
 @dataclass(frozen=True, slots=True)

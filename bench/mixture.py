@@ -9,7 +9,7 @@ from typing import Literal
 
 import httpx
 
-from bench.recordings import SAMPLES
+from bench.calls import SAMPLES
 
 Manner = Literal["plain", "slow", "cut", "cancelled"]
 

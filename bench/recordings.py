@@ -14,9 +14,9 @@ from app.audio.decoding import decode
 from app.audio.recording import Recording
 from app.audio.windows import WindowPolicy
 from app.domain import SAMPLE_RATE, Samples, Window
+from bench.calls import SAMPLES, Call
 from bench.engine_setup import EngineSetup
 
-SAMPLES = Path(__file__).parent.parent / "samples"
 FORMATS = {".wav", ".flac", ".mp3", ".m4a"}
 
 
@@ -81,6 +81,14 @@ def sample_paths() -> list[Path]:
 def samples_of(path: Path) -> Samples:
     with path.open("rb") as file:
         return np.concatenate(list(decode(file)))
+
+
+def clip_of(call: Call, setup: EngineSetup) -> Clip:
+    return clip(call.text, samples_of_pcm(call.pcm), setup)
+
+
+def samples_of_pcm(pcm: bytes) -> Samples:
+    return np.frombuffer(pcm, "<i2").astype(np.float32) / np.float32(2**15)
 
 
 def wav(samples: Samples) -> bytes:

@@ -50,7 +50,7 @@ class FakeModel:
         return self.features(samples)
 
     def batch_key(self, job: Job, options: DecodeOptions) -> BatchKey:
-        return (options.prompt, options.keywords, options.temperature, job.is_draft)
+        return (options.prompt, options.keywords, options.temperature)
 
     def encode(self, jobs: Sequence[Job]) -> list[Encoded]:
         self.encoded.append([job.request_id for job in jobs])

@@ -9,7 +9,7 @@ ROOT = Path(__file__).parents[1]
 
 # A layer imports only layers below it; layers in one row do not import each other.
 LAYERS = [
-    {"__main__"},
+    {"__main__", "probe"},
     {"main", "server", "keys"},
     {"api"},
     {"services"},

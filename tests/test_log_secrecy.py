@@ -1,4 +1,4 @@
-"""At whatever level the log never says what was said, nor by which key."""
+"""Neither the log, at whatever level, nor a trace says what was said, or by which key."""
 
 import json
 import socket
@@ -10,6 +10,7 @@ from websockets.exceptions import InvalidStatus
 from websockets.sync.client import connect
 
 from tests.access.provider import AUDIENCE, Provider
+from tests.collector import Collector
 from tests.faulty_server import FaultyServer
 from tests.live_server import LiveServer
 from tests.recordings import FOLDER
@@ -21,6 +22,7 @@ KEYWORDS = ("Xylotomy", "Brobdingnag")
 FILE_NAME = "patient-Ozymandias.wav"
 SPOKEN = ("printer", "tomorrow", "delivery")
 SECRETS = ("sk-guessed-0123456789", "ek_made.up.secret", "a.made.up.token", "not a jwt at all")
+SUBJECT = "somebody-4711"
 TRANSCRIPTIONS = "/v1/audio/transcriptions"
 
 
@@ -76,10 +78,12 @@ def leave_early(server: LiveServer, token: str) -> None:
         next(answer.iter_lines())
 
 
-def test_the_log_names_no_key_no_token_no_prompt_and_no_word_that_was_said(tmp_path: Path) -> None:
+def test_log_and_traces_name_no_key_no_token_no_prompt_and_no_word_that_was_said(
+    tmp_path: Path,
+) -> None:
     log = tmp_path / "log"
-    with Provider() as provider:
-        token = provider.token(preferred_username="Ada", email="ada@example.com")
+    with Provider() as provider, Collector() as collector:
+        token = provider.token(sub=SUBJECT, email="ada@example.com")
         bad_tokens = (*SECRETS, provider.token(exp=5), token[:-9] + "AAAAAAAAA")
         server = FaultyServer(
             # At this level more is written than a pipe holds that nobody empties.
@@ -90,6 +94,7 @@ def test_the_log_names_no_key_no_token_no_prompt_and_no_word_that_was_said(tmp_p
             api_key=token,
             VERBATIM_TELEMETRY__LOG_LEVEL="debug",
             VERBATIM_TELEMETRY__AUDIT_BATCHES="true",
+            VERBATIM_TELEMETRY__OTLP_ENDPOINT=collector.url,
             VERBATIM_ACCESS__OIDC__ISSUER=provider.url,
             VERBATIM_ACCESS__OIDC__AUDIENCE=json.dumps([AUDIENCE]),
         )
@@ -99,6 +104,12 @@ def test_the_log_names_no_key_no_token_no_prompt_and_no_word_that_was_said(tmp_p
     answered = [line for line in lines if f"path={TRANSCRIPTIONS}" in line]
     assert len(answered) == 13 + len(bad_tokens), "or it was not the log of these calls"
     assert any("Traceback" in line for line in lines), "nor of this failure"
+    requests = [span for span in collector.spans if span.is_server]
+    assert len(requests) >= len(answered), "nor were these all of their traces"
+    traces = b"".join(collector.bodies).decode(errors="replace")
     hidden = (*token.split("."), *SECRETS, *PROMPT.split(), *KEYWORDS, *SPOKEN, "Ozymandias")
     for secret in hidden:
         assert [line for line in lines if secret.lower() in line.lower()] == []
+        assert secret.lower() not in traces.lower()
+    assert SUBJECT in log.read_text()
+    assert SUBJECT not in traces, "people have no names there"

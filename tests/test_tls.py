@@ -159,3 +159,17 @@ def test_a_process_with_bad_files_ends_with_one_line(files: tuple[Path, Path]) -
     assert ended.returncode == 2
     assert ended.stderr.startswith("Verbatim cannot start: server: the TLS files cannot be used")
     assert ended.stderr.count("\n") == 1
+
+
+def test_the_probe_of_the_same_machine_speaks_https_too(
+    server: LiveServer, files: tuple[Path, Path]
+) -> None:
+    certificate, key = files
+    settings = {
+        "VERBATIM_SERVER__PORT": str(server.port),
+        "VERBATIM_SERVER__TLS_CERTIFICATE_FILE": str(certificate),
+        "VERBATIM_SERVER__TLS_KEY_FILE": str(key),
+    }
+    command = [sys.executable, "-m", "app.probe", "/health/ready"]
+    answer = subprocess.check_output(command, cwd=ROOT, env=settings, text=True)
+    assert json.loads(answer)["status"] == "ready"

@@ -21,7 +21,7 @@ from app.pipeline.admission import Work
 from app.pipeline.deadline import Deadline
 from app.pipeline.transcriber import Transcriber
 from app.services import Services
-from app.telemetry import metrics
+from app.telemetry import metrics, tracing
 
 log = structlog.get_logger(__name__)
 
@@ -60,14 +60,15 @@ async def take_in(
     """
     deadline = Deadline(services.settings.limits.deadline_seconds)
     async with deadline.kept():
-        with services.admission.upload():
+        with services.admission.upload(), tracing.span("upload"):
             form = await received(held)
         check_model(caller(request), services, form.model)
         if many and form.stream:
             raise UnsupportedValue("stream is not supported for several files.", "stream")
         await asyncio.to_thread(check_references, form.speaker_references)
         lease = services.transcribing(form.model)
-        transcriber = await while_connected(request, held.enter_async_context(lease))
+        with tracing.span("model"):
+            transcriber = await while_connected(request, held.enter_async_context(lease))
         transcriber.check(form.options)
         files = [upload.file for upload in (form.files if many else form.files[:1])]
         lengths = [await transcriber.on_cpu(expected_length, file) for file in files]

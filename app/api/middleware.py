@@ -3,15 +3,19 @@
 import asyncio
 import time
 import uuid
+from contextlib import AbstractContextManager
 
 import structlog
-from starlette.datastructures import MutableHeaders
+from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from app.access.metering import UsageRecord
+from app.api.draining import is_work
 from app.api.replies import json_reply
 from app.errors import Overloaded
 from app.render.errors import reply
+from app.telemetry import tracing
+from app.telemetry.tracing import Span
 
 log = structlog.get_logger("access")
 
@@ -50,7 +54,10 @@ class RequestContext:
                 headers["openai-processing-ms"] = str(elapsed_ms)
             await send(message)
 
-        with structlog.contextvars.bound_contextvars(request_id=request_id):
+        with (
+            _traced(scope) as span,
+            structlog.contextvars.bound_contextvars(request_id=request_id, **span.log_fields),
+        ):
             try:
                 await self._app(scope, receive, send_with_headers)
             except asyncio.CancelledError:
@@ -74,3 +81,20 @@ class RequestContext:
                     milliseconds=elapsed_ms,
                     **record.logged(),
                 )
+                _describe(span, scope, status, record)
+
+
+def _traced(scope: Scope) -> AbstractContextManager[Span]:
+    return tracing.request(Headers(scope=scope)) if is_work(scope) else tracing.NOTHING
+
+
+def _describe(span: Span, scope: Scope, status: int, record: UsageRecord) -> None:
+    """What a trace says of the whole request. Keys have their names, people have none."""
+    route = getattr(scope.get("route"), "path", None)
+    span.answered(scope.get("method", "WEBSOCKET"), route, status)
+    if status >= 500 or record.outcome == "failed":
+        span.fail(record.outcome or str(status))
+    facts = record.logged()
+    if record.principal is not None and record.principal.id.startswith("oidc:"):
+        facts["key"] = "oidc"
+    span.note(request_id=record.request_id, outcome=record.outcome, **facts)

@@ -11,7 +11,7 @@ from app.domain import Hypothesis, Segment, Word
 from app.engine.model import DecodeOptions, Job
 from app.engine.storage import stacked
 from app.engine.tokens import Alignment, Vocabulary
-from app.telemetry import metrics
+from app.telemetry import metrics, tracing
 
 
 class Aligner:
@@ -50,7 +50,7 @@ class Aligner:
         for _, group in groupby(sorted(rows, key=start), key=start):
             indexes = list(group)
             for at in range(0, len(indexes), self.batch_size):
-                with metrics.STAGE_SECONDS.labels("align").time():
+                with metrics.STAGE_SECONDS.labels("align").time(), tracing.span("align"):
                     self._align(indexes[at : at + self.batch_size], hypotheses, jobs, options)
         return hypotheses
 

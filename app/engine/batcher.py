@@ -11,6 +11,7 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import nullcontext
+from contextvars import copy_context
 from typing import Any, TypeVar
 
 import structlog
@@ -21,7 +22,7 @@ from app.engine.model import DecodeOptions, Job, SpeechModel
 from app.engine.pace import Pace
 from app.engine.queue import Queue, Stage, Step, Ticket
 from app.errors import EngineBroken, EngineFailed, Overloaded
-from app.telemetry import audit, metrics
+from app.telemetry import audit, metrics, tracing
 from app.telemetry.watchdog import Watchdog
 
 log = structlog.get_logger(__name__)
@@ -112,7 +113,9 @@ class Batcher:
             raise Overloaded("The server is shutting down. Please retry.")
         answer: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
         key = None if options is None else self._model.batch_key(job, options)
-        ticket = Ticket(job, options, key, time.monotonic(), answer.cancelled, answer)
+        ticket = Ticket(
+            job, options, key, time.monotonic(), answer.cancelled, answer, tracing.place()
+        )
         self._queue.add(ticket)
         self._work.set()
         try:
@@ -193,7 +196,8 @@ class Batcher:
         # Drafts cost, but their sound is counted when it is heard for good.
         sound_seconds = sum(each.job.duration for each in new if not each.job.is_draft)
         try:
-            outcomes: list[Any] = await self._call(stage, sound_seconds, work, tickets)
+            with tracing.device_call(stage, [ticket.place for ticket in tickets]):
+                outcomes: list[Any] = await self._call(stage, sound_seconds, work, tickets)
             self._failures_in_row[stage] = 0
             return outcomes
         except Exception as error:
@@ -215,7 +219,9 @@ class Batcher:
         watched = self._watchdog.call(stage) if self._watchdog else nullcontext()
         try:
             with watched:
-                return await loop.run_in_executor(self._threads, work, *arguments)
+                return await loop.run_in_executor(
+                    self._threads, copy_context().run, work, *arguments
+                )
         finally:
             busy = time.perf_counter() - started
             metrics.DEVICE_BUSY_SECONDS.labels(stage).inc(busy)

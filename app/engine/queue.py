@@ -13,6 +13,7 @@ from typing import Any, Literal
 
 from app.domain import Priority
 from app.engine.model import BatchKey, DecodeOptions, Job
+from app.telemetry.tracing import Place
 
 AGING_SECONDS = 10.0
 """Waiting this long is worth one class of priority, so that no class starves."""
@@ -36,6 +37,8 @@ class Ticket:
     is_cancelled: Callable[[], bool]
     answer: Any = None
     """Whatever the owner wants to find again when the ticket is done; untouched here."""
+    place: Place | None = None
+    """In its request's trace."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,10 +4,10 @@ It decides how to batch on its device and knows every trap of docs/engine.md §3
 decided by the queue, what to do with a doubtful result by `pipeline/fallback.py`.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from functools import cached_property
 from math import ceil
-from typing import TypeVar
 
 import ctranslate2
 import numpy as np
@@ -21,20 +21,19 @@ from app.engine.profile import ModelProfile
 from app.engine.storage import batch, stacked
 from app.engine.tokens import Vocabulary, compression_ratio
 
-T = TypeVar("T")
-
 _MAX_LENGTH = 448
 """Positions of Whisper's text decoder."""
 _BEST_OF = 5
 """Samples drawn at a temperature above 0, as openai/whisper does."""
 _SHORT_WINDOW_SECONDS = 8.0
 _SHORT_WINDOW_TOKENS = 112
+_FRAMES, _POSITIONS = 3000, 1500
+"""Of a whole window: what the encoder takes and gives."""
 _FRAMES_PER_SECOND = 100
 _DRAFT_STEP_FRAMES = 512
 _DRAFT_PADDING_FRAMES = 100
-"""Drafts are encoded in 1,024 frames at the least, 512 positions: fewer confuse Whisper, and
-whisper.cpp's own example of live transcription takes as many (`stream -ac 512`). That is a fifth
-of the work of 3,000."""
+"""Drafts are encoded in 1,024 frames at the least, a fifth of the work of 3,000. What the encoder
+makes of an empty window stands for the rest, so that the decoder finds the padding it knows."""
 _MAX_ALIGN_ROWS = 8
 """`align` holds rows * tokens * 51,865 floats: 330 MB for 8 rows of 200 tokens."""
 
@@ -61,11 +60,13 @@ class WhisperEngine:
 
     def warm_up(self) -> None:
         """Encode, detect and decode half a second of silence on every worker's device."""
-        job = Job("warm-up", 0.5, self.features(np.zeros(8000, np.float32)))
-        job.encoded = self.encode([job])[0]
-        self.detect_languages([job])
+        silence = np.zeros(8000, np.float32)
+        jobs = [Job("warm-up", 0.5, of(silence)) for of in (self.features, self.draft_features)]
+        for job, encoded in zip(jobs, self.encode(jobs), strict=True):
+            job.encoded = encoded
+        self.detect_languages(jobs[:1])
         options = DecodeOptions("transcribe", self.profile.languages[0], words=True)
-        self.decode([job], [options])
+        self.decode(jobs[:1], [options])
 
     def unload(self) -> None:
         self._model.unload_model()  # and clears CTranslate2's cache of GPU memory
@@ -88,30 +89,46 @@ class WhisperEngine:
         a caller's prompt to match another's would make results depend on companions.
         """
         context = self._vocabulary.context(options.prompt, options.keywords)
-        budget = self._token_budget(job.duration, options)
-        return (len(context), options.temperature, budget, _positions(job))
+        return (len(context), options.temperature, self._token_budget(job.duration, options))
 
     def encode(self, jobs: Sequence[Job]) -> list[Encoded]:
-        return _by_length(jobs, self._encode)
+        """Drafts and whole windows, which are of different lengths, are encoded apart."""
+        results: dict[int, Encoded] = {}
+        for length in {_frames(job) for job in jobs}:
+            rows = [row for row, job in enumerate(jobs) if _frames(job) == length]
+            results |= zip(rows, self._encode([jobs[row] for row in rows]), strict=True)
+        return [results[row] for row in range(len(jobs))]
 
     def _encode(self, jobs: Sequence[Job]) -> list[Encoded]:
-        features = batch([job.features for job in jobs if job.features is not None])
+        rows = self._encoder_output(
+            batch([job.features for job in jobs if job.features is not None])
+        )
+        if rows.shape[1] < _POSITIONS:
+            return [np.concatenate([row, self._empty[len(row) :]]) for row in rows]
+        # A row of a batch is copied, or it would keep the whole batch in memory.
+        return [np.array(row) for row in rows] if len(jobs) > 1 else [rows[0]]
+
+    @cached_property
+    def _empty(self) -> Encoded:
+        """What the encoder makes of a window without sound, shape (1500, width)."""
+        shape = (1, self._extract.mel_filters.shape[0], _FRAMES)
+        row: Encoded = self._encoder_output(np.zeros(shape, np.float32))[0]
+        return row
+
+    def _encoder_output(self, features: Features) -> Encoded:
+        """Of features of shape (windows, mels, frames): (windows, frames / 2, width)."""
         # Decoding batches are put together from several encoding calls, so the rows come to the
         # host; on a GPU that is 4 MB a row, a fraction of a millisecond.
         view = ctranslate2.StorageView.from_array(features)
         output = self._model.encode(view, to_cpu=True)
         if output.dtype == ctranslate2.DataType.bfloat16:
             output = output.to(ctranslate2.DataType.float32)  # numpy has no bfloat16
-        encoded = np.asarray(output)
-        # A row of a batch is copied, or it would keep the whole batch in memory.
-        return [np.array(row) for row in encoded] if len(jobs) > 1 else [encoded[0]]
+        rows: Encoded = np.asarray(output)
+        return rows
 
     def detect_languages(self, jobs: Sequence[Job]) -> list[Mapping[str, float]]:
         if not self.is_multilingual:
             return [{"en": 1.0} for _ in jobs]
-        return _by_length(jobs, self._detect_languages)
-
-    def _detect_languages(self, jobs: Sequence[Job]) -> list[Mapping[str, float]]:
         results = self._model.detect_language(stacked(jobs))
         return [{token[2:-2]: probability for token, probability in row} for row in results]
 
@@ -198,22 +215,10 @@ class WhisperEngine:
         )
 
 
-def _by_length(jobs: Sequence[Job], work: Callable[[Sequence[Job]], list[T]]) -> list[T]:
-    """One result for each job; only jobs of one length, drafts or others, go into one call."""
-    results: dict[int, T] = {}
-    for length in {_positions(job) for job in jobs}:
-        rows = [row for row, job in enumerate(jobs) if _positions(job) == length]
-        results |= zip(rows, work([jobs[row] for row in rows]), strict=True)
-    return [results[row] for row in range(len(jobs))]
-
-
-def _positions(job: Job) -> int:
-    """How long the encoder's output is, or will be: it halves the frames."""
-    if job.encoded is not None:
-        return len(job.encoded)
+def _frames(job: Job) -> int:
     assert job.features is not None, "a job has features until it is encoded"
     frames: int = job.features.shape[1]
-    return (frames + 1) // 2
+    return frames
 
 
 def _max_length(prompt_length: int, budget: int) -> int:

@@ -5,14 +5,13 @@ windows it was first decoded with.
 """
 
 from collections.abc import Sequence
-from contextlib import nullcontext
 from dataclasses import replace
 
 from app.domain import Hypothesis
 from app.engine.batcher import Batcher
 from app.engine.model import DecodeOptions, Job
 from app.pipeline.context import echoes_prompt, recites_keywords
-from app.telemetry import metrics
+from app.telemetry import metrics, tracing
 
 # openai/whisper, transcribe.py: its defaults, also those of faster-whisper.
 TEMPERATURES = (0.0, 0.2, 0.4, 0.6, 0.8, 1.0)
@@ -79,7 +78,10 @@ async def _at_length(batcher: Batcher, job: Job, options: DecodeOptions) -> Hypo
 async def _timed(batcher: Batcher, job: Job, options: DecodeOptions) -> Hypothesis:
     """What a window costs beyond its first decoding is the time of its fallback."""
     is_retry, job.is_retry = job.is_retry, True
-    with metrics.STAGE_SECONDS.labels("fallback").time() if is_retry else nullcontext():
+    if not is_retry:
+        return await batcher.decode(job, options)
+    again = tracing.span("fallback", temperature=options.temperature)
+    with metrics.STAGE_SECONDS.labels("fallback").time(), again:
         return await batcher.decode(job, options)
 
 

@@ -4,59 +4,30 @@ There is one path: a full answer collects what a streamed one sends.
 """
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
-from concurrent.futures import Executor
+import time
+from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import aclosing
 from functools import partial
-from typing import BinaryIO, TypeVar
+from typing import BinaryIO
 
 import anyio
 
 from app.audio.recording import Recording
-from app.audio.windows import WindowPolicy
-from app.domain import Hypothesis, Options, Priority, Segment, Transcript, Window
-from app.engine.batcher import Batcher
-from app.engine.model import DecodeOptions, Job, SpeechModel
-from app.errors import InvalidRequest
-from app.languages import language_name
-from app.pipeline import fallback
+from app.domain import Options, Segment, Transcript, Window
 from app.pipeline.admission import Work
-from app.pipeline.context import distinct
 from app.pipeline.language import SpokenLanguage
+from app.pipeline.listener import Listener
 from app.pipeline.timeline import Heard, Timeline
-from app.pipeline.unheard import unheard
-from app.telemetry import metrics
-
-T = TypeVar("T")
+from app.telemetry import metrics, tracing
 
 
-class Transcriber:
+class Transcriber(Listener):
     """Turns recordings into text with one model. Stateless between requests."""
 
-    def __init__(
-        self, model: SpeechModel, batcher: Batcher, cpu: Executor, use_fallback: bool
-    ) -> None:
-        self._model = model
-        self._batcher = batcher
-        self._cpu = cpu
-        self._use_fallback = use_fallback
-        self.languages = model.profile.languages
-        self.pace = batcher.pace
-        self.policy = WindowPolicy(model.profile.window_seconds, model.profile.max_gap_seconds)
-        # Enough for one long recording to fill every worker's next batch, and no more in memory.
-        self.look_ahead = model.info.max_batch_size * (model.info.workers + 1)
-
-    def check(self, options: Options) -> None:
-        """Raises InvalidRequest for what this model cannot hear."""
-        named = [("language", options.language)] if options.language else []
-        for param, code in named + [("languages", code) for code in options.languages]:
-            if code not in self.languages:
-                names = ", ".join(language_name(each) for each in self.languages)
-                raise InvalidRequest(
-                    f"The model '{self._model.info.model}' does not hear "
-                    f"{language_name(code)}. It hears: {names}.",
-                    param,
-                )
+    @property
+    def look_ahead(self) -> int:
+        """So many windows of one recording fill every worker's next batch; more are not held."""
+        return self._model.info.max_batch_size * (self._model.info.workers + 1)
 
     async def transcribe(
         self, file: BinaryIO, options: Options, request_id: str, work: Work
@@ -87,68 +58,6 @@ class Transcriber:
             with anyio.CancelScope(shield=True):
                 await request.close()
 
-    async def heard(
-        self,
-        window: Window,
-        options: Options,
-        request_id: str,
-        position: int,
-        language: SpokenLanguage,
-        work: Work | None = None,
-    ) -> Heard:
-        """Decode a window; what the model left unheard at its end is decoded as one more.
-
-        `work` is told how long its first window waited for the device.
-        """
-        features = await self.on_cpu(
-            metrics.timed, "features", self._model.features, window.samples
-        )
-        job = Job(request_id, window.duration, features, options.priority, position)
-        decode_options = DecodeOptions(
-            options.task,
-            await language.of(job, self._batcher),
-            options.prompt,
-            distinct(options.keywords),
-            words=options.words,
-            token_scores=options.token_scores,
-        )
-        ladder: Sequence[float] = (options.temperature,)
-        if options.temperature == 0.0 and self._use_fallback:
-            ladder = fallback.TEMPERATURES
-        hypothesis = await fallback.decode(self._batcher, job, decode_options, ladder)
-        if work is not None and work.queue_seconds is None:
-            work.queue_seconds = job.queue_seconds
-        hypothesis, rest = unheard(window, hypothesis)
-        heard = [(window, hypothesis)]
-        if rest is not None:
-            metrics.FALLBACKS.labels("unheard_speech").inc()
-            heard += await self.heard(rest, options, request_id, position, language)
-        return heard
-
-    async def draft(
-        self, window: Window, options: Options, request_id: str, language: SpokenLanguage
-    ) -> Hypothesis:
-        """A quick look at a window that still grows: once, and without words and scores.
-
-        It waits among the requests that take turns, so that drafts hold up neither live windows
-        that are complete nor, for more than their turn, everybody else.
-        """
-        features = await self.on_cpu(
-            metrics.timed, "features", self._model.draft_features, window.samples
-        )
-        priority = Priority.INTERACTIVE
-        job = Job(request_id, window.duration, features, priority, position=1, is_draft=True)
-        decode_options = DecodeOptions(
-            options.task,
-            await language.so_far(job, self._batcher),
-            options.prompt,
-            distinct(options.keywords),
-        )
-        return fallback.draft(await self._batcher.decode(job, decode_options), decode_options)
-
-    async def on_cpu(self, work: Callable[..., T], *arguments: object) -> T:
-        return await asyncio.get_running_loop().run_in_executor(self._cpu, work, *arguments)
-
 
 class _Request:
     """The windows of one recording that are on their way, in order."""
@@ -173,6 +82,8 @@ class _Request:
         )
         self._tasks: set[asyncio.Task[Heard]] = set()
         self._window_count = 0
+        self._reading_seconds = 0.0
+        """For decoding and finding speech, waits for a thread included."""
         self._submitting = asyncio.create_task(self._submit())
 
     async def parts(self) -> AsyncIterator[Segment | Transcript]:
@@ -219,6 +130,7 @@ class _Request:
     async def _submit(self) -> None:
         """Put the windows on their way, and last what ended them: None, or an error."""
         end = None
+        reading = tracing.begin("audio")
         try:
             while (windows := await self._next_windows()) is not None:
                 self._work.read(self._recording.duration)
@@ -226,7 +138,11 @@ class _Request:
                     await self._under_way.put(self._start(window))
             self._work.read_to_end()  # whatever the file said
         except Exception as error:
+            reading.fail(type(error).__name__)
             end = error
+        finally:
+            reading.note(audio_seconds=self._recording.duration, work_seconds=self._reading_seconds)
+            reading.end()
         await self._under_way.put(end)
 
     def _start(self, window: Window) -> asyncio.Task[Heard]:
@@ -255,6 +171,7 @@ class _Request:
 
     async def _next_windows(self) -> list[Window] | None:
         """Pull one block through. Not cut short by cancellation: the thread reads the file."""
+        started = time.perf_counter()
         pulled = asyncio.ensure_future(
             self._transcriber.on_cpu(metrics.timed, "audio", next, self._blocks, None)
         )
@@ -263,3 +180,5 @@ class _Request:
         except asyncio.CancelledError:
             await asyncio.wait([pulled])
             raise
+        finally:
+            self._reading_seconds += time.perf_counter() - started

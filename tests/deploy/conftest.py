@@ -1,4 +1,4 @@
-"""Terraform with its providers, and the example applied to them."""
+"""Terraform with its providers, the example applied to them, and what runs only if it is named."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -56,3 +56,10 @@ def applied(
 ) -> Applied:
     choices = OTHER_WAY_ROUND if request.param == "other way round" else {}
     return apply(tf, tmp_path_factory.mktemp("applied") / "copy", choices)
+
+
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """The image takes minutes to build, so its tests are no part of the whole."""
+    if collection_path.name != "test_image.py":
+        return None
+    return not any("test_image.py" in argument for argument in config.args)

@@ -7,6 +7,9 @@ import yaml
 
 from tests.deploy import policies
 from tests.deploy.conftest import Applied
+from tests.deploy.helm import VERSIONS, rendered
+from tests.deploy.manifests import complaints
+from tests.deploy.pods import broken_rules
 from tests.deploy.stub_values import Value
 from tests.deploy.terraform import Resource, Terraform
 
@@ -147,3 +150,9 @@ def test_it_can_be_taken_down(tf: Terraform, applied: Applied) -> None:
     ):
         planned = tf.check(applied.folder / root, "plan", "-destroy", *variables)
         assert " to destroy" in planned
+
+
+def test_the_chart_makes_sound_objects_of_the_values_for_verbatim(applied: Applied) -> None:
+    manifests = rendered(None, {**_values(applied.release("verbatim"))})
+    assert complaints({VERSIONS[-1]: manifests}) == []
+    assert broken_rules(manifests) == []

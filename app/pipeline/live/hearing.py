@@ -85,6 +85,7 @@ class Hearing:
     def forget(self, item: Item) -> None:
         """Nothing more is to be said of it."""
         item.is_forgotten = True
+        item.span.end()
         self._items.pop(item.id, None)
         self._stop_growing()
 
@@ -112,6 +113,9 @@ class Hearing:
                     await self._news.wait()
         except Overloaded as error:
             self._leave(error)
+        finally:
+            for item in self._items.values():
+                item.span.end()
 
     def _stop_growing(self) -> None:
         self._growing = None
@@ -132,9 +136,10 @@ class Hearing:
         try:
             if item.error is None and not item.is_forgotten:
                 position = item.window_count
-                heard = await self._transcriber.heard(
-                    window, item.options, self._session_id, min(position, 1), item.language
-                )
+                with item.span.inside():
+                    heard = await self._transcriber.heard(
+                        window, item.options, self._session_id, min(position, 1), item.language
+                    )
                 self._say(item, item.hear(heard))
         except Overloaded:
             raise
@@ -147,10 +152,12 @@ class Hearing:
         item = complete.item
         del self._items[item.id]
         if item.error is not None:
-            self._emit(Failed(item.id, item.error))
+            self._fail(item, item.error)
             return
         transcript = item.transcript(complete.end)
         metrics.AUDIO_SECONDS.inc(transcript.duration)
+        item.span.note(audio_seconds=transcript.duration)
+        item.span.end()
         _observe_lag("final", complete.arrived_at)
         self._emit(Completed(item.id, transcript))
 
@@ -173,9 +180,10 @@ class Hearing:
         item, self._drafted_until = growing.item, speech[1]
         if window is None:  # a click, so far
             return
-        drafting = asyncio.create_task(
-            self._transcriber.draft(window, item.options, self._session_id, item.language)
-        )
+        with item.span.inside():
+            drafting = asyncio.create_task(
+                self._transcriber.draft(window, item.options, self._session_id, item.language)
+            )
         self._drafting = drafting
         try:
             await asyncio.wait({drafting})
@@ -204,7 +212,13 @@ class Hearing:
         self._waiting.clear()
         self.waiting_seconds = 0.0
         for item in self._items.values():
-            self._emit(Failed(item.id, item.error or error))
+            self._fail(item, item.error or error)
+        self._items.clear()
+
+    def _fail(self, item: Item, error: SpeechError) -> None:
+        self._emit(Failed(item.id, error))
+        item.span.fail(type(error).__name__)
+        item.span.end()
 
 
 def _observe_lag(text: str, arrived_at: float) -> None:

@@ -12,6 +12,7 @@ from app.pipeline.live.stable import StableText, words_of
 from app.pipeline.placing import place
 from app.pipeline.timeline import Heard
 from app.render.scores import after, of_text
+from app.telemetry import tracing
 
 SURE_LOGPROB = -0.7
 """A draft whose average is below promises nothing. Of the words of all of samples/, drafts every
@@ -42,6 +43,8 @@ class Item:
         self.error: SpeechError | None = None
         """Why the item could not be heard."""
         self.is_forgotten = False
+        self.span = tracing.begin("item")
+        self.span.note(item_id=self.id, start=start)
         self._segments: list[Segment] = []
         self._sent = ""
         self._pending = ""

@@ -18,6 +18,7 @@ locals {
       { name = "HOME", value = "/tmp" },
     ]
     volumeMounts = [{ name = "models", mountPath = "/models" }, { name = "tmp", mountPath = "/tmp" }]
+    resources    = { requests = { cpu = "500m", memory = "512Mi" }, limits = { memory = "1Gi" } }
     securityContext = {
       allowPrivilegeEscalation = false
       readOnlyRootFilesystem   = true
@@ -84,6 +85,9 @@ locals {
       keda        = { serverAddress = local.prometheus_url }
     }
     podMonitor = { enabled = true }
+    # The rule that KEDA follows, and the alerts.
+    prometheusRule = { enabled = true }
+    dashboards     = { enabled = true }
     networkPolicy = {
       enabled     = true
       from        = [for cidr in local.infrastructure.vpc.public_cidrs : { ipBlock = { cidr = cidr } }]

@@ -1,0 +1,75 @@
+# Two targets: `cpu` (the default) and `cuda`. docs/deploy.md says how to build and run them.
+#   docker build -t verbatim .
+#   docker build --target cuda -t verbatim:cuda .
+#   docker build --target cuda --build-arg BAKED_MODEL=large-v3-turbo -t verbatim:turbo .
+
+# Python on Debian; all stages must have the same, for the environment links to it.
+ARG PYTHON_IMAGE=python:3.11-slim-bookworm
+
+FROM ${PYTHON_IMAGE} AS packages
+RUN python3 -m venv /opt/build && python3 -m venv --without-pip /opt/venv
+COPY requirements.txt /tmp/
+RUN --mount=type=cache,target=/root/.cache/pip \
+    /opt/build/bin/pip --python /opt/venv/bin/python install \
+    --require-hashes --no-compile --disable-pip-version-check -r /tmp/requirements.txt
+# The packages' own tests stay behind. Byte code is made here, as the root file system is read-only
+# later, and is never compared with file times, which differ in an image.
+RUN find /opt/venv/lib -type d -name tests -prune -exec rm -r {} + \
+    && /opt/venv/bin/python -m compileall -q --invalidation-mode unchecked-hash /opt/venv/lib
+
+FROM packages AS cuda-packages
+COPY requirements-cuda.txt /tmp/
+RUN --mount=type=cache,target=/root/.cache/pip \
+    /opt/build/bin/pip install --target /opt/cuda \
+    --require-hashes --no-compile --disable-pip-version-check -r /tmp/requirements-cuda.txt
+
+FROM ${PYTHON_IMAGE} AS server
+WORKDIR /srv
+COPY models/starter models/starter
+COPY app app
+RUN python3 -m compileall -q --invalidation-mode unchecked-hash app
+
+# A bigger model inside the image, if one is named; faster-whisper's names and hub ids.
+FROM packages AS model
+ARG BAKED_MODEL=""
+RUN mkdir /models && if [ -n "$BAKED_MODEL" ]; then HF_HOME=/models /opt/venv/bin/python -c \
+    "import sys; from faster_whisper import download_model; download_model(sys.argv[1])" "$BAKED_MODEL"; fi
+
+FROM ${PYTHON_IMAGE} AS runtime
+# Debian keeps one version of a package, the one with its security fixes.
+# hadolint ignore=DL3008
+RUN apt-get update \
+    && apt-get install -y --no-install-recommends tini \
+    && rm -rf /var/lib/apt/lists/* /var/cache/apt/* \
+    && groupadd --gid 10001 verbatim \
+    && useradd --uid 10001 --gid 10001 --no-create-home --shell /usr/sbin/nologin verbatim
+ENV PATH=/opt/venv/bin:$PATH \
+    PYTHONUNBUFFERED=1 \
+    PYTHONDONTWRITEBYTECODE=1 \
+    HF_HOME=/models \
+    VERBATIM_SERVER__HOST=0.0.0.0 \
+    VERBATIM_TELEMETRY__LOG_FORMAT=json
+WORKDIR /srv
+COPY --from=model --chown=10001:10001 /models /models
+USER 10001:10001
+EXPOSE 8000
+HEALTHCHECK --interval=10s --timeout=5s --start-period=120s CMD ["python", "-m", "app.probe", "/health/live"]
+ENTRYPOINT ["tini", "--", "python", "-m", "app"]
+LABEL org.opencontainers.image.title="Verbatim" \
+      org.opencontainers.image.description="A self-hosted drop-in for OpenAI's transcription API" \
+      org.opencontainers.image.licenses="Apache-2.0"
+
+# What changes most often comes last, so that a new version is a small download.
+FROM runtime AS cuda
+COPY --from=packages /opt/venv /opt/venv
+COPY --from=cuda-packages /opt/cuda /opt/cuda
+COPY --from=server /srv /srv
+# CTranslate2 opens cuBLAS at its first calculation, and cuBLAS opens NVRTC; cuDNN it does without
+# (docs/engine.md). The driver comes from the host.
+ENV LD_LIBRARY_PATH=/opt/cuda/nvidia/cublas/lib:/opt/cuda/nvidia/cuda_nvrtc/lib \
+    NVIDIA_VISIBLE_DEVICES=all \
+    NVIDIA_DRIVER_CAPABILITIES=compute,utility
+
+FROM runtime AS cpu
+COPY --from=packages /opt/venv /opt/venv
+COPY --from=server /srv /srv

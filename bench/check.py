@@ -1,0 +1,113 @@
+"""The simulation against the server: what one foresees and what the other does, on this machine."""
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from bench.__main__ import MODELS
+from bench.calibration import calibrated, observe, windows_of
+from bench.measurement import setup_of
+from bench.open_loop import Answer, calls_of, open_loop
+from bench.profiles import PROFILES, moments
+from bench.recordings import clip_of
+from bench.server import Period, running
+from bench.simulation import Arrival, Fate, Replica, Simulation
+
+PROFILE = PROFILES["notes-1000"]
+"""Recordings so short that a minute has hundreds."""
+CALIBRATION_SECONDS = 16.0
+"""Before the run, and again after it: a shared machine changes its pace."""
+MAX_ERROR = 0.25
+MAX_DRIFT = 0.1
+"""Of the capacity from before to after; more says that something else used the machine."""
+SETTINGS = {
+    "VERBATIM_MODEL": "starter",
+    "VERBATIM_TELEMETRY__LOG_LEVEL": "error",
+    # Everything is let in, and every window heard once.
+    "VERBATIM_LIMITS__MAX_WAIT_SECONDS": "1e9",
+    "VERBATIM_ENGINE__FALLBACK": "false",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """The same arrivals, at a server and in the simulation."""
+
+    replica: Replica
+    capacities: tuple[float, float]
+    """Before and after, in seconds of sound per second."""
+    answers: Sequence[Answer]
+    fates: Sequence[Fate]
+    mean_wait: float
+    """For the device, as the server counted it."""
+    busy: tuple[float, float]
+    """Share of the workers' time, at the server and in the simulation."""
+
+    @property
+    def measured(self) -> list[float]:
+        return [each.latency_seconds for each in self.answers]
+
+    @property
+    def foreseen(self) -> list[float]:
+        return [each.latency for each in self.fates]
+
+    @property
+    def p95_error(self) -> float:
+        measured, foreseen = (np.percentile(each, 95) for each in (self.measured, self.foreseen))
+        return float(foreseen / measured - 1)
+
+
+def check(share: float, seconds: float, seed: int) -> Check:
+    """Recordings at that share of the measured capacity, at random moments."""
+    with running(["app"], SETTINGS) as server:
+        setup = setup_of(server.snapshot(), MODELS / "starter")
+        calls = calls_of(PROFILE, seed)
+        clips = [clip_of(each, setup) for each in calls]
+        before = asyncio.run(observe(server, clips, CALIBRATION_SECONDS))
+        sound = float(np.mean([sum(windows_of(clip)) for clip in clips]))
+        at = list(moments(share * before.capacity / sound, seconds, seed))
+        start = server.snapshot()
+        answers = asyncio.run(open_loop(server.base_url, calls, at))
+        period = Period(start, server.snapshot())
+        after = asyncio.run(observe(server, clips, CALIBRATION_SECONDS))
+        replica = calibrated((before, after), clips, server.snapshot())
+    simulation = Simulation(replica)
+    fates = simulation.run(
+        Arrival(moment, windows_of(clips[number % len(clips)])) for number, moment in enumerate(at)
+    )
+    busy = period.total("stt_device_busy_seconds_total") / period.seconds / replica.workers
+    return Check(
+        replica,
+        (before.capacity, after.capacity),
+        answers,
+        fates,
+        period.mean("stt_queue_wait_seconds"),
+        (busy, simulation.busy / simulation.now / replica.workers),
+    )
+
+
+def text(result: Check) -> str:
+    before, after = result.capacities
+    drift = abs(after / before - 1)
+    wait = float(np.mean([each.wait for each in result.fates]))
+    rows = [("mean wait for the device", result.mean_wait, wait)]
+    for share in (50, 90, 95):
+        measured, foreseen = (
+            float(np.percentile(each, share)) for each in (result.measured, result.foreseen)
+        )
+        rows.append((f"p{share} wait for the answer", measured, foreseen))
+    return "\n".join(
+        [
+            str(result.replica),
+            f"capacity {before:.1f} s of sound per second before the run, {after:.1f} after it"
+            + ("; something else used the machine, run again" if drift > MAX_DRIFT else ""),
+            f"{len(result.answers)} recordings, workers busy {result.busy[0]:.0%}, "
+            f"simulated {result.busy[1]:.0%}",
+            "",
+            "| seconds | server | simulation | |",
+            "|---|---|---|---|",
+            *(f"| {name} | {a:.3f} | {b:.3f} | {b / a - 1:+.0%} |" for name, a, b in rows),
+        ]
+    )

@@ -1,0 +1,156 @@
+"""Agents as Locust users: they talk, and what they said is uploaded, streamed back or heard live.
+
+`make load ARGS="--host http://127.0.0.1:8000 --headless --users 100 --run-time 5m"`; profile and
+key by the environment: LOAD_PROFILE=sales-1000, LOAD_KEY=vb_…. Runs in Locust's own environment.
+
+Locust's users are closed loops: someone who waits for an answer makes no other call meanwhile, and
+a slow server therefore gets less load. `python -m bench.open_loop` measures waits; this is for many
+connections at once, over hours and from several machines.
+"""
+
+import json
+import os
+import random
+import re
+import time
+from collections.abc import Mapping
+from difflib import SequenceMatcher
+
+import gevent
+from locust import HttpUser, between, task
+from locust.clients import ResponseContextManager
+from websocket import WebSocket, create_connection
+
+from bench.calls import RATE, Call, call
+from bench.profiles import PROFILES
+
+PROFILE = PROFILES[os.environ.get("LOAD_PROFILE", "sales-100")]
+HEADERS = {"authorization": f"Bearer {os.environ.get('LOAD_KEY', 'any')}"}
+CALLS = [call(seconds, first) for first, seconds in enumerate(PROFILE.lengths(20))]
+CHECKED_SHARE = 0.25
+"""Of the answers; comparing words takes time from sending."""
+MIN_RIGHT = 0.7
+"""Of the words. The starter hears some 90 % of these; a server that mixes callers up, none."""
+PIECE_SECONDS = 0.1
+TIMEOUT_SECONDS = 600
+STREAMED_SHARE = 0.5
+"""Of the uploads."""
+
+_pause = max(1.0, 3600 / PROFILE.recordings_per_hour / PROFILE.busy_factor - PROFILE.mean_seconds)
+
+
+def right_words(said: str, heard: str) -> float:
+    """Share of the words that were said and are in the answer, in their order."""
+    wanted, found = (re.findall(r"[a-z']+", text.lower()) for text in (said, heard))
+    blocks = SequenceMatcher(None, wanted, found, autojunk=False).get_matching_blocks()
+    return sum(block.size for block in blocks) / len(wanted)
+
+
+def complaint(call: Call, heard: str) -> str | None:
+    """What is wrong with an answer's words, of those that are checked."""
+    if random.random() >= CHECKED_SHARE or right_words(call.text, heard) >= MIN_RIGHT:
+        return None
+    return f"other words than were said: {heard[:200]!r}"
+
+
+class Agent(HttpUser):
+    """One person with a headset, who pauses between calls and while a recording is made.
+
+    Live calls last as long as their speech, uploads as long as their answer takes.
+    """
+
+    wait_time = between(0.5 * _pause, 1.5 * _pause)
+
+    @task(round(100 * (1 - PROFILE.live_share) * (1 - STREAMED_SHARE)))
+    def upload(self) -> None:
+        chosen = random.choice(CALLS)
+        with self._post(chosen, "upload", {}) as reply:
+            if reply.ok:
+                self._judge(reply, chosen, reply.json()["text"])
+
+    @task(round(100 * (1 - PROFILE.live_share) * STREAMED_SHARE))
+    def upload_streamed(self) -> None:
+        """`first event` takes until the first words are there, `upload, streamed` until all are."""
+        chosen, began, text = random.choice(CALLS), time.perf_counter(), None
+        with self._post(chosen, "upload, streamed", {"stream": "true"}) as reply:
+            for line in reply.iter_lines() if reply.ok else ():
+                if not line.startswith(b"data: {"):
+                    continue
+                if text is None:
+                    self._report("SSE", "first event", began)
+                event = json.loads(line[6:])
+                text = event.get("text", "")
+            if reply.ok:
+                self._judge(reply, chosen, text or "")
+
+    def _post(self, call: Call, name: str, fields: Mapping[str, str]) -> ResponseContextManager:
+        reply = self.client.post(
+            "/v1/audio/transcriptions",
+            files={"file": ("call.wav", call.wav, "audio/wav")},
+            data={"model": "whisper-1", "language": "en", **fields},
+            headers=HEADERS,
+            name=name,
+            stream=bool(fields),
+            timeout=TIMEOUT_SECONDS,
+            catch_response=True,
+        )
+        assert isinstance(reply, ResponseContextManager)
+        return reply
+
+    def _judge(self, reply: ResponseContextManager, call: Call, heard: str) -> None:
+        wrong = complaint(call, heard)
+        if wrong:
+            reply.failure(wrong)
+
+    @task(round(100 * PROFILE.live_share))
+    def live(self) -> None:
+        """A call at the pace of speech; its time is that from the last sound to the last text."""
+        chosen, ended = random.choice(CALLS), time.perf_counter()
+        error: Exception | None = None
+        try:
+            address = self.host.replace("http", "ws", 1) + "/stream"
+            socket = create_connection(address, timeout=TIMEOUT_SECONDS, header=HEADERS)
+            try:
+                socket.send(json.dumps({"language": "en", "sample_rate": RATE}))
+                speaking = gevent.spawn(speak, socket, chosen.pcm)
+                wrong = complaint(chosen, heard_on(socket))
+                ended = speaking.get()
+            finally:
+                socket.close()
+            if wrong:
+                error = ValueError(wrong)
+        except Exception as problem:  # whatever it was, the report has it
+            error = problem
+        self._report("WS", "live call", ended, error)
+
+    def _report(self, kind: str, name: str, began: float, error: Exception | None = None) -> None:
+        self.environment.events.request.fire(
+            request_type=kind,
+            name=name,
+            response_time=1000 * (time.perf_counter() - began),
+            response_length=0,
+            exception=error,
+            context={},
+        )
+
+
+def speak(socket: WebSocket, pcm: bytes) -> float:
+    """When the last sound was sent."""
+    began, size = time.perf_counter(), 2 * round(PIECE_SECONDS * RATE)
+    for at in range(0, len(pcm), size):
+        due = began + (at + size) / 2 / RATE
+        time.sleep(max(0.0, due - time.perf_counter()))
+        socket.send_binary(pcm[at : at + size])
+    ended = time.perf_counter()
+    socket.send(json.dumps({"type": "end"}))
+    return ended
+
+
+def heard_on(socket: WebSocket) -> str:
+    """All that was heard in a session. Raises RuntimeError for what the server complains of."""
+    while True:
+        said = json.loads(socket.recv())
+        if said["type"] == "error":
+            raise RuntimeError(said["error"]["message"])
+        if said["type"] == "done":
+            return str(said["text"])

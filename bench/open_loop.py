@@ -1,0 +1,202 @@
+"""`python -m bench.open_loop`: recordings that come whether or not the last one is answered.
+
+They come at random moments, as those of a traffic profile (`bench/profiles.py`), beside as many
+live sessions as the profile has open on average. Waits count from the moment a recording was to be
+sent, also if the load generator itself is late: a slow server cannot hide behind clients that wait
+for it (coordinated omission).
+"""
+
+import argparse
+import asyncio
+import time
+from collections.abc import Sequence
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+from pathlib import Path
+
+import httpx
+import matplotlib
+import numpy as np
+from openai import AsyncOpenAI
+
+matplotlib.use("Agg")
+from matplotlib import pyplot as plt
+
+from bench import load
+from bench.calls import Call, call
+from bench.profiles import PROFILES, Profile, moments
+from bench.recordings import samples_of_pcm
+from bench.sdk_session import sdk_session
+from bench.server import running
+from bench.speakers import Recording, Speaker
+from tests.words import normalise, word_errors
+
+RESULTS = Path(__file__).parent / "results"
+LENGTHS = 20
+"""Different lengths of recordings in a run, equally likely."""
+PERCENTILES = (50, 75, 90, 95, 99)
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What became of one recording; all in seconds since the run began."""
+
+    call: Call
+    intended: float
+    sent: float
+    done: float
+    status: int
+    text: str
+
+    @property
+    def latency_seconds(self) -> float:
+        return self.done - self.intended
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    answers: Sequence[Answer]
+    speakers: Sequence[Speaker]
+
+    @property
+    def answered(self) -> list[Answer]:
+        return [each for each in self.answers if each.status == 200]
+
+    @property
+    def latencies(self) -> list[float]:
+        return [each.latency_seconds for each in self.answered]
+
+    @property
+    def live_delays(self) -> list[float]:
+        """From the end of each live turn, by the pace of speech, to its whole text."""
+        return [delay for speaker in self.speakers for delay in speaker.final_delays]
+
+    @property
+    def word_errors(self) -> float:
+        """Of the answers, over the words that were said."""
+        said = sum(len(normalise(each.call.text)) for each in self.answered)
+        return sum(word_errors(each.call.text, each.text) for each in self.answered) / max(1, said)
+
+
+async def open_loop(
+    base_url: str, calls: Sequence[Call], at: Sequence[float], key: str = "any"
+) -> list[Answer]:
+    """Send a recording at each of these moments, in seconds from now, each from the next call."""
+    uploads = {each: load.form(each.wav) for each in set(calls)}
+    began = time.perf_counter()
+    headers = {"authorization": f"Bearer {key}"}
+
+    async def send(client: httpx.AsyncClient, call: Call, intended: float) -> Answer:
+        sent = time.perf_counter() - began
+        body, content_type = uploads[call]
+        reply = await client.post(
+            "/v1/audio/transcriptions",
+            content=body,
+            headers={"content-type": content_type, **headers},
+        )
+        text = reply.json()["text"] if reply.is_success else ""
+        return Answer(call, intended, sent, time.perf_counter() - began, reply.status_code, text)
+
+    async with load.clients(base_url) as client, asyncio.TaskGroup() as group:
+        sending = []
+        for number, intended in enumerate(at):
+            await asyncio.sleep(max(0.0, began + intended - time.perf_counter()))
+            sending.append(group.create_task(send(client, calls[number % len(calls)], intended)))
+    return [task.result() for task in sending]
+
+
+def calls_of(profile: Profile, seed: int) -> list[Call]:
+    """Recordings of the profile's lengths, in random order."""
+    calls = [call(seconds, first) for first, seconds in enumerate(profile.lengths(LENGTHS))]
+    return [calls[i] for i in np.random.default_rng(seed).permutation(LENGTHS)]
+
+
+async def run(
+    base_url: str, profile: Profile, scale: float, seconds: float, seed: int, key: str = "any"
+) -> Run:
+    """`scale`: of the profile's agents, so many times as many."""
+    calls = calls_of(profile, seed)
+    at = list(moments(profile.uploads_per_second * scale, seconds, seed))
+    speakers = [
+        speaker_of(call(seconds, first)) for first in range(round(profile.live_sessions * scale))
+    ]
+    async with AsyncExitStack() as stack:
+        sdk = AsyncOpenAI(base_url=f"{base_url}/v1", api_key=key)
+        client = await stack.enter_async_context(sdk)
+        group = await stack.enter_async_context(asyncio.TaskGroup())
+        for speaker in speakers:
+            group.create_task(speaker.speak(sdk_session(client, "whisper-1", "en", 0.5)))
+        answers = await open_loop(base_url, calls, at, key)
+    return Run(answers, speakers)
+
+
+def speaker_of(call: Call) -> Speaker:
+    return Speaker([Recording(samples_of_pcm(call.pcm), (), call.text)])
+
+
+def report(run: Run) -> str:
+    refused = sum(each.status == 503 for each in run.answers)
+    others = len(run.answers) - len(run.answered) - refused
+    late = max((each.sent - each.intended for each in run.answers), default=0.0)
+    lines = [
+        f"{len(run.answers)} recordings sent, {len(run.answered)} answered, {refused} refused, "
+        f"{others} others; {run.word_errors:.1%} of the words wrong",
+        f"the load generator was {1000 * late:.0f} ms late at worst, which counts as waiting",
+    ]
+    lines += [row("answers", run.latencies)] if run.latencies else []
+    lines += [row("live turns", run.live_delays)] if run.live_delays else []
+    return "\n".join(lines)
+
+
+def row(name: str, seconds: Sequence[float]) -> str:
+    values = zip(PERCENTILES, np.percentile(seconds, PERCENTILES), strict=True)
+    return f"{name}: " + ", ".join(f"p{share} {value:.2f} s" for share, value in values)
+
+
+def plot(run: Run, title: str, path: Path) -> None:
+    """Seconds by percentile, the last ones drawn wide as that is where waits are."""
+    figure, axes = plt.subplots(figsize=(8, 4.5), layout="constrained")
+    for name, values in (("answers", run.latencies), ("live turns", run.live_delays)):
+        if values:
+            beyond = 1 - np.arange(len(values)) / len(values)
+            axes.plot(1 / beyond, sorted(values), label=f"{name} ({len(values)})")
+    ticks = [1, 2, 10, 20, 100, 1000]
+    axes.set_xscale("log")
+    axes.set_xticks(ticks, ["least", "p50", "p90", "p95", "p99", "p99.9"])
+    axes.set(xlabel="percentile", ylabel="seconds from the intended moment", ylim=(0, None))
+    axes.set_title(title)
+    axes.grid(alpha=0.3)
+    axes.legend()
+    path.parent.mkdir(parents=True, exist_ok=True)
+    figure.savefig(path, dpi=120)
+    plt.close(figure)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m bench.open_loop", description=__doc__)
+    parser.add_argument("--profile", choices=PROFILES, default="notes-1000")
+    parser.add_argument("--scale", type=float, default=1.0, help="of the profile's agents")
+    parser.add_argument("--seconds", type=float, default=60.0)
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--url", help="of a server that runs; otherwise one is started")
+    parser.add_argument("--key", default="any", help="an API key, if the server has keys")
+    parser.add_argument("--plot", type=Path, default=RESULTS / "open_loop.png")
+    chosen = parser.parse_args()
+    profile = PROFILES[chosen.profile]
+    print(f"{profile.about}, times {chosen.scale:g}, in the busiest hour, {chosen.seconds:g} s")
+
+    def measured(url: str) -> Run:
+        return asyncio.run(run(url, profile, chosen.scale, chosen.seconds, chosen.seed, chosen.key))
+
+    if chosen.url:
+        result = measured(chosen.url)
+    else:
+        with running(["app"], {"VERBATIM_TELEMETRY__LOG_LEVEL": "error"}) as server:
+            result = measured(server.base_url)
+    print(report(result))
+    plot(result, f"{chosen.profile} x {chosen.scale:g}", chosen.plot)
+    print(f"plot: {chosen.plot}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,176 @@
+{{- define "verbatim.name" -}}
+{{- default .Chart.Name .Values.nameOverride | trunc 63 | trimSuffix "-" -}}
+{{- end }}
+
+{{- define "verbatim.fullname" -}}
+{{- $name := include "verbatim.name" . -}}
+{{- if .Values.fullnameOverride -}}
+{{- .Values.fullnameOverride | trunc 63 | trimSuffix "-" -}}
+{{- else if contains $name .Release.Name -}}
+{{- .Release.Name | trunc 63 | trimSuffix "-" -}}
+{{- else -}}
+{{- printf "%s-%s" .Release.Name $name | trunc 63 | trimSuffix "-" -}}
+{{- end -}}
+{{- end }}
+
+{{- define "verbatim.selectorLabels" -}}
+app.kubernetes.io/name: {{ include "verbatim.name" . }}
+app.kubernetes.io/instance: {{ .Release.Name }}
+{{- end }}
+
+{{- define "verbatim.labels" -}}
+helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
+{{ include "verbatim.selectorLabels" . }}
+app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
+app.kubernetes.io/managed-by: {{ .Release.Service }}
+{{- end }}
+
+{{- define "verbatim.serviceAccountName" -}}
+{{- if .Values.serviceAccount.create -}}
+{{- default (include "verbatim.fullname" .) .Values.serviceAccount.name -}}
+{{- else -}}
+{{- default "default" .Values.serviceAccount.name -}}
+{{- end -}}
+{{- end }}
+
+{{- define "verbatim.image" -}}
+{{- $tag := .Values.image.tag | default (printf "%s%s" .Chart.AppVersion (ternary "-cuda" "" (gt (int .Values.gpu.count) 0))) -}}
+{{- if .Values.image.digest -}}
+{{- printf "%s@%s" .Values.image.repository .Values.image.digest -}}
+{{- else -}}
+{{- printf "%s:%s" .Values.image.repository $tag -}}
+{{- end -}}
+{{- end }}
+
+{{/* The port of /metrics: its own where the settings name one. */}}
+{{- define "verbatim.metricsPort" -}}
+{{- $telemetry := .Values.settings.telemetry | default dict -}}
+{{- if hasKey $telemetry "metrics_port" -}}metrics{{- else -}}http{{- end -}}
+{{- end }}
+
+{{/* settings.server.port or 8000. */}}
+{{- define "verbatim.port" -}}
+{{- dig "server" "port" 8000 .Values.settings | int -}}
+{{- end }}
+
+{{/* HTTP, or HTTPS with a certificate in the settings. */}}
+{{- define "verbatim.scheme" -}}
+{{- if dig "server" "tls_certificate_file" "" .Values.settings -}}HTTPS{{- else -}}HTTP{{- end -}}
+{{- end }}
+
+{{/* How metrics are reached: a port of their own speaks plain HTTP. */}}
+{{- define "verbatim.metricsEndpoint" -}}
+- port: {{ include "verbatim.metricsPort" . }}
+  path: /metrics
+{{- if and (eq (include "verbatim.metricsPort" .) "http") (eq (include "verbatim.scheme" .) "HTTPS") }}
+  scheme: https
+  # The certificate is for the name by which callers call, not for a pod's address.
+  tlsConfig: {insecureSkipVerify: true}
+{{- end }}
+{{- with .Values.secrets.metricsToken }}
+  authorization:
+    credentials: {{- toYaml . | nindent 6 }}
+{{- end }}
+{{- end }}
+
+{{/* What follows from gpu.count where the settings do not say otherwise: fail without a GPU instead of
+running on the CPU, and use all GPUs of the pod. */}}
+{{- define "verbatim.devices" -}}
+{{- $engine := .Values.settings.engine | default dict -}}
+{{- $count := int .Values.gpu.count -}}
+{{- if and (gt $count 0) (not (hasKey $engine "device")) }}
+{{ include "verbatim.variable" (dict "name" "VERBATIM_ENGINE__DEVICE" "value" "cuda") }}
+{{- end }}
+{{- if and (gt $count 1) (not (hasKey $engine "device_indexes")) }}
+{{ include "verbatim.variable" (dict "name" "VERBATIM_ENGINE__DEVICE_INDEXES" "value" (until $count)) }}
+{{- end }}
+{{- end }}
+
+{{/* How long a pod may take to go: the preStop drain, uvicorn's own after SIGTERM, and a margin. */}}
+{{- define "verbatim.gracePeriod" -}}
+{{- $least := add (int .Values.drain.seconds) (dig "server" "drain_seconds" 300 .Values.settings | int) 15 -}}
+{{- $given := .Values.terminationGracePeriodSeconds -}}
+{{- if and $given (lt (int $given) (int $least)) -}}
+{{- fail (printf "terminationGracePeriodSeconds is %d: with drain.seconds and settings.server.drain_seconds it must be at least %d" (int $given) (int $least)) -}}
+{{- end -}}
+{{- $given | default $least | int -}}
+{{- end }}
+
+{{/* One environment variable: name, value. Lists and objects are JSON, as the server reads them. */}}
+{{- define "verbatim.variable" -}}
+- name: {{ .name }}
+  value: {{ (kindIs "string" .value) | ternary .value (.value | toJson) | quote }}
+{{- end }}
+
+{{/* Settings -> environment: groups, and groups in groups. */}}
+{{- define "verbatim.environment" -}}
+{{- range $name, $value := .settings }}
+{{- $variable := printf "%s%s" $.prefix (upper $name) }}
+{{- if and (kindIs "map" $value) (not (has $variable (list "VERBATIM_MODELS__ALIASES"))) }}
+{{- include "verbatim.environment" (dict "settings" $value "prefix" (printf "%s__" $variable)) }}
+{{- else if not (kindIs "invalid" $value) }}
+{{ include "verbatim.variable" (dict "name" $variable "value" $value) }}
+{{- end }}
+{{- end }}
+{{- end }}
+
+{{/* Values that contradict each other. */}}
+{{- define "verbatim.check" -}}
+{{- if and .Values.serviceMonitor.enabled .Values.podMonitor.enabled -}}
+{{- fail "serviceMonitor and podMonitor would scrape every pod twice: enable one of them" -}}
+{{- end -}}
+{{- if and .Values.ingress.enabled .Values.ingress.alb.enabled -}}
+{{- $connection := dig "server" "idle_connection_seconds" 75 .Values.settings | int -}}
+{{- if le $connection (int .Values.ingress.alb.idleTimeoutSeconds) -}}
+{{- fail (printf "settings.server.idle_connection_seconds (%d) must be longer than ingress.alb.idleTimeoutSeconds (%d): else the load balancer sends requests into connections that the server closes" $connection (int .Values.ingress.alb.idleTimeoutSeconds)) -}}
+{{- end -}}
+{{- end -}}
+{{- $guarded := or .Values.secrets.keys (dig "access" "oidc" "issuer" "" .Values.settings) -}}
+{{- if and .Values.open $guarded -}}
+{{- fail "open is true, but keys or an identity provider say who may call: leave one of them out" -}}
+{{- end -}}
+{{- if not (or .Values.open $guarded) -}}
+{{- fail "nobody could call: name a Secret with keys (secrets.keys), an identity provider (settings.access.oidc.issuer), or set open to true" -}}
+{{- end -}}
+{{- if and .Values.secrets.metricsToken (eq (include "verbatim.metricsPort" .) "metrics") -}}
+{{- fail "secrets.metricsToken guards /metrics on the server's own port, but settings.telemetry.metrics_port gives them another: leave one of them out" -}}
+{{- end -}}
+{{- if and .Values.networkPolicy.enabled (not .Values.networkPolicy.from) -}}
+{{- fail "networkPolicy.from is empty: nobody could call" -}}
+{{- end -}}
+{{- range $type := list "existingClaim" "hostPath" "csi" -}}
+{{- if and (eq $.Values.modelCache.type $type) (not (index $.Values.modelCache $type)) -}}
+{{- fail (printf "modelCache.type is %s, but modelCache.%s is empty" $type $type) -}}
+{{- end -}}
+{{- end -}}
+{{- if and .Values.httpRoute.enabled (not .Values.httpRoute.parentRefs) -}}
+{{- fail "httpRoute.parentRefs is empty: of which gateway?" -}}
+{{- end -}}
+{{- if and (ne .Values.autoscaling.type "none") (lt (int .Values.autoscaling.maxReplicas) (int .Values.autoscaling.minReplicas)) -}}
+{{- fail "autoscaling.maxReplicas is below minReplicas" -}}
+{{- end -}}
+{{- end }}
+
+{{/* The volume of models, if there is one. */}}
+{{- define "verbatim.models" -}}
+{{- $cache := .Values.modelCache -}}
+{{- if ne $cache.type "none" -}}
+- name: models
+{{- if eq $cache.type "emptyDir" }}
+  emptyDir:
+    sizeLimit: {{ $cache.sizeLimit }}
+{{- else if eq $cache.type "pvc" }}
+  persistentVolumeClaim:
+    claimName: {{ include "verbatim.fullname" . }}-models
+{{- else if eq $cache.type "existingClaim" }}
+  persistentVolumeClaim:
+    claimName: {{ $cache.existingClaim }}
+{{- else if eq $cache.type "hostPath" }}
+  hostPath:
+    path: {{ $cache.hostPath }}
+    type: DirectoryOrCreate
+{{- else if eq $cache.type "csi" }}
+  csi: {{- toYaml $cache.csi | nindent 4 }}
+{{- end }}
+{{- end -}}
+{{- end }}

@@ -1,0 +1,38 @@
+"""Five seconds of Locust's users, in its own environment, against the starter."""
+
+import csv
+import os
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from tests.live_server import ROOT, LiveServer
+
+LOCUST = shutil.which("locust", path=f"{ROOT / '.venv/locust/bin'}:{os.environ['PATH']}")
+
+
+@pytest.mark.skipif(LOCUST is None, reason="Locust is not installed: `make .venv/locust/.ready`")
+def test_uploads_streams_and_live_calls_are_answered_with_their_words(
+    server: LiveServer, tmp_path: Path
+) -> None:
+    arguments = "--headless --only-summary --users 24 --spawn-rate 12 --run-time 5s"
+    where = f"-f bench/locustfile.py --host {server.url} --csv {tmp_path / 'run'}"
+    finished = subprocess.run(
+        [str(LOCUST), *where.split(), *arguments.split(), "--stop-timeout", "60"],
+        cwd=ROOT,
+        env={**os.environ, "PYTHONPATH": str(ROOT), "LOAD_PROFILE": "notes-1000"},
+        capture_output=True,
+        text=True,
+        timeout=110,
+        check=False,
+    )
+    assert finished.returncode == 0, finished.stdout + finished.stderr
+    with (tmp_path / "run_stats.csv").open() as file:
+        rows = {row["Name"]: row for row in csv.DictReader(file)}
+    assert set(rows) == {"upload", "upload, streamed", "first event", "live call", "Aggregated"}
+    for row in rows.values():
+        assert int(row["Request Count"]) > 0
+        assert int(row["Failure Count"]) == 0
+    assert float(rows["live call"]["Average Response Time"]) > 0

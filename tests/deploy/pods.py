@@ -1,0 +1,94 @@
+"""Rules that every pod of the chart must keep, as a function from manifests to what breaks them."""
+
+from collections.abc import Iterator
+
+from tests.deploy.helm import Manifest
+
+USER = 10001
+"""The image's; tests/deploy/test_image.py holds the image to it."""
+
+
+def broken_rules(manifests: list[Manifest]) -> list[str]:
+    """What is wrong with the pods, and with what selects them."""
+    found: list[str] = []
+    for name, spec in pod_specs(manifests):
+        found += [f"{name}: {each}" for each in _pod(spec)]
+        for container in [*spec.get("initContainers", []), *spec["containers"]]:
+            found += [f"{name}/{container['name']}: {each}" for each in _container(container, spec)]
+    return found + list(_selectors(manifests))
+
+
+def pod_specs(manifests: list[Manifest]) -> Iterator[tuple[str, Manifest]]:
+    for each in manifests:
+        if each["kind"] == "Deployment":
+            yield each["metadata"]["name"], each["spec"]["template"]["spec"]
+        elif each["kind"] == "Pod":
+            yield each["metadata"]["name"], each["spec"]
+
+
+def _pod(spec: Manifest) -> Iterator[str]:
+    security = spec.get("securityContext", {})
+    if not security.get("runAsNonRoot") or security.get("runAsUser") != USER:
+        yield f"does not run as {USER}"
+    if security.get("seccompProfile", {}).get("type") != "RuntimeDefault":
+        yield "has no seccomp profile"
+    if spec.get("automountServiceAccountToken") is not False:
+        yield "has a token of Kubernetes"
+    if spec.get("hostNetwork") or spec.get("hostPID") or spec.get("hostIPC"):
+        yield "shares namespaces with its node"
+
+
+def _container(container: Manifest, pod: Manifest) -> Iterator[str]:
+    security = container.get("securityContext", {})
+    if security.get("allowPrivilegeEscalation") is not False:
+        yield "can gain privileges"
+    if security.get("readOnlyRootFilesystem") is not True:
+        yield "can write to its root file system"
+    if security.get("capabilities", {}).get("drop") != ["ALL"]:
+        yield "keeps capabilities"
+    resources = container.get("resources", {})
+    if not {"cpu", "memory"} <= set(resources.get("requests", {})):
+        yield "requests no cpu or memory"
+    if "memory" not in resources.get("limits", {}):
+        yield "has no limit on memory"
+    tag = container["image"].rpartition(":")[2]
+    if tag in ("latest", container["image"]):
+        yield f"runs {container['image']}, which changes by itself"
+    mounts = {each["name"] for each in container.get("volumeMounts", [])}
+    for name in mounts - {each["name"] for each in pod.get("volumes", [])}:
+        yield f"mounts {name}, which is no volume"
+    yield from _probes(container)
+
+
+def _probes(container: Manifest) -> Iterator[str]:
+    """Of a container that serves a port."""
+    ports = {each["name"] for each in container.get("ports", [])}
+    for probe in ("startupProbe", "livenessProbe", "readinessProbe") if ports else ():
+        if probe not in container:
+            yield f"has no {probe}"
+        elif (port := container[probe]["httpGet"]["port"]) not in ports:
+            yield f"{probe} asks {port}, which is no port"
+
+
+def _selectors(manifests: list[Manifest]) -> Iterator[str]:
+    """Services, budgets, policies and monitors must select the servers and nobody else."""
+    (server,) = [each for each in manifests if each["kind"] == "Deployment"]
+    labels = server["spec"]["template"]["metadata"]["labels"]
+    ports = {each["name"] for each in server["spec"]["template"]["spec"]["containers"][0]["ports"]}
+    others = [each["metadata"].get("labels", {}) for each in manifests if each["kind"] == "Pod"]
+    for each in manifests:
+        spec = each.get("spec", {})
+        selector = spec.get("podSelector", spec.get("selector"))
+        if selector is None or each["kind"] == "ServiceMonitor":
+            continue
+        wanted = selector.get("matchLabels", selector).items()
+        if not wanted <= labels.items():
+            yield f"{each['kind']} does not select the server"
+        if any(wanted <= other.items() for other in others):
+            yield f"{each['kind']} selects a pod that is no server"
+        for port in spec.get("ports", []) if each["kind"] == "Service" else []:
+            if port["targetPort"] not in ports:
+                yield f"Service leads to {port['targetPort']}, which is no port"
+        for endpoint in spec.get("podMetricsEndpoints", []):
+            if endpoint["port"] not in ports:
+                yield f"PodMonitor scrapes {endpoint['port']}, which is no port"

@@ -1,0 +1,229 @@
+"""The chart, rendered by Helm: what Kubernetes and operators accept, and what pods must keep."""
+
+import copy
+import json
+from pathlib import Path
+
+import pytest
+import yaml
+
+from tests.deploy.helm import (
+    CHART,
+    SHAPES,
+    VERSIONS,
+    Manifest,
+    environment,
+    helm,
+    of_kinds,
+    only,
+    rendered,
+    server,
+    shape_file,
+)
+from tests.deploy.manifests import complaints, is_custom
+from tests.deploy.pods import broken_rules, pod_specs
+from tests.live_server import ROOT
+
+OPTIONAL_KINDS = {
+    "ConfigMap",
+    "ExternalSecret",
+    "HTTPRoute",
+    "HorizontalPodAutoscaler",
+    "Ingress",
+    "NetworkPolicy",
+    "PersistentVolumeClaim",
+    "PodDisruptionBudget",
+    "PodMonitor",
+    "PrometheusRule",
+    "ScaledObject",
+    "ServiceMonitor",
+}
+
+
+@pytest.fixture(scope="module")
+def shapes() -> dict[str, list[Manifest]]:
+    return {shape: rendered(shape) for shape in SHAPES}
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+def test_helm_finds_nothing_wrong(shape: str) -> None:
+    done = helm("lint", "--strict", str(CHART), shape_file(shape))
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_it_can_be_packaged(tmp_path: Path) -> None:
+    done = helm("package", str(CHART), "--destination", str(tmp_path))
+    assert done.returncode == 0, done.stderr
+    (package,) = tmp_path.iterdir()
+    version = f"--kube-version={VERSIONS[0]}"
+    again = helm("template", "verbatim", str(package), version, shape_file("gpu-alb-keda"))
+    assert "kind: ScaledObject" in again.stdout, again.stderr
+
+
+def test_the_shapes_use_everything_that_the_chart_can_make(
+    shapes: dict[str, list[Manifest]],
+) -> None:
+    kinds = {each["kind"] for manifests in shapes.values() for each in manifests}
+    assert kinds == OPTIONAL_KINDS | {"Deployment", "Pod", "Service", "ServiceAccount"}
+
+
+def test_kubernetes_and_operators_accept_every_field() -> None:
+    every = {
+        version: [each for shape in SHAPES for each in rendered(shape, version=version)]
+        for version in VERSIONS
+    }
+    assert complaints(every) == []
+
+
+def test_misspelt_fields_are_found(shapes: dict[str, list[Manifest]]) -> None:
+    every = copy.deepcopy(shapes["gpu-alb-keda"] + shapes["mig-hpa"])
+    manifests = [each for each in every if "spec" in each]
+    for each in manifests:
+        each["spec"]["wrong"] = 1
+    judged = complaints({VERSIONS[-1]: manifests})
+    for each in manifests:
+        if is_custom(each):
+            assert f"{each['kind']}.spec.wrong: no such field" in judged
+        else:
+            assert any(f"{each['kind']} spec" in found for found in judged)
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+def test_every_pod_keeps_the_rules(shape: str, shapes: dict[str, list[Manifest]]) -> None:
+    assert broken_rules(shapes[shape]) == []
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+def test_one_scaler_at_most_says_how_many_pods_there_are(
+    shape: str, shapes: dict[str, list[Manifest]]
+) -> None:
+    scalers = of_kinds(shapes[shape], "HorizontalPodAutoscaler", "ScaledObject")
+    assert len(scalers) <= 1
+    assert ("replicas" in only(shapes[shape], "Deployment")["spec"]) is not bool(scalers)
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+def test_nodes_are_drained_one_pod_at_a_time(shape: str, shapes: dict[str, list[Manifest]]) -> None:
+    budget = only(shapes[shape], "PodDisruptionBudget")["spec"]
+    assert budget["maxUnavailable"] in (1, "25%")
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+def test_a_pod_has_the_time_that_its_drain_and_sigterm_take(
+    shape: str, shapes: dict[str, list[Manifest]]
+) -> None:
+    (pod,) = [spec for name, spec in pod_specs(shapes[shape]) if name == "verbatim"]
+    command = server(shapes[shape])["lifecycle"]["preStop"]["exec"]["command"]
+    assert command[:3] == ["python", "-m", "app.probe"]
+    assert command[3] == "/internal/drain?wait=300&propagation=15"
+    after_sigterm = int(environment(shapes[shape])["VERBATIM_SERVER__DRAIN_SECONDS"])
+    assert pod["terminationGracePeriodSeconds"] >= 300 + after_sigterm + 15
+
+
+def test_the_load_balancer_waits_as_long_as_the_pod_drains(
+    shapes: dict[str, list[Manifest]],
+) -> None:
+    ingress = only(shapes["gpu-alb-keda"], "Ingress")["metadata"]["annotations"]
+    prefix = "alb.ingress.kubernetes.io/"
+    targets = dict(
+        each.split("=") for each in ingress[f"{prefix}target-group-attributes"].split(",")
+    )
+    assert targets["deregistration_delay.timeout_seconds"] == "300"
+    assert targets["load_balancing.algorithm.type"] == "least_outstanding_requests"
+    balancer = ingress[f"{prefix}load-balancer-attributes"]
+    assert "idle_timeout.timeout_seconds=600" in balancer
+    kept = environment(shapes["gpu-alb-keda"])["VERBATIM_SERVER__IDLE_CONNECTION_SECONDS"]
+    assert int(kept) > 600
+    # It notices within two checks that a pod is not ready; the pod takes work for longer.
+    noticed = int(ingress[f"{prefix}healthcheck-interval-seconds"]) * int(
+        ingress[f"{prefix}unhealthy-threshold-count"]
+    )
+    assert ingress[f"{prefix}healthcheck-path"] == "/health/ready"
+    assert noticed < 15
+
+
+def test_keda_does_not_scale_down_when_it_knows_nothing(
+    shapes: dict[str, list[Manifest]],
+) -> None:
+    scaler = only(shapes["gpu-alb-keda"], "ScaledObject")["spec"]
+    (trigger,) = scaler["triggers"]
+    assert trigger["metadata"]["ignoreNullValues"] == "false"
+    assert scaler["fallback"]["behavior"] == "currentReplicasIfHigher"
+    assert trigger["metadata"]["query"] == 'max(stt:replicas_wanted{namespace="speech"})'
+    assert scaler["minReplicaCount"] >= 1
+
+
+def test_it_brings_the_rules_and_dashboards_of_the_repository(
+    shapes: dict[str, list[Manifest]],
+) -> None:
+    groups = only(shapes["gpu-alb-keda"], "PrometheusRule")["spec"]["groups"]
+    written = [
+        group
+        for path in sorted((ROOT / "grafana/rules").glob("*.yml"))
+        for group in yaml.safe_load(path.read_text())["groups"]
+    ]
+    assert [each["name"] for each in groups] == [each["name"] for each in written]
+    recorded = {rule.get("record") for group in groups for rule in group["rules"]}
+    assert "stt:replicas_wanted" in recorded, "what the scalers ask for"
+    runbooks = [
+        rule["annotations"]["runbook_url"]
+        for group in groups
+        for rule in group["rules"]
+        if "alert" in rule
+    ]
+    address = "https://example.com/verbatim/blob/v0.1.0/"
+    assert all((ROOT / each.removeprefix(address)).suffix == ".md" for each in runbooks)
+    assert all(each.startswith(f"{address}docs/runbooks/") for each in runbooks)
+    labelled = [
+        each["data"]
+        for each in of_kinds(shapes["gpu-alb-keda"], "ConfigMap")
+        if each["metadata"]["labels"].get("grafana_dashboard") == "1"
+    ]
+    brought = {name: text for data in labelled for name, text in data.items()}
+    dashboards = {path.name: path for path in (ROOT / "grafana/dashboards").glob("*.json")}
+    assert {name: json.loads(text) for name, text in brought.items()} == {
+        name: json.loads(path.read_text()) for name, path in dashboards.items()
+    }
+    assert max(map(len, brought.values())) < 1024**2, "Kubernetes takes no larger ConfigMap"
+
+
+def test_a_pod_with_gpus_uses_all_of_them_and_nothing_else() -> None:
+    told = environment(rendered("mig-hpa", {"gpu": {"count": 2}}))
+    assert told["VERBATIM_ENGINE__DEVICE"] == "cuda"
+    assert told["VERBATIM_ENGINE__DEVICE_INDEXES"] == "[0,1]"
+    assert not {name for name in environment(rendered("cpu")) if "ENGINE" in name}
+
+
+def test_a_cache_that_cannot_be_written_is_all_there_is(
+    shapes: dict[str, list[Manifest]],
+) -> None:
+    for shape, is_offline in [("gpu-alb-keda", True), ("mig-hpa", False)]:
+        (mount,) = [
+            each for each in server(shapes[shape])["volumeMounts"] if each["name"] == "models"
+        ]
+        assert mount == {"name": "models", "mountPath": "/models", "readOnly": is_offline}
+        assert environment(shapes[shape]).get("HF_HUB_OFFLINE") == ("1" if is_offline else None)
+
+
+def test_with_a_certificate_everybody_speaks_https() -> None:
+    files = {"tls_certificate_file": "/etc/tls/tls.crt", "tls_key_file": "/etc/tls/tls.key"}
+    manifests = rendered("cpu", {"settings": {"server": files}, "podMonitor": {"enabled": True}})
+    probes = [server(manifests)[f"{name}Probe"] for name in ("startup", "liveness", "readiness")]
+    assert {each["httpGet"]["scheme"] for each in probes} == {"HTTPS"}
+    (endpoint,) = only(manifests, "PodMonitor")["spec"]["podMetricsEndpoints"]
+    assert endpoint["scheme"] == "https"
+    assert 'url = "https://verbatim:80/health/ready"' in str(only(manifests, "Pod"))
+    assert complaints({VERSIONS[-1]: manifests}) == []
+
+
+def test_only_the_keys_of_a_secret_are_files(shapes: dict[str, list[Manifest]]) -> None:
+    (pod,) = [spec for name, spec in pod_specs(shapes["gpu-alb-keda"]) if name == "verbatim"]
+    (keys,) = [each for each in pod["volumes"] if each["name"] == "keys"]
+    assert keys["secret"]["items"] == [{"key": "keys.yaml", "path": "keys.yaml"}]
+    told = environment(shapes["gpu-alb-keda"])
+    assert told["VERBATIM_ACCESS__KEYS_FILE"] == "/etc/verbatim/keys/keys.yaml"
+
+
+def test_a_strategy_without_rolling_leaves_its_figures_out() -> None:
+    manifests = rendered("cpu", {"strategy": {"type": "Recreate"}})
+    assert only(manifests, "Deployment")["spec"]["strategy"] == {"type": "Recreate"}

@@ -1,0 +1,412 @@
+"""Traces as a collector gets them: of a process with the starter, and of a fake model's batches."""
+
+import asyncio
+import json
+import subprocess
+import sys
+import time
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from itertools import pairwise
+from uuid import uuid4
+
+import httpx
+import pytest
+from prometheus_client import REGISTRY
+
+from app.config import TelemetrySettings
+from app.domain import Hypothesis
+from app.engine.model import DecodeOptions, Job
+from app.telemetry import span_export, tracing
+from tests.api.test_stream import CLIP, END, talk
+from tests.api_keys import SALES_KEY, bearer, keys
+from tests.collector import CollectedSpan, Collector
+from tests.fakes import FakeModel, hypothesis
+from tests.faulty_server import FaultyServer
+from tests.live_server import ROOT, LiveServer, wait_until
+from tests.recordings import FOLDER
+from tests.served import fake_app, served
+
+CLIP_SECONDS = 4.69
+CALL = "08_long_call.flac"
+CALLER = "b7ad6b7169203331"
+UNSAMPLED = "00"
+TRANSCRIPTIONS = "/v1/audio/transcriptions"
+DEVICE_STAGES = ("encode", "detect", "decode")
+ROUNDING = 0.001
+"""Seconds that clocks and rounding may be apart."""
+
+
+@pytest.fixture(scope="module")
+def collector() -> Iterator[Collector]:
+    with Collector() as collector:
+        yield collector
+
+
+@pytest.fixture(scope="module")
+def traced(collector: Collector) -> Iterator[LiveServer]:
+    """One with keys, whose model fails if the prompt is `fail`."""
+    with FaultyServer(
+        api_key=SALES_KEY,
+        VERBATIM_ACCESS__KEYS=keys(None, sales={"key": SALES_KEY}),
+        VERBATIM_TELEMETRY__OTLP_ENDPOINT=collector.url,
+    ) as server:
+        yield server
+
+
+def post(
+    url: str, trace_id: str = "", sample: str = CLIP, flags: str = "01", **fields: str
+) -> httpx.Response:
+    """A sample, with the `traceparent` of a caller who has a trace."""
+    parent = {"traceparent": f"00-{trace_id}-{CALLER}-{flags}"} if trace_id else {}
+    return httpx.post(
+        f"{url}{TRANSCRIPTIONS}",
+        files={"file": (FOLDER / sample).read_bytes()},
+        data={"model": "whisper-1", **fields},
+        headers={**bearer(SALES_KEY), **parent},
+        timeout=60,
+    )
+
+
+def new_trace() -> str:
+    return uuid4().hex
+
+
+def only(spans: list[CollectedSpan], name: str) -> CollectedSpan:
+    (found,) = [span for span in spans if span.name == name]
+    return found
+
+
+def children(spans: list[CollectedSpan], parent: CollectedSpan) -> list[CollectedSpan]:
+    found = [span for span in spans if span.parent_id == parent.id]
+    return sorted(found, key=lambda span: span.start)
+
+
+def shared_calls(collector: Collector, spans: list[CollectedSpan]) -> list[CollectedSpan]:
+    """The calls on the device that windows of these spans were in; each knows of the other."""
+    found = []
+    for part in spans:
+        if part.name in DEVICE_STAGES:
+            (call,) = [span for span in collector.spans if span.id in part.links]
+            assert part.id in call.links
+            assert (call.name, call.parent_id) == (f"batch {part.name}", "")
+            assert part.start <= call.start + ROUNDING
+            assert call.end <= part.end + ROUNDING
+            found.append(call)
+    return found
+
+
+def test_a_request_is_one_tree_below_its_callers_span(
+    traced: LiveServer, collector: Collector
+) -> None:
+    trace_id = new_trace()
+    words = {"response_format": "verbose_json", "timestamp_granularities[]": "word"}
+    answer = post(traced.url, trace_id, **words)
+    spans = collector.whole_trace(trace_id)
+    request = only(spans, f"POST {TRANSCRIPTIONS}")
+    assert request.is_server
+    assert request.parent_id == CALLER
+    assert request.attributes == {
+        "http.request.method": "POST",
+        "http.route": TRANSCRIPTIONS,
+        "http.response.status_code": 200,
+        "verbatim.request_id": answer.headers["x-request-id"],
+        "verbatim.key": "sales",
+        "verbatim.model": "starter",
+        "verbatim.audio_seconds": answer.json()["duration"],
+        "verbatim.queue_milliseconds": request.attributes["verbatim.queue_milliseconds"],
+    }
+    assert not any(span.failed for span in spans)
+    by_id = {span.id: span for span in spans}
+    for span in spans:
+        if span is not request:
+            parent = by_id[span.parent_id]
+            assert parent.start <= span.start + ROUNDING
+            assert span.end <= parent.end + ROUNDING
+    stages = [span.name for span in children(spans, request)]
+    assert stages == ["upload", "model", "audio", "window", "window"], "the clip has two sentences"
+    assert only(spans, "audio").attributes["verbatim.audio_seconds"] == answer.json()["duration"]
+    for window in (span for span in spans if span.name == "window"):
+        check_stages(window, children(spans, window))
+
+
+def check_stages(window: CollectedSpan, stages: list[CollectedSpan]) -> None:
+    """One after the other, and little of the window's time is without a name."""
+    names = ["features", "queue", "encode", "queue", "detect", "queue", "decode"]
+    assert [stage.name for stage in stages] == names
+    for before, after in pairwise(stages):
+        assert before.end <= after.start + ROUNDING
+    assert sum(stage.seconds for stage in stages) > 0.5 * window.seconds
+
+
+def test_the_calls_on_the_device_are_linked_and_alignment_is_a_part_of_one(
+    traced: LiveServer, collector: Collector
+) -> None:
+    trace_id = new_trace()
+    words = {"response_format": "verbose_json", "timestamp_granularities[]": "word"}
+    post(traced.url, trace_id, language="en", **words)
+    spans = collector.whole_trace(trace_id)
+    calls = shared_calls(collector, spans)
+    assert {call.name for call in calls} == {"batch encode", "batch decode"}
+    for call in calls:
+        parts = [span.name for span in children(collector.of_trace(call.trace_id), call)]
+        assert set(parts) == ({"align"} if call.name == "batch decode" else set())
+
+
+def test_an_error_of_the_device_shows_in_every_span_around_it(
+    traced: LiveServer, collector: Collector
+) -> None:
+    trace_id = new_trace()
+    assert post(traced.url, trace_id, language="en", prompt="fail").status_code == 500
+    spans = collector.whole_trace(trace_id)
+    failed = {(span.name, span.attributes["error.type"]) for span in spans if span.failed}
+    assert failed == {
+        (f"POST {TRANSCRIPTIONS}", "500"),
+        ("window", "EngineFailed"),
+        ("decode", "RuntimeError"),
+    }
+    calls = [call for call in shared_calls(collector, spans) if call.name == "batch decode"]
+    assert calls
+    assert all(call.failed for call in calls)
+
+
+def test_what_the_caller_did_wrong_is_no_failure(traced: LiveServer, collector: Collector) -> None:
+    invalid, foreign = new_trace(), new_trace()
+    assert post(traced.url, invalid, temperature="hot").status_code == 400
+    parent = {"traceparent": f"00-{foreign}-{CALLER}-01"}
+    assert httpx.get(f"{traced.url}/v1/models/x", headers=parent).status_code == 401
+    spans = collector.whole_trace(invalid)
+    assert [span.name for span in spans if span.failed] == ["upload"]
+    request = only(spans, f"POST {TRANSCRIPTIONS}")
+    assert request.attributes["http.response.status_code"] == 400
+    (refused,) = collector.whole_trace(foreign)
+    assert refused.name == "GET", "refused before its route is looked up"
+    assert refused.attributes["http.response.status_code"] == 401
+    assert "verbatim.key" not in refused.attributes
+    assert not refused.failed
+
+
+def test_the_span_of_a_stream_lasts_until_its_end(traced: LiveServer, collector: Collector) -> None:
+    trace_id = new_trace()
+    answer = post(traced.url, trace_id, language="en", stream="true", model="gpt-4o-transcribe")
+    assert "transcript.text.done" in answer.text
+    spans = collector.whole_trace(trace_id)
+    request = only(spans, f"POST {TRANSCRIPTIONS}")
+    assert request.end >= max(span.end for span in spans if span.name == "decode")
+    assert not any(span.failed for span in spans)
+
+
+class FailsLater(FakeModel):
+    """On all windows of a recording but its first one."""
+
+    def decode(self, jobs: Sequence[Job], options: Sequence[DecodeOptions]) -> list[Hypothesis]:
+        if any(job.position for job in jobs):
+            raise RuntimeError("this window cannot be decoded")
+        return super().decode(jobs, options)
+
+
+def test_a_stream_that_breaks_off_has_failed_though_its_status_was_good(
+    collector: Collector,
+) -> None:
+    trace_id = new_trace()
+    app = fake_app(FailsLater(), telemetry={"otlp_endpoint": collector.url})
+    with served(app) as url:
+        answer = post(url, trace_id, CALL, language="en", stream="true", model="gpt-4o-transcribe")
+    assert "transcript.text.delta" in answer.text
+    assert "transcript.text.done" not in answer.text
+    request = only(collector.of_trace(trace_id), f"POST {TRANSCRIPTIONS}")
+    assert request.failed
+    assert request.attributes["http.response.status_code"] == 200
+    assert request.attributes["verbatim.outcome"] == "failed"
+
+
+def test_who_leaves_a_stream_is_seen_to_have_left(traced: LiveServer, collector: Collector) -> None:
+    before = len(collector.spans)
+    with traced.stream(FOLDER / CALL, language="en") as answer:
+        next(answer.iter_lines())
+        request_id = answer.headers["x-request-id"]
+
+    def is_mine(span: CollectedSpan) -> bool:
+        return span.attributes.get("verbatim.request_id") == request_id
+
+    wait_until(lambda: any(is_mine(span) for span in collector.spans[before:]))
+    (request,) = [span for span in collector.spans[before:] if is_mine(span)]
+    assert request.attributes["verbatim.outcome"] == "left"
+    assert request.attributes["http.response.status_code"] == 200
+    assert not request.failed
+
+
+async def test_a_live_session_has_a_span_for_each_item(
+    traced: LiveServer, collector: Collector
+) -> None:
+    start = json.dumps({"format": "auto", "language": "en"})
+    before = len(collector.spans)
+    said, _ = await talk(traced, start, (FOLDER / CLIP).read_bytes(), END, key=SALES_KEY)
+    finals = [message for message in said if message["type"] == "final"]
+    spans = await asyncio.to_thread(spans_of_socket, collector, before)
+    session = only(spans, "WEBSOCKET /stream")
+    assert session.attributes["http.response.status_code"] == 101
+    items = children(spans, session)
+    assert [item.name for item in items] == ["item"] * len(finals)
+    for item in items:
+        assert "window" in {span.name for span in children(spans, item)}
+        assert session.start <= item.start < item.end <= session.end
+
+
+def spans_of_socket(collector: Collector, since: int) -> list[CollectedSpan]:
+    def ended() -> list[str]:
+        spans = collector.spans[since:]
+        return [span.trace_id for span in spans if span.name == "WEBSOCKET /stream"]
+
+    wait_until(lambda: bool(ended()))
+    return collector.of_trace(ended()[0])
+
+
+def test_health_and_metrics_are_not_traced(traced: LiveServer, collector: Collector) -> None:
+    trace_id, last = new_trace(), new_trace()
+    for path, each in (("/health/ready", trace_id), ("/metrics", trace_id), ("/v1/models", last)):
+        headers = {**bearer(SALES_KEY), "traceparent": f"00-{each}-{CALLER}-01"}
+        httpx.get(f"{traced.url}{path}", headers=headers)
+    collector.whole_trace(last)
+    assert collector.of_trace(trace_id) == []
+
+
+def test_sigterm_sends_the_last_spans_and_the_log_names_their_trace() -> None:
+    with Collector() as collector:
+        trace_id = new_trace()
+        with LiveServer(
+            VERBATIM_TELEMETRY__OTLP_ENDPOINT=collector.url,
+            VERBATIM_TELEMETRY__LOG_LEVEL="info",
+            VERBATIM_TELEMETRY__LOG_FORMAT="json",
+            OTEL_RESOURCE_ATTRIBUTES="deployment.environment.name=test",
+        ) as server:
+            answer = post(server.url, trace_id, language="en")
+            server.terminate()
+        spans = collector.of_trace(trace_id)
+        assert only(spans, f"POST {TRANSCRIPTIONS}").is_server
+        assert collector.paths == {"/v1/traces"}
+        assert {span.service for span in spans} == {"verbatim"}
+        assert b"deployment.environment.name" in collector.bodies[-1]
+    lines = [json.loads(line) for line in server.errors.splitlines()]
+    (line,) = [line for line in lines if line["event"] == "request"]
+    assert line == {
+        "event": "request",
+        "level": "info",
+        "timestamp": line["timestamp"],
+        "request_id": answer.headers["x-request-id"],
+        "trace_id": trace_id,
+        "method": "POST",
+        "path": TRANSCRIPTIONS,
+        "status": 200,
+        "milliseconds": line["milliseconds"],
+        "key": "anonymous",
+        "model": "starter",
+        "audio_seconds": CLIP_SECONDS,
+        "queue_milliseconds": line["queue_milliseconds"],
+    }
+    assert 0 <= line["queue_milliseconds"] <= line["milliseconds"]
+
+
+def test_windows_of_two_requests_link_to_the_one_call_that_they_shared(
+    collector: Collector,
+) -> None:
+    traces = [new_trace() for _ in range(3)]
+    model = FakeModel()
+    model.gate.clear()
+    app = fake_app(model, telemetry={"otlp_endpoint": collector.url, "trace_ratio": 0})
+    with served(app) as url, ThreadPoolExecutor(4) as callers:
+        answers = [callers.submit(post, url, traces[0], language="en")]
+        assert model.started.wait(10)
+        answers += [callers.submit(post, url, each, language="en") for each in traces[1:]]
+        answers += [callers.submit(post, url, new_trace(), flags=UNSAMPLED, language="en")]
+        wait_until(lambda: REGISTRY.get_sample_value("stt_queue_windows") == 3, 9)
+        model.gate.set()
+        assert [answer.result().status_code for answer in answers] == [200] * 4
+    spans = [collector.of_trace(each) for each in traces]
+    assert all(only(each, f"POST {TRANSCRIPTIONS}").parent_id == CALLER for each in spans)
+    calls = [shared_calls(collector, each)[-1] for each in spans]
+    assert calls[1] == calls[2] != calls[0]
+    assert calls[1].attributes["verbatim.windows"] == 3, "the one that is not traced was there"
+    assert calls[1].links == {only(each, "decode").id for each in spans[1:]}
+    waits = [span.seconds for span in spans[1] if span.name == "queue"]
+    assert max(waits) > calls[0].end - only(spans[1], "features").end - ROUNDING
+
+
+def test_a_share_of_the_requests_is_traced_unless_the_caller_has_decided(
+    collector: Collector,
+) -> None:
+    before, trace_id = len(collector.spans), new_trace()
+    app = fake_app(FakeModel(), telemetry={"otlp_endpoint": collector.url, "trace_ratio": 0})
+    with served(app) as url:
+        assert post(url).status_code == 200
+        assert post(url, new_trace(), flags=UNSAMPLED).status_code == 200
+        assert post(url, trace_id).status_code == 200
+    found = collector.spans[before:]
+    assert Counter(span.name for span in found if span.trace_id == trace_id)["window"] == 1
+    others = {span.name for span in found if span.trace_id != trace_id}
+    assert others == {"batch encode", "batch detect", "batch decode"}
+
+
+def test_a_doubtful_window_shows_what_its_fallback_took(collector: Collector) -> None:
+    trace_id = new_trace()
+    doubtful = {0.0: hypothesis("perhaps", avg_logprob=-2.0)}
+    app = fake_app(FakeModel(answers=doubtful), telemetry={"otlp_endpoint": collector.url})
+    with served(app) as url:
+        post(url, trace_id, language="en")
+    spans = collector.of_trace(trace_id)
+    again = only(spans, "fallback")
+    assert again.parent_id == only(spans, "window").id
+    assert again.attributes["verbatim.temperature"] == 0.2
+    assert [span.name for span in children(spans, again)] == ["queue", "decode"]
+
+
+@pytest.mark.parametrize("status", [None, 503])
+def test_nobody_waits_for_a_collector_that_is_mute_or_down(
+    monkeypatch: pytest.MonkeyPatch, status: int | None
+) -> None:
+    monkeypatch.setattr(span_export, "EXPORT_SECONDS", 60.0)
+    with Collector(status=status or 200) as collector:
+        if status is None:
+            collector.release.clear()
+        app = fake_app(FakeModel(), telemetry={"otlp_endpoint": collector.url})
+        with served(app) as url:
+            answers = [post(url, new_trace(), language="en") for _ in range(3)]
+            assert [answer.status_code for answer in answers] == [200] * 3
+            stopping = time.monotonic()
+        assert time.monotonic() - stopping < span_export.FLUSH_SECONDS + 5
+        assert collector.spans == []
+
+
+def test_spans_beyond_what_may_wait_are_lost(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(span_export, "MAX_WAITING_SPANS", 600)
+    with Collector() as collector:
+        collector.release.clear()
+        settings = TelemetrySettings.model_validate({"otlp_endpoint": collector.url})
+        with tracing.exported(settings):
+            for _ in range(5_000):
+                with tracing.request({}):
+                    pass
+            collector.release.set()
+        batch = 512  # OpenTelemetry's own: what was on its way when the queue filled
+        assert 600 <= len(collector.spans) <= 600 + 2 * batch
+
+
+def test_who_does_not_trace_imports_neither_sdk_nor_exporter() -> None:
+    script = (
+        "import sys, app.main\n"
+        "from app.config import TelemetrySettings\n"
+        "from app.telemetry import tracing\n"
+        "with tracing.exported(TelemetrySettings()), tracing.request({}) as request:\n"
+        "    with tracing.span('stage'), tracing.device_call('decode', [tracing.place()]):\n"
+        "        tracing.begin('item').end()\n"
+        "    assert request.log_fields == {}\n"
+        "print([name for name in sys.modules if name.startswith('opentelemetry.')])\n"
+    )
+    run = subprocess.run(
+        [sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, timeout=60
+    )
+    assert run.returncode == 0, run.stderr
+    assert "opentelemetry.trace" in run.stdout, "FastAPI has the interface imported in any case"
+    assert "opentelemetry.sdk.trace" not in run.stdout
+    assert "opentelemetry.exporter" not in run.stdout

@@ -1,0 +1,78 @@
+"""`python -m app.probe`, as Kubernetes and Docker run it beside the server."""
+
+import json
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+
+import httpx
+
+from tests.live_server import ROOT, LiveServer, wait_until
+from tests.recordings import FOLDER, reference
+from tests.words import word_errors
+
+CLIP = FOLDER / "12_short_clip.wav"
+CALL = FOLDER / "08_long_call.flac"
+
+
+def probe(server: LiveServer, path: str) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        [sys.executable, "-m", "app.probe", path],
+        cwd=ROOT,
+        # What the server asks of others goes through a proxy; this does not.
+        env={"VERBATIM_SERVER__PORT": str(server.port), "HTTP_PROXY": "http://127.0.0.1:9"},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+def test_it_prints_the_answer_and_fails_without_one(server: LiveServer) -> None:
+    live = probe(server, "/health/live")
+    assert json.loads(live.communicate()[0])["status"]
+    assert live.returncode == 0
+    for path, reason in [("/health/dead", "404"), ("/v1/audio/transcriptions", "405")]:
+        failed = probe(server, path)
+        output, errors = failed.communicate()
+        assert (failed.returncode, output) == (1, "")
+        assert reason in errors
+
+
+def test_the_hook_waits_for_a_slow_upload_and_a_stream_and_then_sigterm_ends_at_once() -> None:
+    rest_may_come = threading.Event()
+    answers: list[httpx.Response] = []
+    with LiveServer() as server:
+        url = f"{server.url}/v1/audio/transcriptions"
+        whole = httpx.Request(
+            "POST", url, files={"file": CLIP.read_bytes()}, data={"model": "whisper-1"}
+        )
+        body = whole.read()
+
+        def slowly() -> Iterator[bytes]:
+            yield body[: len(body) // 2]
+            rest_may_come.wait(100)
+            yield body[len(body) // 2 :]
+
+        uploading = threading.Thread(
+            target=lambda: answers.append(
+                httpx.post(url, content=slowly(), headers=whole.headers, timeout=100)
+            )
+        )
+        with server.stream(CALL) as stream:
+            lines = stream.iter_lines()
+            next(lines)
+            uploading.start()
+            wait_until(lambda: server.metric("stt_requests_in_flight") == 2)
+            hook = probe(server, "/internal/drain?wait=100&propagation=0")
+            wait_until(lambda: httpx.get(f"{server.url}/health/ready").status_code == 503)
+            events = [json.loads(line[6:]) for line in lines if line]
+        assert events[-1]["type"] == "transcript.text.done"
+        assert word_errors(reference(CALL.name), events[-1]["text"]) <= 3
+        assert hook.poll() is None, "an upload was still in flight"
+        rest_may_come.set()
+        uploading.join(60)
+        assert word_errors(reference(CLIP.name), answers[0].json()["text"]) == 0
+        output, errors = hook.communicate(timeout=60)
+        assert json.loads(output) == {"status": "drained", "in_flight": 0}, errors
+        assert server.stop() == 0
