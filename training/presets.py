@@ -1,4 +1,4 @@
-"""Sizes and courses of training: "cpu" for an hour or two of two cores, "gpu" for one GPU."""
+"""Sizes and courses of training: "cpu" for two or three hours of two cores, "gpu" for one GPU."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -75,11 +75,11 @@ PRESETS = {
         encoder_layers=4,
         decoder_layers=2,
         corpus_rounds=18,
-        steps=6_000,
+        steps=12_000,
         batch_seconds=40,
         peak_rate=1.2e-3,
         warm_up=40,
-        course=_course(1),
+        course=_course(2),
         device="cpu",
         ranks=2,
         workers=0,
