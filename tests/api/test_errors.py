@@ -274,7 +274,7 @@ def test_odd_parts_beside_a_good_form_do_no_harm(
     ("method", "path", "status", "message"),
     [
         ("POST", "/v1/x", 404, "Invalid URL (POST /v1/x)"),
-        ("GET", "/", 404, "Invalid URL (GET /)"),
+        ("GET", "/x", 404, "Invalid URL (GET /x)"),
         ("POST", f"{ROUTE}/", 404, f"Invalid URL (POST {ROUTE}/)"),
         ("GET", ROUTE, 405, f"Not allowed to GET on {ROUTE}"),
         ("OPTIONS", ROUTE, 405, f"Not allowed to OPTIONS on {ROUTE}"),

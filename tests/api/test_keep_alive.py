@@ -175,6 +175,8 @@ def log_lines() -> Iterator[Callable[[], list[str]]]:
     handlers, level = root.handlers[:], root.level
     with redirect_stderr(stream):
         our_logging.configure("info", "json", audit_batches=False)
+    # Or the loggers in use would keep this shape when other tests run.
+    structlog.configure(cache_logger_on_first_use=False)
     yield lambda: stream.getvalue().splitlines()
     root.handlers[:] = handlers
     root.setLevel(level)

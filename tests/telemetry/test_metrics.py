@@ -1,7 +1,6 @@
 """What the metrics say, by what is done to a batcher, a detector and a server."""
 
 import asyncio
-from collections.abc import Iterator
 
 import httpx
 import numpy as np
@@ -14,11 +13,10 @@ from app.engine.batcher import Batcher
 from app.engine.model import DecodeOptions, Job
 from app.errors import EngineFailed
 from app.pipeline import fallback
-from tests.api_keys import keys
+from tests.api_keys import ADMIN_KEY, bearer, keys
 from tests.fakes import FakeModel, hypothesis
 from tests.live_server import LiveServer, wait_until
 from tests.recordings import FOLDER, load_sample, silence, wav
-from tests.served import fake_app, served
 
 OPTIONS = DecodeOptions("transcribe", "en")
 CLIP = "12_short_clip.wav"
@@ -117,26 +115,16 @@ def test_all_sound_is_speech_or_silence() -> None:
     assert quiet > 9.5
 
 
-@pytest.fixture(scope="module")
-def guarded() -> Iterator[str]:
-    model = FakeModel()
-    access = {"keys": keys(visitor={"key": "visitor", "requests_per_minute": 1})}
-    with served(fake_app(model, access=access)) as url:
-        yield url
-
-
-def test_refusals_before_the_route_are_answers_too(guarded: str) -> None:
-    def answers() -> float:
-        labels = {"handler": "/v1/models", "method": "GET", "status": "4xx"}
-        return REGISTRY.get_sample_value("http_requests_total", labels) or 0.0
-
-    before = answers()
-    statuses = [
-        httpx.get(f"{guarded}/v1/models", headers={"authorization": f"Bearer {key}"}).status_code
-        for key in ("visitor", "visitor", "a stranger")
-    ]
-    assert statuses == [200, 429, 401]
-    wait_until(lambda: answers() == before + 2)
+def test_refusals_before_the_route_are_answers_too() -> None:
+    visitor = {"key": "visitor", "requests_per_minute": 1}
+    with LiveServer(api_key=ADMIN_KEY, VERBATIM_ACCESS__KEYS=keys(visitor=visitor)) as guarded:
+        statuses = [
+            httpx.get(f"{guarded.url}/v1/models", headers=bearer(key)).status_code
+            for key in ("visitor", "visitor", "a stranger")
+        ]
+        assert statuses == [200, 429, 401]
+        answers = 'http_requests_total{handler="/v1/models",method="GET",status="4xx"}'
+        wait_until(lambda: guarded.metric(answers) == 2)
 
 
 def test_a_recording_counts_its_windows_and_its_stages(server: LiveServer) -> None:
