@@ -1,14 +1,18 @@
 """The dashboards as files: made by `python -m grafana`, and complete."""
 
+import json
 import re
+import subprocess
 from pathlib import Path
 
 import httpx
 import pytest
 
 from grafana.__main__ import files
+from tests.deploy.terraform import PYTHON
 from tests.grafana.queries import Board, boards, metrics, panels, rules
-from tests.live_server import LiveServer
+from tests.live_server import ROOT, LiveServer
+from tests.programs import missing
 
 BOARDS = list(boards())
 FOREIGN = re.compile(r"DCGM_FI_|kube_|kubelet_|up$|stt:")
@@ -20,6 +24,26 @@ each_board = pytest.mark.parametrize("board", BOARDS, ids=lambda board: board["u
 @pytest.mark.parametrize("path", files(), ids=lambda path: path.name)
 def test_the_files_are_what_the_modules_make(path: Path) -> None:
     assert path.read_text() == files()[path], "run `python -m grafana`"
+
+
+def test_grafanas_own_types_read_all_of_them() -> None:
+    if not PYTHON.exists():
+        missing(f"{PYTHON.relative_to(ROOT)} is missing: make test")
+    dashboards = [str(path) for path in files() if path.suffix == ".json"]
+    command = [str(PYTHON), str(Path(__file__).with_name("decode.py")), *dashboards]
+    read = json.loads(subprocess.run(command, capture_output=True, check=True).stdout)
+    assert read == {
+        board["uid"]: [
+            [
+                panel["title"],
+                panel["fieldConfig"]["defaults"].get("unit"),
+                [target["expr"] for target in panel.get("targets", [])],
+            ]
+            for panel in board["panels"]
+            if panel["type"] != "row"
+        ]
+        for board in BOARDS
+    }
 
 
 def test_they_can_lie_side_by_side() -> None:
