@@ -104,8 +104,9 @@ async def test_redis_and_memory_say_the_same(redis: RedisServer) -> None:
         assert one.is_accepted == other.is_accepted
         assert one.used == pytest.approx(other.used)
         assert (one.wait_seconds > 0) == (other.wait_seconds > 0)
-        if rolls.random() < 0.3:
-            back = min(10.0, one.used)
+        # Of this claim: by another clock, earlier ones may be in another slot.
+        if amount and one.is_accepted and rolls.random() < 0.6:
+            back = min(10.0, amount)
             await shared.give_back("key:a", one.slot, back)
             await own.give_back("key:a", other.slot, back)
     await shared.close()
