@@ -1,6 +1,7 @@
 """What several test folders share: the starter model in this process, and a live server."""
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -12,6 +13,11 @@ from app.engine.loading import EngineChoices, load
 from app.engine.whisper import WhisperEngine
 from tests.live_server import LiveServer
 from tests.redis_server import RedisServer
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The slow ones first, which are of the whole process: at the end nobody waits for them."""
+    items.sort(key=lambda item: item.path.parent != Path(__file__).parent)
 
 
 @pytest.fixture(scope="session")

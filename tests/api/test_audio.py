@@ -62,7 +62,7 @@ def test_it_hears_at_least_as_well_as_faster_whisper_directly(
     assert word_errors(reference(name), text) <= BASELINE[name]["errors"]
 
 
-@pytest.mark.parametrize("name", ["02_two_voices.wav", "09_german.wav", "11_sales_call.mp3"])
+@pytest.mark.parametrize("name", ["01_order_call.wav", "09_german.wav", "13_stereo_call.m4a"])
 def test_every_format_says_the_same(server: LiveServer, name: str) -> None:
     texts = [
         transcribe(server, FOLDER / name).text,
@@ -116,7 +116,7 @@ async def test_alone_sixteen_at_once_and_mixed_give_the_same_texts(server: LiveS
 
 
 async def check_a_crowd(client: AsyncOpenAI) -> None:
-    names = [CLIP, "02_two_voices.wav", "09_german.wav", "13_stereo_call.m4a"]
+    names = [CLIP, "01_order_call.wav", "09_german.wav", "14_telephone_mulaw.wav"]
 
     async def heard(name: str, **options: Any) -> str:
         answer = await client.audio.transcriptions.create(
@@ -384,7 +384,7 @@ def test_nothing_is_left_on_disk_and_no_file_stays_open(server: LiveServer, tmp_
     spool = tmp_path / "spool"
     spool.mkdir()
     long = tmp_path / "long.wav"
-    repeat_to(long, load_sample(CLIP), 120.0)
+    repeat_to(long, load_sample(CLIP), 45.0)  # more than 1 MB: shorter ones stay in memory
     with LiveServer(VERBATIM_AUDIO__SPOOL_DIR=str(spool)) as own:
         transcribe(own, FOLDER / CLIP)
         before = own.open_files

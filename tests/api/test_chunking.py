@@ -97,7 +97,7 @@ def test_in_noise_a_higher_threshold_counts_less_as_speech(server: LiveServer) -
 def test_extreme_values_are_answered(
     server: LiveServer, threshold: float, prefix: int, silence: int
 ) -> None:
-    content = (FOLDER / "02_two_voices.wav").read_bytes()
+    content = (FOLDER / "12_short_clip.wav").read_bytes()
     body = chunked(
         server,
         content,

@@ -40,7 +40,7 @@ Part = tuple[str, tuple[str | None, bytes]]
 """Name; file name or None, and content: as httpx takes them."""
 
 fuzzed = settings(
-    max_examples=60,
+    max_examples=40,
     derandomize=True,
     deadline=None,
     database=None,

@@ -267,8 +267,8 @@ def test_a_model_cannot_be_deleted(server: LiveServer) -> None:
 def test_with_room_for_two_models_an_idle_one_leaves_by_itself_or_for_another(
     directories: Path, tmp_path: Path
 ) -> None:
-    long_recording = tmp_path / "five_minutes.wav"
-    repeat_to(long_recording, load_sample("08_long_call.flac"), 300.0)
+    long_recording = tmp_path / "two_minutes.wav"
+    repeat_to(long_recording, load_sample("08_long_call.flac"), 120.0)
     with LiveServer(
         VERBATIM_MODELS__SERVED=served(directories, "twin", "random"),
         VERBATIM_MODELS__MAX_RESIDENT="2",

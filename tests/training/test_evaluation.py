@@ -39,7 +39,7 @@ def figures(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Figures]:
     for name in testsets.SINGLE:
         place.tests(name).mkdir(parents=True)
         corpus.store(place.tests(name) / "samples", _utterances(*SAID.get(name, CALL)))
-    return dict(Evaluation(STARTER, place, 6).figures())
+    return dict(Evaluation(STARTER, place, 4).figures())
 
 
 def test_single_sentences_of_the_samples_are_heard(figures: dict[str, Figures]) -> None:
