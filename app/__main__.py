@@ -21,7 +21,6 @@ def main() -> int:
     if settings.audio.spool_dir is not None:
         tempfile.tempdir = str(settings.audio.spool_dir)  # where Starlette spools uploads
     prepare_libraries()  # before app.main imports them
-    from app.access.keys_document import BadKeys
     from app.engine.loading import chosen_device
     from app.engine.memory import keep_memory
 
@@ -31,17 +30,17 @@ def main() -> int:
     from app.main import create_app
     from app.server import Server, uvicorn_config
 
+    lifecycle = Lifecycle()
+    try:
+        app = create_app(settings, lifecycle=lifecycle)
+    except ValueError as error:
+        return _refused(error)
     if not settings.access.is_guarded:
         structlog.get_logger(__name__).warning(
             "open_to_everybody",
             host=settings.server.host,
             note="no API keys are configured: whoever reaches this port may use it",
         )
-    lifecycle = Lifecycle()
-    try:
-        app = create_app(settings, lifecycle=lifecycle)
-    except BadKeys as error:
-        return _refused(error)
     server = Server(uvicorn_config(app, settings.server), lifecycle)
     # uvicorn raises the signal again once it has drained, which would end the process with an
     # error after a clean stop; the handler it then finds is this one.

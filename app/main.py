@@ -39,7 +39,7 @@ from app.engine.resident import LoadModel
 from app.errors import InvalidRequest, SpeechError
 from app.lifecycle import Lifecycle
 from app.render.errors import reply, routing_reply
-from app.services import open_services
+from app.services import configured_catalogue, open_services
 from app.telemetry.metrics import SECONDS_OF_REQUESTS
 
 
@@ -64,15 +64,15 @@ def create_app(
     """An ASGI application; its pinned models are loaded when its lifespan starts.
 
     Whoever runs it hears from `lifecycle` when it must end, and tells it when the port closes.
-    Raises BadKeys.
+    Raises ValueError, with a sentence, for keys and models that cannot be served.
     """
     load_model = load_model or whisper_loader(settings)
     lifecycle = lifecycle or Lifecycle()
-    keys = configured_keys(settings.access)
+    keys, catalogue = configured_keys(settings.access), configured_catalogue(settings)
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[Mapping[str, Any]]:
-        async with open_services(settings, load_model, lifecycle, keys) as services:
+        async with open_services(settings, load_model, lifecycle, keys, catalogue) as services:
             yield {"services": services}
 
     # Our routes parse their forms themselves, so the document is written by hand (app/api/docs.py).

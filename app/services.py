@@ -65,7 +65,11 @@ class Services:
 
 @asynccontextmanager
 async def open_services(
-    settings: Settings, load_model: LoadModel, lifecycle: Lifecycle, keys: ApiKeys | None
+    settings: Settings,
+    load_model: LoadModel,
+    lifecycle: Lifecycle,
+    keys: ApiKeys | None,
+    catalogue: Catalogue,
 ) -> AsyncIterator[Services]:
     """Load the pinned models, then start serving; leaving stops it in good order."""
     async with AsyncExitStack() as stack:
@@ -84,7 +88,7 @@ async def open_services(
         oidc = await _oidc(settings.access.oidc, stack)
         registry = await stack.enter_async_context(
             Registry(
-                _catalogue(settings),
+                catalogue,
                 load_model,
                 settings.models.max_resident,
                 settings.models.idle_seconds,
@@ -121,8 +125,11 @@ async def _oidc(settings: OidcSettings, stack: AsyncExitStack) -> OidcVerifier |
     return OidcVerifier(settings, await stack.enter_async_context(keys))
 
 
-def _catalogue(settings: Settings) -> Catalogue:
-    """What is served, the default model first; it has all of OpenAI's names that are free."""
+def configured_catalogue(settings: Settings) -> Catalogue:
+    """What is served, the default model first; it has all of OpenAI's names that are free.
+
+    Raises ValueError for a name that can be no model's, and for a profile that is wrong.
+    """
     default = model_id(settings.model)
     pinned = {default, *settings.models.pinned}
     sources = {model_id(source): source for source in (settings.model, *settings.models.served)}

@@ -82,6 +82,7 @@ def test_no_library_calls_home(server: LiveServer) -> None:
     [
         ("VERBATIM_SERVER__PROT", "80", "server.prot: Extra inputs are not permitted"),
         ("VERBATIM_SERVER__HOST", "0.0.0.0", "access: other machines reach 0.0.0.0, and there"),
+        ("VERBATIM_MODEL", "large-v9", "'large-v9' is no directory and no model of faster-whisper"),
         ("VERBATIM_ACCESS__KEYS_FILE", "/no/keys.yaml", "/no/keys.yaml: No such file or directory"),
     ],
 )

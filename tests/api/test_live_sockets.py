@@ -19,7 +19,7 @@ from app.api.live_sockets import LiveSocket, serve
 from app.config import Settings
 from app.lifecycle import Lifecycle
 from app.main import create_app
-from app.services import open_services
+from app.services import configured_catalogue, open_services
 from tests.fakes import FakeModel
 from tests.live_server import LiveServer
 from tests.realtime_client import pcm, realtime
@@ -192,7 +192,9 @@ async def test_who_does_not_read_its_events_loses_the_socket_and_its_place(
     client = Unread()
     websocket = WebSocket({"type": "websocket"}, client.receive, client.send)
     settings = Settings.model_validate({"live": {"max_sessions": 1}})
-    async with open_services(settings, lambda _: FakeModel(), Lifecycle(), None) as services:
+    async with open_services(
+        settings, lambda _: FakeModel(), Lifecycle(), None, configured_catalogue(settings)
+    ) as services:
         async with asyncio.timeout(10):
             await serve(websocket, services, talk, lambda _: {})
         assert client.sent == ["websocket.accept", "websocket.send", "websocket.close"]
