@@ -1,19 +1,20 @@
 """Speaks recordings 11 to 15 of this folder with flite and espeak-ng, both free programs.
 
-Run `python -m samples.synthesise`; Debian's packages are espeak-ng and flite.
+`python -m samples.synthesise NAME ...`, or without names all; see voices.py for what it needs.
 """
 
 import json
-import subprocess
-import tempfile
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+import sys
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
 
 import numpy as np
 
-from tests.recordings import RATE, Samples, decode, encode
+from samples import voices
+from samples.voices import Word
+from tests.recordings import RATE, Samples, encode
 
 FOLDER = Path(__file__).resolve().parent
 FLOOR = 2e-4  # room noise under everything: true recordings have no digital silence
@@ -41,10 +42,13 @@ class Recording:
 
 @dataclass(frozen=True)
 class Segment:
+    """One sentence, its words and where they are in the recording, in seconds."""
+
     start: float
     end: float
     text: str
     channel: int
+    words: Sequence[Word]
 
 
 def _talk(*turns: tuple[str, str]) -> list[Line]:
@@ -52,7 +56,7 @@ def _talk(*turns: tuple[str, str]) -> list[Line]:
 
 
 SLT, RMS, AWB = "flite slt", "flite rms", "flite awb"
-US, GB, DE = "espeak-ng en-us", "espeak-ng en-gb+f2", "espeak-ng de+m3"
+GB, DE = "espeak-ng en-gb+f2", "espeak-ng de+m3"
 
 RECORDINGS = [
     Recording(
@@ -125,21 +129,21 @@ RECORDINGS = [
 ]
 
 
-def speak(line: Line) -> Samples:
-    """One sentence without the silence around it, at an even level."""
-    program, voice = line.voice.split()
-    with tempfile.TemporaryDirectory() as folder:
-        target = str(Path(folder) / "line.wav")
-        if program == "flite":
-            command = ["flite", "-voice", voice, "-t", line.text, "-o", target]
-        else:
-            command = ["espeak-ng", "-v", voice, "-s", "150", "-w", target, line.text]
-        subprocess.run(command, check=True)
-        samples = decode(target)
+def speak(line: Line) -> tuple[Samples, list[Word]]:
+    """One sentence without the silence around it, at an even level, and its words."""
+    samples, words = voices.speak(line.voice, line.text)
     loud = np.flatnonzero(_envelope(samples) > 0.02 * _envelope(samples).max())
-    samples = samples[max(0, loud[0] - RATE // 100) : loud[-1] + RATE // 50]
+    first = max(0, loud[0] - RATE // 100)
+    samples = samples[first : loud[-1] + RATE // 50]
     levelled: Samples = samples / np.abs(samples).max() * np.float32(0.7)
-    return levelled
+    return levelled, list(_moved(words, -first / RATE, len(samples) / RATE))
+
+
+def _moved(words: Iterable[Word], by: float, end: float) -> Iterable[Word]:
+    """The words so many seconds later, between 0 and the end."""
+    for word in words:
+        start, stop = (float(np.clip(time + by, 0, end)) for time in (word.start, word.end))
+        yield Word(round(start, 2), round(stop, 2), word.word)
 
 
 def _envelope(samples: Samples) -> Samples:
@@ -154,11 +158,14 @@ def perform(recording: Recording) -> tuple[Samples, list[Segment]]:
     voices = list(dict.fromkeys(line.voice for line in recording.lines))
     now, spoken, segments = round(0.4 * RATE), [], []
     for line in recording.lines:
-        samples = speak(line)
+        samples, words = speak(line)
         channel = voices.index(line.voice) % recording.channels
         end = now + len(samples)
         spoken.append((channel, now, samples))
-        segments.append(Segment(round(now / RATE, 2), round(end / RATE, 2), line.text, channel))
+        said = list(_moved(words, now / RATE, end / RATE))
+        segments.append(
+            Segment(round(now / RATE, 2), round(end / RATE, 2), line.text, channel, said)
+        )
         now = end + round(recording.gap * dice.uniform(0.7, 1.4) * RATE)
     length = round((segments[-1].end + 0.5) * RATE)
     planes = dice.standard_normal((recording.channels, length)).astype(np.float32) * FLOOR
@@ -168,23 +175,26 @@ def perform(recording: Recording) -> tuple[Samples, list[Segment]]:
 
 
 def store(recording: Recording) -> None:
-    """The recording, its text and its segments; a channel is noted where there are two."""
+    """The recording, its text, segments and words; a channel is noted where there are two."""
     planes, segments = perform(recording)
     path = FOLDER / recording.name
     path.write_bytes(recording.write(planes))
     text = " ".join(segment.text for segment in segments)
     path.with_suffix(".txt").write_text(text + "\n", encoding="utf-8")
-    rows = [
-        {"start": s.start, "end": s.end, "text": s.text}
-        | ({"channel": s.channel} if recording.channels > 1 else {})
-        for s in segments
-    ]
-    path.with_suffix(".segments.json").write_text(
-        json.dumps(rows, ensure_ascii=False, indent=1) + "\n", encoding="utf-8"
-    )
+
+    def channel(segment: Segment) -> dict[str, int]:
+        return {"channel": segment.channel} if recording.channels > 1 else {}
+
+    sentences = [{"start": s.start, "end": s.end, "text": s.text} | channel(s) for s in segments]
+    words = [asdict(word) | channel(s) for s in segments for word in s.words]
+    for kind, rows in (("segments", sentences), ("words", words)):
+        path.with_suffix(f".{kind}.json").write_text(
+            json.dumps(rows, ensure_ascii=False, indent=1) + "\n", encoding="utf-8"
+        )
 
 
 if __name__ == "__main__":
     for item in RECORDINGS:
-        store(item)
-        print(item.name)
+        if not sys.argv[1:] or item.name in sys.argv[1:]:
+            store(item)
+            print(item.name)

@@ -62,7 +62,12 @@ class Preset:
     workers: int
     merges: int = 420
     padding: int = 48  # sampled frames that stand for all padding
+    cool_down: float = 0.25  # share of the steps, the last ones
     seed: int = 1
+
+    @property
+    def cool_down_start(self) -> int:
+        return round((1 - self.cool_down) * self.steps)
 
     def stage(self, step: int) -> Stage:
         return [stage for stage in self.course if step >= stage.start][-1]
@@ -77,7 +82,7 @@ PRESETS = {
         corpus_rounds=18,
         steps=12_000,
         batch_seconds=40,
-        peak_rate=1.2e-3,
+        peak_rate=1e-3,
         warm_up=40,
         course=_course(2),
         device="cpu",

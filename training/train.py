@@ -120,9 +120,14 @@ def build(preset: Preset, tokens: Tokens, phonemes: int) -> Network:
 
 
 def rate(preset: Preset, step: int) -> float:
-    """The learning rate of a step: up in a line, then down to nothing along a cosine."""
+    """The learning rate of a step: up in a line, even, then down to nothing as 1 - sqrt.
+
+    The form of Hägele et al. (Scaling Laws and Compute-Optimal Training Beyond Fixed Training
+    Durations, 2024): any checkpoint from before the fall can be trained on for longer.
+    """
     up = min(1.0, (step + 1) / preset.warm_up)
-    return preset.peak_rate * up * 0.5 * (1 + math.cos(math.pi * step / preset.steps))
+    falling = max(0.0, step - preset.cool_down_start) / (preset.steps - preset.cool_down_start)
+    return preset.peak_rate * up * (1 - math.sqrt(falling))
 
 
 class Report:
@@ -188,6 +193,8 @@ def work(rank: int, job: Job) -> None:
                 report.add(measured)
                 if trainer.step % _SAVED == 0 or trainer.step == job.until:
                     trainer.save(job.checkpoint)
+                if trainer.step == job.preset.cool_down_start:
+                    trainer.save(job.checkpoint.with_name("before_cool_down.pt"))
 
 
 def main() -> None:

@@ -109,6 +109,23 @@ def test_segments_begin_and_end_where_the_speech_does(server: LiveServer, name: 
     assert sorted(errors)[len(errors) // 2] < 0.15
 
 
+@pytest.mark.parametrize("name", ["12_short_clip.wav", "14_telephone_mulaw.wav"])
+def test_words_begin_when_they_are_said(server: LiveServer, name: str) -> None:
+    answer = transcribe(
+        server,
+        FOLDER / name,
+        response_format="verbose_json",
+        timestamp_granularities=["word"],
+        language="en",
+    )
+    spoken = json.loads((FOLDER / name).with_suffix(".words.json").read_text(encoding="utf-8"))
+    assert normalise(" ".join(word.word for word in answer.words)) == normalise(reference(name))
+    errors = [
+        abs(heard.start - said["start"]) for heard, said in zip(answer.words, spoken, strict=True)
+    ]
+    assert sorted(errors)[len(errors) // 2] < 0.12
+
+
 async def test_alone_sixteen_at_once_and_mixed_give_the_same_texts(server: LiveServer) -> None:
     """Languages, prompts, temperatures and formats beside each other: nothing may leak."""
     async with server.async_client as client:
