@@ -129,7 +129,8 @@ def align(chances: Tensor, phonemes: Tensor, counts: Tensor) -> Tensor:
     """Frames (batch, phonemes) at which each phoneme is most surely said, by Viterbi.
 
     Args: CTC's log chances (batch, frames, phonemes of the lexicon + 1), numbers of what is said
-    (batch, phonemes) and how many of them count: what follows the last is at no frame, 0. In NumPy, whose steps over so few values take a third of PyTorch's time.
+    (batch, phonemes) and how many of them count; where the rest would be is 0. In NumPy, whose
+    steps over so few values take a third of PyTorch's time.
     """
     batch, frames, _ = chances.shape
     said = phonemes.cpu().numpy()
