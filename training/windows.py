@@ -96,7 +96,7 @@ class Composer:
         size = int(shape.seconds * RATE)
         samples = np.zeros(size, np.float32)
         segments: list[Segment] = []
-        count = dice.choice([1, 2, 3, shape.most, shape.most])
+        count = dice.choice([1, 3, shape.most, shape.most, shape.most])
         pause = dice.choice([0.25, 0.8, 2.5])
         now = _lead(shape.seconds, dice)
         for _ in range(_TRIES):
