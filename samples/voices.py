@@ -36,7 +36,8 @@ class Word:
 def speak(voice: str, text: str) -> tuple[Samples, list[Word]]:
     """16 kHz samples and the text's words; voice is "flite NAME" or "espeak-ng NAME".
 
-    Raises OSError without the libraries, ValueError if flite counts other words than are written.
+    Raises OSError without the libraries, ValueError without the voice, or if flite counts other
+    words than are written.
     """
     program, name = voice.split()
     samples, times = (_flite if program == "flite" else _espeak)(name, text)
@@ -119,6 +120,19 @@ class _Event(ctypes.Structure):
     ]
 
 
+class _Voice(ctypes.Structure):
+    """espeak_VOICE."""
+
+    _fields_ = [
+        ("name", c_char_p),
+        ("languages", c_char_p),
+        ("identifier", c_char_p),
+        *((field, ctypes.c_ubyte) for field in ("gender", "age", "variant", "xx1")),
+        ("score", c_int),
+        ("spare", c_void_p),
+    ]
+
+
 _Heard = ctypes.CFUNCTYPE(c_int, POINTER(c_short), c_int, POINTER(_Event))
 
 
@@ -142,7 +156,12 @@ def _espeak(name: str, text: str) -> tuple[Samples, list[tuple[float, float]]]:
 
     callback = _Heard(hear)
     espeak.espeak_SetSynthCallback(callback)
-    espeak.espeak_SetVoiceByName(name.encode())
+    # As its program does: "de+m3" is a voice's name, "en-gb+f2" only a language's.
+    asked = _Voice(languages=name.encode())
+    if espeak.espeak_SetVoiceByName(name.encode()) and espeak.espeak_SetVoiceByProperties(
+        ctypes.byref(asked)
+    ):
+        raise ValueError(f"espeak-ng has no voice {name}")
     espeak.espeak_SetParameter(_RATE, 150, 0)
     content = text.encode()
     flags = _UTF8 | _END_PAUSE

@@ -34,7 +34,7 @@ def _course(scale: int) -> tuple[Stage, ...]:
         Stage(0, _EASY, padded=0, token_weight=0.3),
         Stage(350 * scale, _SHORT, padded=0.5),
         Stage(620 * scale, _MIXED, phoneme_weight=0.6),
-        Stage(850 * scale, _LONG, phoneme_weight=0.4, aligned=True),
+        Stage(850 * scale, _LONG, phoneme_weight=0.8, aligned=True),
     )
 
 
@@ -80,7 +80,7 @@ PRESETS = {
         encoder_layers=4,
         decoder_layers=2,
         corpus_rounds=18,
-        steps=12_000,
+        steps=20_000,
         batch_seconds=40,
         peak_rate=1e-3,
         warm_up=40,
