@@ -106,16 +106,19 @@ def test_a_request_that_would_wait_too_long_is_refused_and_the_sdks_own_retry_su
 
 
 def test_who_is_refused_need_not_send_the_body() -> None:
+    model = SlowToWarmUp()
     with (
-        stopped(SlowToWarmUp(), limits={"max_wait_seconds": 0.2}) as url,
+        stopped(model, limits={"max_wait_seconds": 0.1}) as url,
         ThreadPoolExecutor(1) as callers,
     ):
         callers.submit(post, url)
-        wait_until(lambda: metric("stt_estimated_wait_seconds") > 0.1)
+        assert model.started.wait(10), "before it stands still, the guess falls"
+        assert metric("stt_estimated_wait_seconds") > 0.1
         started = time.monotonic()
         with closing(begin_upload(url)) as connection:
             head = connection.recv(4096)
         assert time.monotonic() - started < 1.0
+        model.gate.set()
         assert head.startswith(b"HTTP/1.1 503 ")
 
 
