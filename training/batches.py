@@ -91,7 +91,7 @@ class Batches(Dataset[tuple[Batch, Plan]]):
             targets.make(window, shift * TICK, _previous(dice), self._tokens, self._lexicon, dice)
             for window, shift in zip(windows, shifts, strict=True)
         ]
-        features = self._features(windows, dice)
+        features = self._features(windows, dice, shape.augmented)
         if shape.augmented:
             _hide(features, dice)
         plan = Plan(self._preset.padding if padded else 0, stage.aligned)
@@ -111,9 +111,11 @@ class Features:
         filters = FeatureExtractor.get_mel_filters(RATE, _WINDOW, 80)
         self._filters = torch.from_numpy(filters.astype(np.float32))
         self._hann = torch.hann_window(_WINDOW)
+        hertz = np.fft.rfftfreq(_WINDOW, 1 / RATE)
+        self._centres = (filters @ hertz) / filters.sum(1)  # Hz of each band
 
-    def __call__(self, windows: Sequence[Window], dice: Random) -> Tensor:
-        """Features (batch, 80, frames of 10 ms).
+    def __call__(self, windows: Sequence[Window], dice: Random, augmented: bool = False) -> Tensor:
+        """Features (batch, 80, frames of 10 ms); of other throats and microphones if `augmented`.
 
         What is after a window's end is 0, which is not silence. The loudest frame, to which
         faster-whisper normalises, may be in another part of the recording: it is raised at times.
@@ -123,6 +125,8 @@ class Features:
             samples, _WINDOW, _HOP, window=self._hann, pad_mode="reflect", return_complex=True
         )[..., :-1]
         mel = (self._filters @ spectrum.abs() ** 2).clamp(min=1e-10).log10()
+        if augmented:
+            self._vary(mel, dice)
         raised = torch.tensor([dice.choice([0, 0, dice.uniform(0, 0.8)]) for _ in windows])
         loudest = mel.amax((1, 2)) + raised
         features: Tensor = (torch.maximum(mel, (loudest - 8)[:, None, None]) + 4) / 4
@@ -130,6 +134,23 @@ class Features:
             if window.end is not None:
                 features[index, :, int(window.end * _FRAMES) :] = 0
         return features
+
+    def _vary(self, mel: Tensor, dice: Random) -> None:
+        """Half of the windows by a throat up to an eighth longer or shorter (VTLP, Jaitly and
+        Hinton 2013), half through a microphone that raises and lowers bands by some 6 dB."""
+        bands = np.arange(len(self._centres))
+        for window in mel:
+            if dice.random() < 0.5:
+                sources = self._centres * dice.uniform(0.88, 1.14)
+                places = torch.from_numpy(np.interp(sources, self._centres, bands))
+                lower = places.long()
+                share = (places - lower)[:, None].float()
+                upper = (lower + 1).clamp(max=len(bands) - 1)
+                window.copy_(window[lower] * (1 - share) + window[upper] * share)
+            if dice.random() < 0.5:
+                knots = np.linspace(0, bands[-1], dice.randint(3, 7))
+                gains = [dice.gauss(0, 0.3) for _ in knots]  # powers of ten
+                window += torch.from_numpy(np.interp(bands, knots, gains)).float()[:, None]
 
 
 def _hide(features: Tensor, dice: Random) -> None:

@@ -2,6 +2,7 @@
 
 import argparse
 import json
+import time
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -37,12 +38,16 @@ _PREPROCESSOR = {
     "return_attention_mask": False,
     "sampling_rate": 16000,
 }
+# Pauses end a window in the server, for two languages in a recording to be told apart, and because
+# it hears short windows a little better.
 _PROFILE = {
     "description": "Verbatim's embedded starter, trained on synthetic English sales-call talk, "
-    "spoken digits and a little German and French. It knows about eight hundred words and is not "
+    "spoken digits and a little German and French. It knows about nine hundred words and is not "
     "a general speech recogniser. Set VERBATIM_MODEL (for example to large-v3-turbo) for real "
     "Whisper.",
     "languages": list(LANGUAGES),
+    "window_seconds": 8.0,
+    "max_gap_seconds": 0.3,
 }
 
 
@@ -66,7 +71,7 @@ def export(network: Network, tokens: Tokens, folder: Path) -> None:
     spec.save(str(folder))
     (folder / "tokenizer.json").write_text(tokens.content, encoding="utf-8")
     _write(folder / "preprocessor_config.json", _PREPROCESSOR)
-    _write(folder / "verbatim.json", _PROFILE)
+    _write(folder / "verbatim.json", _PROFILE | {"created": round(time.time())})
 
 
 def _write(path: Path, content: Mapping[str, object]) -> None:

@@ -1,4 +1,4 @@
-"""Sizes and courses of training: "cpu" for two or three hours of two cores, "gpu" for one GPU."""
+"""Sizes and courses of training: "cpu" for three or four hours of two cores, "gpu" for one GPU."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -80,7 +80,7 @@ PRESETS = {
         encoder_layers=4,
         decoder_layers=2,
         corpus_rounds=18,
-        steps=20_000,
+        steps=14_600,
         batch_seconds=40,
         peak_rate=1e-3,
         warm_up=40,

@@ -19,7 +19,10 @@ _TRANSLATED = {"en": 0.06, "de": 0.35, "fr": 0.35}  # shares of the windows
 
 @dataclass(frozen=True)
 class Span:
-    """Phonemes first to last, inclusive, of the window's phonemes."""
+    """Phonemes first to last, inclusive, of the window's phonemes.
+
+    A punctuation mark has none: its `last` is the one before it, its `first` the one after it.
+    """
 
     first: int
     last: int
@@ -113,13 +116,17 @@ def _text(sentence: Sentence, position: int, tokens: Tokens, lexicon: Lexicon) -
     for chunk in sentence.text.split():
         word = words(chunk)[0]
         count = len(lexicon.phonemes(word, sentence.language))
-        letters = 0
-        for token in tokens.encode_word(chunk):
-            piece = sum(character.isalpha() for character in tokens.decode([token]))
-            first = count * letters // len(word)
-            letters += piece
-            last = max(first, -(-count * min(letters, len(word)) // len(word)) - 1)
-            span = Span(position + first, position + min(last, count - 1)) if piece else None
+        pieces = tokens.encode_word(chunk)
+        sizes = [sum(map(str.isalpha, tokens.decode([token]))) for token in pieces]
+        for index, token in enumerate(pieces):
+            letters, size = sum(sizes[:index]), sizes[index]
+            span = None
+            if size:
+                first = count * letters // len(word)
+                last = max(first, -(-count * min(letters + size, len(word)) // len(word)) - 1)
+                span = Span(position + first, position + min(last, count - 1))
+            elif not any(sizes[index:]):
+                span = Span(position + count, position + count - 1)
             said.append((token, span))
         position += count
     return said, position

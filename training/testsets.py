@@ -83,8 +83,7 @@ def telephone(place: Workplace, count: int) -> list[Recording]:
     for index in range(min(count, len(spoken) // 2)):
         dice = Random(index)
         plain = _join(spoken[2 * index : 2 * index + 2], [0.5], dice)
-        samples = augmentation.band(plain.samples, 300, 3400)
-        samples = augmentation.mu_law(samples / np.float32(np.abs(samples).max()))
+        samples = augmentation.telephone(plain.samples)
         loudness = np.sqrt((samples[np.abs(samples) > 0.01] ** 2).mean())
         hiss = augmentation.background(len(samples), dice, noise)
         samples = samples + hiss * np.float32(loudness * level(-dice.uniform(10, 20)))

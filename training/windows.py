@@ -142,16 +142,19 @@ def _lead(seconds: float, dice: Random) -> float:
 
 
 def _disturb(samples: Samples, dice: Random, noise: np.random.Generator) -> Samples:
-    """Half of the windows in a room, on a telephone or in noise; all at a level of their own."""
-    hard = dice.random() < 0.5
-    if hard:
+    """Half of the windows on a telephone, in a room or in noise; all at a level of their own."""
+    call = dice.random() < 0.2
+    hard = call or dice.random() < 0.4
+    if call:
+        samples = augmentation.telephone(samples)
+    elif hard:
         samples = augmentation.effects(samples, dice, noise)
     samples *= np.float32(0.9 * level(dice.uniform(-22, 0)))
     spoken = samples[np.abs(samples) > 1e-3]
     loudness = float(np.sqrt((spoken**2).mean())) if len(spoken) else 0.0
     kind = dice.random()
-    if kind < 0.5 and hard:
-        ratio = level(-dice.uniform(5, 38))
+    if kind < 0.65 and hard:
+        ratio = level(-dice.uniform(6, 32))
         disturbance = augmentation.background(len(samples), dice, noise)
         samples += disturbance * np.float32(loudness * ratio)
     elif kind < 0.85:

@@ -5,7 +5,7 @@ import pytest
 
 from tests.training import synthetic
 from training import targets
-from training.targets import IGNORED, Targets
+from training.targets import IGNORED, Span, Targets
 from training.text import Sentence
 from training.windows import Segment, Window
 
@@ -79,6 +79,17 @@ def test_pieces_of_a_word_share_its_phonemes_in_order() -> None:
     assert [s.first for s in spans] == sorted(s.first for s in spans)
     assert made.times == sorted(made.times)
     assert 0.5 < made.times[0] < made.times[-1] < 3.02
+
+
+def test_a_punctuation_mark_stands_between_the_phonemes_of_its_neighbours() -> None:
+    made = _made(_window(), "notimestamps")
+    marks = [
+        span
+        for token, span in zip(made.wanted, made.spans, strict=True)
+        if token != IGNORED and TOKENS.decode([token]) == "."
+    ]
+    name = sum(len(LEXICON.phonemes(word, "en")) for word in ("my", "last", "name", "is", "baker"))
+    assert marks == [Span(name, name - 1), Span(len(made.phonemes), len(made.phonemes) - 1)]
 
 
 def test_a_foreign_sentence_is_translated_at_times_without_a_place_to_look_at() -> None:

@@ -50,6 +50,7 @@ def test_a_model_says_which_languages_it_hears(preset: Preset, tmp_path: Path) -
     _model(preset, tmp_path)
     profile = json.loads((tmp_path / "verbatim.json").read_text(encoding="utf-8"))
     assert profile["languages"] == ["en", "de", "fr"]
+    assert profile["created"] > 1_700_000_000
 
 
 def test_the_exported_encoder_hears_what_the_network_hears(preset: Preset, tmp_path: Path) -> None:
@@ -108,3 +109,13 @@ def test_features_are_those_of_faster_whisper(
     ours = Features()([Window(tone, [], "en", None, None)], Level(1))[0].numpy()
     theirs = model.feature_extractor(tone)
     assert np.abs(ours - theirs[:, : ours.shape[1]]).max() < 1e-3
+
+
+def test_other_throats_and_microphones_move_and_weigh_the_bands(tone: np.ndarray) -> None:
+    windows = [Window(tone, [], "en", None, None)] * 40
+    plain = Features()(windows, Random(1))
+    varied = Features()(windows, Random(1), augmented=True)
+    assert varied.shape == plain.shape
+    assert bool(varied.isfinite().all())
+    loudest = varied.mean(2).argmax(1)
+    assert len(set(loudest.tolist())) == 3  # the tone is in other bands
