@@ -16,17 +16,6 @@ class SpokenWord:
     """Seconds of the session."""
 
 
-def spoken(start: float, end: float, text: str) -> list[SpokenWord]:
-    """The words of a sentence, each given time by its length: only the sentence's own is known."""
-    words = text.split()
-    letters = sum(len(word) for word in words)
-    said, at = [], start
-    for word in words:
-        at += (end - start) * len(word) / letters
-        said.append(SpokenWord(bare(word), at))
-    return said
-
-
 def bare(word: str) -> str:
     return word.strip(MARKS).lower()
 

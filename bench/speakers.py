@@ -14,7 +14,7 @@ import numpy as np
 from app.domain import SAMPLE_RATE, Samples
 from app.errors import SpeechError
 from app.pipeline.live.events import Completed, Event, Failed, SpeechStopped
-from bench.captions import Captions, SpokenWord, spoken
+from bench.captions import Captions, SpokenWord, bare
 from bench.recordings import sample_paths, samples_of, wav
 
 PIECE_SECONDS = 0.1
@@ -113,10 +113,8 @@ async def speakers(
         if "stereo" in path.name:  # there, two may speak at once
             continue
         samples = samples_of(path)
-        segments = json.loads(path.with_suffix(".segments.json").read_text())
-        said = [
-            word for each in segments for word in spoken(each["start"], each["end"], each["text"])
-        ]
+        words = json.loads(path.with_suffix(".words.json").read_text(encoding="utf-8"))
+        said = [SpokenWord(bare(each["word"]), each["end"]) for each in words]
         recordings.append(Recording(samples, said, await transcribed(wav(samples))))
     return [Speaker(_stretch(recordings, first, seconds)) for first in range(count)]
 

@@ -1,4 +1,4 @@
-"""Speaks recordings 11 to 15 of this folder with flite and espeak-ng, both free programs.
+"""Speaks recordings 07 and 11 to 17 of this folder with flite and espeak-ng, both free programs.
 
 `python -m samples.synthesise NAME ...`, or without names all; see voices.py for what it needs.
 """
@@ -56,9 +56,66 @@ def _talk(*turns: tuple[str, str]) -> list[Line]:
 
 
 SLT, RMS, AWB = "flite slt", "flite rms", "flite awb"
-GB, DE = "espeak-ng en-gb+f2", "espeak-ng de+m3"
+GB, DE, FR = "espeak-ng en-gb+f2", "espeak-ng de+m3", "espeak-ng fr-fr+f3"
 
 RECORDINGS = [
+    Recording(
+        "07_three_minutes.opus",
+        _talk(
+            (RMS, "Good morning, thank you for calling Northwind, how can I help you?"),
+            (SLT, "Good morning, my name is Sarah Wilson."),
+            (SLT, "I am calling from Boston."),
+            (SLT, "I have a problem with my order."),
+            (RMS, "I am sorry about that."),
+            (RMS, "What is your account number, please?"),
+            (SLT, "My account number is four zero nine two."),
+            (RMS, "One moment, please."),
+            (RMS, "I am looking at your account now."),
+            (RMS, "You ordered twelve monitors and six keyboards."),
+            (SLT, "Yes, that is correct."),
+            (SLT, "The monitors were not in the package."),
+            (RMS, "When did you receive the package?"),
+            (SLT, "It was on Monday morning."),
+            (RMS, "Let me transfer you to the technical team."),
+            (AWB, "Hello, this is Oliver Baker from the technical team."),
+            (AWB, "How are you today?"),
+            (SLT, "I am not very happy."),
+            (AWB, "We are very sorry for the trouble."),
+            (AWB, "The package was sent to the wrong address."),
+            (AWB, "Where should we send the monitors?"),
+            (SLT, "My new address is thirty two Park Street."),
+            (AWB, "Thank you very much."),
+            (AWB, "We can deliver on Thursday March tenth."),
+            (SLT, "That is too late for us."),
+            (SLT, "We need the monitors by Tuesday."),
+            (AWB, "Let me check that for you."),
+            (AWB, "We have eight monitors in stock in Chicago."),
+            (AWB, "The other monitors will arrive next week."),
+            (SLT, "That sounds good to me."),
+            (SLT, "I have one more question."),
+            (AWB, "Yes, please."),
+            (SLT, "How much does the black printer cost?"),
+            (AWB, "The price of the printer is two hundred dollars."),
+            (SLT, "Can you give me a discount?"),
+            (AWB, "We offer a discount of fifteen percent."),
+            (SLT, "I have to think about it."),
+            (AWB, "I will send you an email this afternoon."),
+            (AWB, "What is your phone number?"),
+            (SLT, "My phone number is six one seven five three eight."),
+            (AWB, "Your ticket number is seven two four."),
+            (AWB, "The invoice was sent to David Miller."),
+            (SLT, "Please send the contract to my manager."),
+            (AWB, "Is there anything else I can do for you?"),
+            (SLT, "No, thank you."),
+            (SLT, "Thank you for your time."),
+            (AWB, "Please call me back on Friday."),
+            (SLT, "I will call you tomorrow."),
+            (AWB, "Have a nice day."),
+            (SLT, "Goodbye."),
+        ),
+        gap=1.75,
+        write=partial(encode, container="ogg", codec="libopus", bit_rate=24_000),
+    ),
     Recording(
         "11_sales_call.mp3",
         _talk(
@@ -126,6 +183,28 @@ RECORDINGS = [
         gap=0.7,
         write=partial(encode, container="wav", codec="pcm_s16le"),
     ),
+    Recording(
+        "16_voice_note.webm",
+        _talk(
+            (GB, "Hi Kevin, this is Laura."),
+            (GB, "The customer in Dublin wants a new contract."),
+            (GB, "Please send the offer to Julia."),
+            (GB, "See you on Wednesday."),
+        ),
+        gap=0.6,
+        write=partial(encode, container="webm", codec="libopus", bit_rate=24_000),
+    ),
+    Recording(
+        "17_french.wav",
+        _talk(
+            (FR, "Bonjour, je suis Marie."),
+            (FR, "Je voudrais commander trois lampes."),
+            (FR, "Quand arrive la livraison?"),
+            (FR, "Merci beaucoup pour votre appel."),
+        ),
+        gap=0.6,
+        write=partial(encode, container="wav", codec="pcm_s16le"),
+    ),
 ]
 
 
@@ -136,10 +215,10 @@ def speak(line: Line) -> tuple[Samples, list[Word]]:
     first = max(0, loud[0] - RATE // 100)
     samples = samples[first : loud[-1] + RATE // 50]
     levelled: Samples = samples / np.abs(samples).max() * np.float32(0.7)
-    return levelled, list(_moved(words, -first / RATE, len(samples) / RATE))
+    return levelled, list(moved(words, -first / RATE, len(samples) / RATE))
 
 
-def _moved(words: Iterable[Word], by: float, end: float) -> Iterable[Word]:
+def moved(words: Iterable[Word], by: float, end: float) -> Iterable[Word]:
     """The words so many seconds later, between 0 and the end."""
     for word in words:
         start, stop = (float(np.clip(time + by, 0, end)) for time in (word.start, word.end))
@@ -162,7 +241,7 @@ def perform(recording: Recording) -> tuple[Samples, list[Segment]]:
         channel = voices.index(line.voice) % recording.channels
         end = now + len(samples)
         spoken.append((channel, now, samples))
-        said = list(_moved(words, now / RATE, end / RATE))
+        said = list(moved(words, now / RATE, end / RATE))
         segments.append(
             Segment(round(now / RATE, 2), round(end / RATE, 2), line.text, channel, said)
         )

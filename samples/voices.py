@@ -1,16 +1,20 @@
-"""Speaks a sentence with flite or espeak-ng and knows when each word begins.
+"""Speaks a sentence with flite, espeak-ng or festival and knows when each word begins.
 
-Through their C libraries, for their programs do not tell: `flite.h` and `cst_item.h` of flite 2.2,
-`speak_lib.h` of espeak-ng 1.51. Debian's packages are flite and espeak-ng.
+The first two through their C libraries, for their programs do not tell: `flite.h` and `cst_item.h`
+of flite 2.2, `speak_lib.h` of espeak-ng 1.51. Debian's packages are flite, espeak-ng and festival.
 """
 
 import ctypes
 import itertools
 import re
+import subprocess
+import tempfile
+import wave
 from collections.abc import Iterator
 from ctypes import POINTER, c_char_p, c_float, c_int, c_short, c_uint, c_void_p
 from dataclasses import dataclass
 from functools import cache
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -20,8 +24,9 @@ from tests.recordings import Samples
 from training.voices import from_pcm, resample
 
 _SYNCHRONOUS, _UTF8, _END_PAUSE, _RATE, _WORD = 2, 1, 0x1000, 1, 1
-_WORD_BEGINS = b"R:SylStructure.daughter1.daughter1.R:Segment.p.end"
-_WORD_ENDS = b"R:SylStructure.daughtern.daughtern.end"
+# Paths through an utterance of flite's or festival's, from a word.
+_WORD_BEGINS = "R:SylStructure.daughter1.daughter1.R:Segment.p.end"
+_WORD_ENDS = "R:SylStructure.daughtern.daughtern.end"
 
 
 @dataclass(frozen=True)
@@ -34,13 +39,14 @@ class Word:
 
 
 def speak(voice: str, text: str) -> tuple[Samples, list[Word]]:
-    """16 kHz samples and the text's words; voice is "flite NAME" or "espeak-ng NAME".
+    """16 kHz samples and the text's words; voice is "flite NAME" or "espeak-ng NAME" or
+    "festival NAME".
 
-    Raises OSError without the libraries, ValueError without the voice, or if flite counts other
-    words than are written.
+    Raises OSError without libraries or program, ValueError without the voice, or if other words are
+    counted than are written.
     """
     program, name = voice.split()
-    samples, times = (_flite if program == "flite" else _espeak)(name, text)
+    samples, times = _PROGRAMS[program](name, text)
     words = [Word(*time, word) for time, word in zip(times, text.split(), strict=True)]
     return samples, words
 
@@ -95,7 +101,9 @@ def _flite(name: str, text: str) -> tuple[Samples, list[tuple[float, float]]]:
     rate, times = wave.sample_rate, []
     word = flite.relation_head(flite.utt_relation(utterance, b"Word"))
     while word:
-        begins, ends = (flite.ffeature_float(word, way) for way in (_WORD_BEGINS, _WORD_ENDS))
+        begins, ends = (
+            flite.ffeature_float(word, way.encode()) for way in (_WORD_BEGINS, _WORD_ENDS)
+        )
         times.append((begins, ends))
         word = flite.item_next(word)
     flite.delete_utterance(utterance)
@@ -178,3 +186,31 @@ def _espeak(name: str, text: str) -> tuple[Samples, list[tuple[float, float]]]:
 def _words(events: Any) -> Iterator[_Event]:
     """The words of an array of events that ends with a zero type."""
     return (e for e in itertools.takewhile(lambda event: event.type, events) if e.type == _WORD)
+
+
+# --- festival --------------------------------------------------------------------------------
+
+
+def _festival(name: str, text: str) -> tuple[Samples, list[tuple[float, float]]]:
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "spoken.wav"
+        script = f"""
+(voice_{name})
+(set! spoken (utt.synth (Utterance Text "{text}")))
+(utt.save.wave spoken "{path}" 'riff)
+(mapcar
+ (lambda (word)
+  (format t "%f %f\\n" (item.feat word "{_WORD_BEGINS}") (item.feat word "{_WORD_ENDS}")))
+ (utt.relation.items spoken 'Word))
+"""
+        answer = subprocess.run(
+            ["festival", "--pipe"], input=script, capture_output=True, text=True, check=True
+        )
+        with wave.open(str(path)) as file:
+            values = np.frombuffer(file.readframes(file.getnframes()), np.int16)
+            samples = resample(from_pcm(values), file.getframerate())
+    rows = [line.split() for line in answer.stdout.splitlines()]
+    return samples, [(float(begins), float(ends)) for begins, ends in rows]
+
+
+_PROGRAMS = {"flite": _flite, "espeak-ng": _espeak, "festival": _festival}

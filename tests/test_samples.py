@@ -7,7 +7,7 @@ import pytest
 
 from tests.recordings import FOLDER, RATE, load_sample, reference
 
-KINDS = {".wav", ".mp3", ".m4a", ".flac"}
+KINDS = {".wav", ".mp3", ".m4a", ".flac", ".opus", ".webm"}
 RECORDINGS = sorted(path.name for path in FOLDER.iterdir() if path.suffix in KINDS)
 TIMED = sorted(path.name for path in FOLDER.glob("*.words.json"))
 

@@ -29,6 +29,7 @@ from tests.words import normalise, word_errors
 
 BASELINE = json.loads((FOLDER / "baseline.json").read_text(encoding="utf-8"))
 SPOKEN = [name for name, figures in BASELINE.items() if figures["words"]]
+MIXED = "15_english_then_german.wav"
 CLIP = "12_short_clip.wav"
 
 
@@ -54,7 +55,8 @@ def cue_text(subtitles: str) -> str:
     )
 
 
-@pytest.mark.parametrize("name", SPOKEN)
+# The first window speaks for the whole of a mixed one unless it has candidates, as further below.
+@pytest.mark.parametrize("name", [name for name in SPOKEN if name != MIXED])
 def test_it_hears_at_least_as_well_as_faster_whisper_directly(
     server: LiveServer, name: str
 ) -> None:
@@ -109,7 +111,10 @@ def test_segments_begin_and_end_where_the_speech_does(server: LiveServer, name: 
     assert sorted(errors)[len(errors) // 2] < 0.15
 
 
-@pytest.mark.parametrize("name", ["12_short_clip.wav", "14_telephone_mulaw.wav"])
+@pytest.mark.parametrize(
+    "name",
+    ["01_order_call.wav", "12_short_clip.wav", "14_telephone_mulaw.wav", "16_voice_note.webm"],
+)
 def test_words_begin_when_they_are_said(server: LiveServer, name: str) -> None:
     answer = transcribe(
         server,
@@ -304,10 +309,8 @@ def test_german_is_translated_into_english(server: LiveServer) -> None:
 
 
 def test_candidate_languages_let_each_window_name_its_own(server: LiveServer) -> None:
-    answer = transcribe(
-        server, FOLDER / "15_english_then_german.wav", extra_body={"languages": ["en", "de"]}
-    )
-    assert word_errors(reference("15_english_then_german.wav"), answer.text) <= 1
+    answer = transcribe(server, FOLDER / MIXED, extra_body={"languages": ["en", "de"]})
+    assert word_errors(reference(MIXED), answer.text) <= BASELINE[MIXED]["errors"]
 
 
 @pytest.mark.parametrize(
@@ -318,7 +321,7 @@ def test_candidate_languages_let_each_window_name_its_own(server: LiveServer) ->
         ({"temperature": "nan"}, "temperature"),
         ({"temperature": "warm"}, "temperature"),
         ({"language": "xx"}, "language"),
-        ({"language": "fr"}, "language"),
+        ({"language": "es"}, "language"),
         ({"languages[]": "tlh"}, "languages"),
         ({"stream": "perhaps"}, "stream"),
         ({"timestamp_granularities[]": "letter"}, "timestamp_granularities"),

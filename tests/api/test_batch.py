@@ -87,7 +87,7 @@ def test_all_files_share_the_batches(server: LiveServer) -> None:
 def test_what_is_wrong_for_all_is_said_once(server: LiveServer) -> None:
     for fields, param, code in (
         ({"stream": "true"}, "stream", "unsupported_value"),
-        ({"language": "fr"}, "language", "invalid_value"),
+        ({"language": "es"}, "language", "invalid_value"),
         ({"temperature": "7"}, "temperature", "invalid_value"),
     ):
         answer = post(server, [("file", wav(silence(1.0)))], **fields)

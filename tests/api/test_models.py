@@ -8,6 +8,7 @@ import pytest
 from openai import APIStatusError, NotFoundError, PermissionDeniedError
 
 from app.engine.loading import STARTER_DIRECTORY
+from app.engine.profile import read_profile
 from app.families import OPENAI_NAMES
 from bench.random_model import DIMENSIONS, build
 from tests.api_keys import ADMIN_KEY, SALES_KEY, bearer, keys
@@ -19,6 +20,7 @@ CLIP = FOLDER / "12_short_clip.wav"
 HUB_ID = "Systran/faster-whisper-tiny"
 RECEPTION_KEY = "the key of the reception"
 MIB = 1024 * 1024
+STARTER = read_profile(STARTER_DIRECTORY)
 NAMES = {"starter", *OPENAI_NAMES}
 
 
@@ -122,10 +124,10 @@ def test_every_model_and_name_is_listed_without_being_loaded(house: LiveServer) 
         "root": HUB_ID,
         "languages": [],
     }
-    assert models["twin"]["languages"] == ["en", "de"]
+    assert models["twin"]["languages"] == ["en", "de", "fr"]
     assert models["office"]["root"] == "twin"
     assert models["starter"]["status"] == models["whisper-1"]["status"] == "loaded"
-    assert models["twin"]["created"] == models["starter"]["created"] == 1_794_960_000
+    assert models["twin"]["created"] == models["starter"]["created"] == STARTER.created
     for alias in ("office", "gpt-4o-transcribe"):
         assert str(models[alias]["description"]).startswith("Served by 'twin'. ")
     assert str(models["gpt-transcribe"]["description"]).startswith("Served by 'starter'. ")
@@ -142,7 +144,7 @@ def test_a_model_is_loaded_when_an_alias_of_it_is_asked_for(house: LiveServer) -
     assert status(house, "office") == "unloaded"
     assert word_errors(reference(CLIP.name), hears(house, "office")) == 0
     assert status(house, "office") == status(house, "twin") == "loaded"
-    assert house.client.models.retrieve("gpt-4o-transcribe").created == 1_794_960_000
+    assert house.client.models.retrieve("gpt-4o-transcribe").created == STARTER.created
 
 
 def test_an_administrator_unloads_a_model_and_the_next_request_loads_it(house: LiveServer) -> None:

@@ -234,7 +234,7 @@ INPUT = "session.audio.input"
             "invalid_value",
         ),
         (
-            {"transcription": {"language": "fr"}},  # the starter does not hear it
+            {"transcription": {"language": "es"}},  # the starter does not hear it
             f"{INPUT}.transcription.language",
             "invalid_value",
         ),

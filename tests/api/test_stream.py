@@ -218,7 +218,7 @@ BAD = [
     ("[" * 100_000, None, 1007),
     ('{"langauge": "en"}', "langauge", 1008),
     ('{"language": "xx"}', "language", 1008),
-    ('{"language": "fr"}', "language", 1008),  # which the starter does not hear
+    ('{"language": "es"}', "language", 1008),  # which the starter does not hear
     ('{"language": 5}', "language", 1008),
     ('{"model": "whisper-9"}', "model", 1008),
     ('{"format": "mp3"}', "format", 1008),

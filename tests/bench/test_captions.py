@@ -2,13 +2,7 @@ import pytest
 
 from app.domain import Segment, Transcript
 from app.pipeline.live.events import Completed, Partial
-from bench.captions import Captions, SpokenWord, spoken
-
-
-def test_a_sentence_gives_its_time_to_its_words_by_their_letters() -> None:
-    words = spoken(10.0, 12.0, "Yes, of course.")
-    assert [word.text for word in words] == ["yes", "of", "course"]
-    assert [word.end for word in words] == pytest.approx([10 + 2 * 4 / 13, 10 + 2 * 6 / 13, 12])
+from bench.captions import Captions, SpokenWord
 
 
 def test_a_word_is_timed_when_it_is_first_read_in_its_place_and_when_it_is_certain() -> None:

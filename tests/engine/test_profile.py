@@ -1,4 +1,5 @@
 import os
+import shutil
 from pathlib import Path
 
 import pytest
@@ -7,8 +8,10 @@ from app.engine.loading import STARTER_DIRECTORY, local_profile
 from app.engine.profile import ModelProfile, read_profile
 
 
-def test_the_starter_says_when_it_was_made_whenever_it_was_cloned() -> None:
-    assert read_profile(STARTER_DIRECTORY).created == 1_794_960_000
+def test_the_starter_says_when_it_was_made_whenever_it_was_cloned(tmp_path: Path) -> None:
+    clone = shutil.copytree(STARTER_DIRECTORY, tmp_path / "clone")
+    os.utime(clone / "model.bin", (1_600_000_000, 1_600_000_000))
+    assert read_profile(clone) == read_profile(STARTER_DIRECTORY)
 
 
 def test_without_a_date_of_its_own_a_model_has_that_of_its_weights(tmp_path: Path) -> None:

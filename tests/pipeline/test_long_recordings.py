@@ -25,9 +25,9 @@ def test_no_word_is_lost_or_doubled_where_windows_meet(
     path.write_bytes(wav(sound))
     heard = transcribed(server, path, language="en", **fields)["text"]
     count = len(normalise(words))
-    # The starter mishears names and numbers, and invents a phrase now and then.
-    assert abs(len(normalise(heard)) - count) <= 0.04 * count
-    assert word_errors(words, heard) <= 0.06 * count
+    # The starter hears every word of this on one machine; arithmetic differs between machines.
+    assert abs(len(normalise(heard)) - count) <= 0.02 * count
+    assert word_errors(words, heard) <= 0.03 * count
 
 
 def test_times_do_not_drift(server: LiveServer, tmp_path: Path) -> None:

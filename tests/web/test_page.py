@@ -67,7 +67,12 @@ def content(download: Download) -> bytes:
 def test_it_says_what_the_model_is_before_anything_is_transcribed(page: Page) -> None:
     expect(page.locator("#about")).to_contain_text("not a general speech recogniser")
     assert page.locator("#model option").all_inner_texts() == ["starter"]
-    assert page.locator("#language option").all_inner_texts() == ["Detect", "English", "German"]
+    assert page.locator("#language option").all_inner_texts() == [
+        "Detect",
+        "English",
+        "French",
+        "German",
+    ]
 
 
 def test_a_file_is_shown_as_the_api_hears_it_and_saved_to_the_byte(
