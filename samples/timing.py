@@ -101,6 +101,8 @@ def main() -> None:
     parser.add_argument("names", nargs="+", choices=[*VOICES, DIGITS_CALL])
     parser.add_argument("--digits", type=Path, help="the archive, for the recording of digits")
     chosen = parser.parse_args()
+    if DIGITS_CALL in chosen.names and not chosen.digits:
+        parser.error(f"{DIGITS_CALL} needs --digits")
     recordings = digits.read(chosen.digits, held_out=True) if chosen.digits else {}
     for name in chosen.names:
         rows = [asdict(word) for word in words(name, recordings)]

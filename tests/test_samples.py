@@ -3,8 +3,10 @@
 import json
 from pathlib import Path
 
+import numpy as np
 import pytest
 
+from samples.timing import lay
 from tests.recordings import FOLDER, RATE, load_sample, reference
 
 KINDS = {".wav", ".mp3", ".m4a", ".flac", ".opus", ".webm"}
@@ -39,3 +41,11 @@ def test_the_words_of_a_sample_are_its_segments_word_by_word(name: str) -> None:
         assert times[0] >= float(str(segment["start"])) - 0.05
         assert times[-1] <= float(str(segment["end"])) + 0.05
     assert words == []
+
+
+def test_a_sentence_is_laid_where_it_is_said_at_whatever_loudness() -> None:
+    call = load_sample("08_long_call.flac")
+    piece = call[3 * RATE : 5 * RATE]
+    likeness, place = lay(np.float32(0.3) * piece, call[: 10 * RATE])
+    assert (round(likeness, 3), place) == (1.0, 3 * RATE)
+    assert lay(piece, call[20 * RATE : 24 * RATE])[0] < 0.5
