@@ -6,10 +6,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from samples.baseline import KINDS
 from samples.timing import lay
 from tests.recordings import FOLDER, RATE, load_sample, reference
 
-KINDS = {".wav", ".mp3", ".m4a", ".flac", ".opus", ".webm"}
 RECORDINGS = sorted(path.name for path in FOLDER.iterdir() if path.suffix in KINDS)
 TIMED = sorted(path.name for path in FOLDER.glob("*.words.json"))
 

@@ -106,10 +106,8 @@ def _attention(attended: list[Tensor], batch: Batch, chances: Tensor | None) -> 
         return attended[0].new_zeros((), dtype=torch.float32)
     middle = batch.times / _FRAME
     margin = (_GUESS + _GUESS_PER_SECOND * batch.lengths) / _FRAME
-    trusted = batch.complete
-    if chances is None:
-        trusted = torch.zeros_like(trusted)
-    else:
+    trusted = batch.complete & (chances is not None)
+    if chances is not None:
         found = align(chances, batch.phonemes, batch.counts).float()
         middle = torch.where(trusted[:, None], found, middle)
         margin = torch.where(trusted[:, None], torch.full_like(margin, _ALIGNED / _FRAME), margin)
