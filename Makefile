@@ -93,18 +93,18 @@ clean:
 
 $(RUN): requirements.txt
 	test -x $(VENV)/bin/python || $(PYTHON) -m venv $(VENV)
-	$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.txt
+	$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r requirements.txt
 	touch $@
 
 $(DEV): requirements-dev.txt $(RUN)
-	$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-dev.txt
+	$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r requirements-dev.txt
 	touch $@
 
 # Node and npm come as a Python package. LiteLLM contradicts our dependencies, so its environment
 # is its own.
 $(CLIENTS): tests/conformance/requirements.txt tests/conformance/node/package-lock.json $(DEV) $(DEBIAN)
 	test -x $(VENV)/clients/bin/python || $(VENV)/bin/python -m venv --without-pip $(VENV)/clients
-	$(VENV)/bin/python -m pip --python $(VENV)/clients/bin/python install --quiet --disable-pip-version-check \
+	$(VENV)/bin/python -m pip --python $(VENV)/clients/bin/python install --quiet --disable-pip-version-check --no-deps \
 		--require-hashes -r tests/conformance/requirements.txt
 	PATH="$(CURDIR)/$(VENV)/clients/bin:$$PATH" npm ci --no-audit --no-fund --prefix tests/conformance/node
 	touch $@
@@ -113,7 +113,7 @@ $(CLIENTS): tests/conformance/requirements.txt tests/conformance/node/package-lo
 # another protobuf than ours.
 $(DEPLOY): tests/deploy/requirements.txt tests/deploy/node/package-lock.json $(CLIENTS)
 	test -x $(VENV)/deploy/bin/python || $(VENV)/bin/python -m venv --without-pip $(VENV)/deploy
-	$(VENV)/bin/python -m pip --python $(VENV)/deploy/bin/python install --quiet --disable-pip-version-check \
+	$(VENV)/bin/python -m pip --python $(VENV)/deploy/bin/python install --quiet --disable-pip-version-check --no-deps \
 		--require-hashes -r tests/deploy/requirements.txt
 	PATH="$(CURDIR)/$(VENV)/clients/bin:$$PATH" npm ci --no-audit --no-fund --prefix tests/deploy/node
 	touch $@
@@ -128,7 +128,7 @@ $(DEBIAN): $(RUN)
 
 $(LOCUST)/.ready: bench/requirements.txt $(RUN)
 	test -x $(LOCUST)/bin/python || $(VENV)/bin/python -m venv --without-pip $(LOCUST)
-	$(VENV)/bin/python -m pip --python $(LOCUST)/bin/python install --quiet --disable-pip-version-check \
+	$(VENV)/bin/python -m pip --python $(LOCUST)/bin/python install --quiet --disable-pip-version-check --no-deps \
 		--require-hashes -r $<
 	touch $@
 
