@@ -60,18 +60,23 @@ class _Turns:
         self._bypassed = 0
         self._beginning: OrderedDict[str, Line] = OrderedDict()
         self._going_on: OrderedDict[str, Line] = OrderedDict()
+        self.count = 0
+        """Of all tickets. Kept, since threads that read the metrics may not walk through the lines
+        while the event loop changes them."""
 
     def _lines(self, ticket: Ticket) -> OrderedDict[str, Line]:
         return self._beginning if ticket.job.position < FIRST_WINDOWS else self._going_on
 
     def add(self, ticket: Ticket) -> None:
         self._lines(ticket).setdefault(ticket.job.request_id, deque()).append(ticket)
+        self.count += 1
 
     def discard(self, ticket: Ticket) -> None:
         lines = self._lines(ticket)
         line = lines.get(ticket.job.request_id, deque())
         if ticket in line:
             line.remove(ticket)
+            self.count -= 1
             if not line:
                 del lines[ticket.job.request_id]
 
@@ -86,6 +91,7 @@ class _Turns:
     def clear(self) -> None:
         self._beginning.clear()
         self._going_on.clear()
+        self.count = 0
 
     def has_request(self, request_id: str) -> bool:
         return request_id in self._beginning or request_id in self._going_on
@@ -95,7 +101,7 @@ class _Turns:
 
     def next(self) -> Ticket | None:
         """Whose turn it is. Recordings that go on get one turn in each batch at the least."""
-        beginning, going_on = _head(self._beginning), _head(self._going_on)
+        beginning, going_on = self._head(self._beginning), self._head(self._going_on)
         if beginning is None or (going_on and self._bypassed >= self._bypass_limit):
             return going_on
         return beginning
@@ -109,23 +115,24 @@ class _Turns:
             self._bypassed = 0
         line = lines[ticket.job.request_id]
         line.popleft()
+        self.count -= 1
         lines.move_to_end(ticket.job.request_id)
         if line:
             line[0].waiting_since = max(line[0].waiting_since, now)
         else:
             del lines[ticket.job.request_id]
 
-
-def _head(lines: OrderedDict[str, Line]) -> Ticket | None:
-    """The first ticket whose caller is still there; those before it are dropped."""
-    while lines:
-        request_id, line = next(iter(lines.items()))
-        while line and line[0].is_cancelled():
-            line.popleft()
-        if line:
-            return line[0]
-        del lines[request_id]
-    return None
+    def _head(self, lines: OrderedDict[str, Line]) -> Ticket | None:
+        """The first ticket whose caller is still there; those before it are dropped."""
+        while lines:
+            request_id, line = next(iter(lines.items()))
+            while line and line[0].is_cancelled():
+                line.popleft()
+                self.count -= 1
+            if line:
+                return line[0]
+            del lines[request_id]
+        return None
 
 
 class Queue:
@@ -139,7 +146,7 @@ class Queue:
 
     def __len__(self) -> int:
         """Windows that wait, cancelled ones that nobody has come across yet included."""
-        return len(self._ready) + sum(len(turns.tickets()) for turns in self._turns.values())
+        return len(self._ready) + sum(turns.count for turns in self._turns.values())
 
     def most_in(self, stage: Stage) -> int:
         """Windows that one call can hold."""

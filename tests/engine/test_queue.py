@@ -1,3 +1,6 @@
+import random
+import sys
+import threading
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -255,3 +258,57 @@ def test_draining_returns_everything_that_waits() -> None:
     one.step()
     assert len(one.queue.drain()) == 3
     assert len(one.queue) == 0
+
+
+def test_its_length_is_that_of_its_lines_whatever_happens() -> None:
+    chance = random.Random(3)
+    us = caller(max_batch_size=3)
+    for number in range(600):
+        request = f"r{chance.randrange(9)}"
+        match chance.randrange(5):
+            case 0 | 1:
+                position = chance.choice([0, 50])
+                us.add(request, chance.randrange(1, 4), position=position)
+            case 2:
+                us.step(float(number))
+            case 3:
+                us.queue.discard(chance.choice(us.tickets)) if us.tickets else None
+            case _:
+                us.gone.add(request) if number % 7 == 0 else us.gone.discard(request)
+        turns = us.queue._turns.values()
+        walked = sum(len(each.tickets()) for each in turns)
+        assert len(us.queue) == len(us.queue._ready) + walked
+    assert len(us.queue.drain()) > 0
+    assert len(us.queue) == 0
+
+
+def test_metrics_can_be_read_by_a_thread_while_the_queue_changes() -> None:
+    us, ended, failures = caller(), threading.Event(), []
+
+    def read() -> None:
+        while not ended.is_set():
+            try:
+                len(us.queue)
+                us.queue.waiting_since()
+            except RuntimeError as error:
+                failures.append(error)
+
+    reader = threading.Thread(target=read)
+    interval = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    try:
+        reader.start()
+        for number in range(3000):
+            us.add(f"r{number % 50}", 2, position=number % 3)
+            us.queue.discard(us.tickets[chance_of(number)])
+            us.step()
+    finally:
+        ended.set()
+        reader.join()
+        sys.setswitchinterval(interval)
+    assert failures == []
+
+
+def chance_of(number: int) -> int:
+    """Some earlier ticket, the same in every run."""
+    return (number * 7919) % (2 * number + 1)
