@@ -3,6 +3,9 @@
 #   docker build --target cuda -t verbatim:cuda .
 #   docker build --target cuda --build-arg BAKED_MODEL=large-v3-turbo -t verbatim:turbo .
 
+# The model inside the image: what `python -m app models pull` takes. Empty: none, so the first start
+# pulls `base`.
+ARG BAKED_MODEL=base
 # Python on Debian; all stages must have the same, for the environment links to it.
 ARG PYTHON_IMAGE=python:3.11-slim-bookworm
 
@@ -11,7 +14,7 @@ RUN python3 -m venv /opt/build && python3 -m venv --without-pip /opt/venv
 COPY requirements.txt /tmp/
 RUN --mount=type=cache,target=/root/.cache/pip \
     /opt/build/bin/pip --python /opt/venv/bin/python install \
-    --require-hashes --no-compile --disable-pip-version-check -r /tmp/requirements.txt
+    --no-deps --require-hashes --no-compile --disable-pip-version-check -r /tmp/requirements.txt
 # The packages' own tests stay behind. Byte code is made here, as the root file system is read-only
 # later, and is never compared with file times, which differ in an image.
 RUN find /opt/venv/lib -type d -name tests -prune -exec rm -r {} + \
@@ -21,39 +24,51 @@ FROM packages AS cuda-packages
 COPY requirements-cuda.txt /tmp/
 RUN --mount=type=cache,target=/root/.cache/pip \
     /opt/build/bin/pip install --target /opt/cuda \
-    --require-hashes --no-compile --disable-pip-version-check -r /tmp/requirements-cuda.txt
+    --no-deps --require-hashes --no-compile --disable-pip-version-check -r /tmp/requirements-cuda.txt
 
 FROM ${PYTHON_IMAGE} AS server
 WORKDIR /srv
-COPY models/starter models/starter
 COPY app app
 RUN python3 -m compileall -q --invalidation-mode unchecked-hash app
 
-# A bigger model inside the image, if one is named; faster-whisper's names and hub ids.
+# Pulled as everywhere, to a directory that outlives the build. So when the code changes, this runs again
+# but finds the model there, and copies the same files, of which the image's layer stays the same.
 FROM packages AS model
-ARG BAKED_MODEL=""
-RUN mkdir /models && if [ -n "$BAKED_MODEL" ]; then HF_HOME=/models /opt/venv/bin/python -c \
-    "import sys; from faster_whisper import download_model; download_model(sys.argv[1])" "$BAKED_MODEL"; fi
+ARG BAKED_MODEL
+WORKDIR /srv
+COPY app app
+# `base` comes with pip, which is not in the server's environment.
+RUN --mount=type=cache,target=/var/cache/models \
+    mkdir /opt/models && if [ -n "$BAKED_MODEL" ]; then \
+    folder=$(PATH=/opt/build/bin:$PATH VERBATIM_MODELS__DIRECTORY=/var/cache/models \
+    /opt/venv/bin/python -m app models pull "$BAKED_MODEL") \
+    && cp -r "$folder" /opt/models/ && chmod -R a=rX,u+w /opt/models; fi
 
 FROM ${PYTHON_IMAGE} AS runtime
+# /models and /keys are for volumes: more models, and the file of API keys.
 # Debian keeps one version of a package, the one with its security fixes.
 # hadolint ignore=DL3008
 RUN apt-get update \
     && apt-get install -y --no-install-recommends tini \
     && rm -rf /var/lib/apt/lists/* /var/cache/apt/* \
     && groupadd --gid 10001 verbatim \
-    && useradd --uid 10001 --gid 10001 --no-create-home --shell /usr/sbin/nologin verbatim
+    && useradd --uid 10001 --gid 10001 --no-create-home --shell /usr/sbin/nologin verbatim \
+    && install -d -o 10001 -g 10001 /models /keys
+ARG BAKED_MODEL
 ENV PATH=/opt/venv/bin:$PATH \
     PYTHONUNBUFFERED=1 \
     PYTHONDONTWRITEBYTECODE=1 \
     HF_HOME=/models \
+    VERBATIM_MODEL=${BAKED_MODEL:-base} \
+    VERBATIM_MODELS__BUILT_IN=/opt/models \
+    VERBATIM_MODELS__DIRECTORY=/models \
     VERBATIM_SERVER__HOST=0.0.0.0 \
     VERBATIM_TELEMETRY__LOG_FORMAT=json
 WORKDIR /srv
-COPY --from=model --chown=10001:10001 /models /models
+COPY --from=model /opt/models /opt/models
 USER 10001:10001
 EXPOSE 8000
-HEALTHCHECK --interval=10s --timeout=5s --start-period=120s CMD ["python", "-m", "app.probe", "/health/live"]
+HEALTHCHECK --interval=10s --timeout=5s --start-period=20s CMD ["python", "-m", "app.probe", "/health/live"]
 ENTRYPOINT ["tini", "--", "python", "-m", "app"]
 LABEL org.opencontainers.image.title="Verbatim" \
       org.opencontainers.image.description="A self-hosted drop-in for OpenAI's transcription API" \

@@ -1,27 +1,43 @@
 # Everything starts from a fresh clone with Python 3.11+; each target sets up what it needs.
+# `make help` lists the targets.
 PYTHON ?= python3
+IS_NEW_ENOUGH := import sys; print(sys.version_info >= (3, 11))
 HOST ?= $(or $(VERBATIM_SERVER__HOST),127.0.0.1)
 PORT ?= $(or $(VERBATIM_SERVER__PORT),8000)
 VENV := .venv
 RUN := $(VENV)/.runtime
+CUDA := $(if $(shell nvidia-smi -L 2>/dev/null),$(VENV)/.cuda)
 DEV := $(VENV)/.development
 CLIENTS := $(VENV)/.clients
 DEPLOY := $(VENV)/.deploy
 DEBIAN := $(VENV)/.debian
 LOCUST := $(VENV)/locust
-TRAINING := training/work/.venv
 PROGRAMS := buildah chromium curl debootstrap prometheus redis-server strace
-VOICES := espeak-ng flite festival festvox-kallpc16k festvox-kdlpc16k festvox-us-slt-hts
-PRESET ?= cpu
+# What benches run on; random weights (--dims) are built, not pulled.
+PULLED = $(if $(findstring --dims,$(ARGS)),,$(VENV)/bin/python -m app models pull '$(or $(MODEL),base)')
+CHOSEN = $(if $(MODEL),--model '$(MODEL)')
 
-.PHONY: run test test-image lint conformance bench bench-overload bench-live load soak fuzz lock clean
-.PHONY: starter-data starter-train starter-eval starter-test
+.PHONY: help run test test-image lint conformance bench bench-overload bench-live load soak fuzz lock clean
 
-run: $(RUN)  ## start the server with the embedded model
-	VERBATIM_SERVER__HOST=$(HOST) VERBATIM_SERVER__PORT=$(PORT) $(VENV)/bin/python -m app
+# An environment whose Python is gone, or is too old, is made again.
+ifneq ($(wildcard $(VENV)/pyvenv.cfg),)
+ifneq ($(shell $(VENV)/bin/python -c '$(IS_NEW_ENOUGH)' 2>/dev/null),True)
+$(info $(VENV) has no working Python 3.11 or newer: it is made again)
+$(shell rm -rf $(VENV))
+endif
+endif
+
+run: $(RUN) $(CUDA)  ## serve real Whisper; PORT=, HOST= and MODEL= choose where and which
+	@$(if $(MODEL),VERBATIM_MODEL='$(MODEL)') VERBATIM_SERVER__HOST=$(HOST) VERBATIM_SERVER__PORT=$(PORT) \
+		$(VENV)/bin/python -m app
+
+help:  ## this list
+	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/\1|\2/p' Makefile | while IFS='|' read -r name about; do \
+		printf '%-15s %s\n' "$$name" "$$about"; done
 
 test: $(CLIENTS) $(DEPLOY) $(LOCUST)/.ready lint  ## run every test
-	$(VENV)/bin/python -m pytest -n 2 --dist loadfile $(ARGS)
+	$(VENV)/bin/python -m app models pull base
+	$(VENV)/bin/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder $(ARGS)
 
 test-image: $(DEPLOY)  ## build the CPU image and transcribe in it; as root, with buildah and debootstrap
 	$(VENV)/bin/python -m pytest -s tests/deploy/test_image.py $(ARGS)
@@ -34,14 +50,17 @@ lint: $(DEV)  ## ruff and mypy
 conformance: $(CLIENTS)  ## every client against the server; writes the table in README.md
 	$(VENV)/bin/python -m tests.conformance.table
 
-bench: $(DEV)  ## measure the server against its baselines, e.g. make bench ARGS="--dims tiny"
-	$(VENV)/bin/python -m bench $(ARGS)
+bench: $(DEV)  ## measure the server against its baselines; MODEL= chooses which, e.g. ARGS="--quick"
+	$(PULLED)
+	$(VENV)/bin/python -m bench $(CHOSEN) $(ARGS)
 
 bench-overload: $(DEV)  ## send four times what the server can take
-	$(VENV)/bin/python -m bench.overload $(ARGS)
+	$(PULLED)
+	$(VENV)/bin/python -m bench.overload $(CHOSEN) $(ARGS)
 
 bench-live: $(DEV)  ## people who speak at once, e.g. make bench-live ARGS="--sessions 5 --socket"
-	$(VENV)/bin/python -m bench.live $(ARGS)
+	$(PULLED)
+	$(VENV)/bin/python -m bench.live $(CHOSEN) $(ARGS)
 
 load: $(LOCUST)/.ready  ## Locust's users, e.g. make load ARGS="--host http://127.0.0.1:8000"
 	PYTHONPATH=. $(LOCUST)/bin/locust -f bench/locustfile.py $(ARGS)
@@ -50,7 +69,8 @@ fuzz: $(DEV)  ## damage media files at random for two minutes, e.g. make fuzz AR
 	nice $(VENV)/bin/python -m tests.hostile.fuzz $(ARGS)
 
 soak: $(DEV)  ## thousands of mixed requests, and what they leave behind
-	$(VENV)/bin/python -m bench.soak $(ARGS)
+	$(PULLED)
+	$(VENV)/bin/python -m bench.soak $(CHOSEN) $(ARGS)
 
 lock: $(CLIENTS)  ## renew the lock files
 	$(VENV)/bin/uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
@@ -70,30 +90,21 @@ lock: $(CLIENTS)  ## renew the lock files
 		--package-lock-only --no-audit --no-fund --prefix tests/$$each/node; done
 	$(VENV)/bin/uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
 		--no-annotate --custom-compile-command "make lock" -q bench/requirements.in -o bench/requirements.txt
-	$(VENV)/bin/uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
-		--no-annotate --custom-compile-command "make lock" -q -c requirements.txt -c requirements-dev.txt \
-		training/requirements.in -o training/requirements.txt
-
-starter-data: $(TRAINING)/.ready $(TRAINING)/.voices  ## speak the starter's training data; DIGITS= names the digits' archive
-	$(TRAINING)/bin/python -m training.data --preset $(PRESET) $(if $(DIGITS),--digits $(DIGITS))
-
-starter-train: $(TRAINING)/.ready  ## train the starter or go on, PRESET=gpu on a GPU
-	$(TRAINING)/bin/python -m training.train --preset $(PRESET) $(ARGS)
-	$(TRAINING)/bin/python -m training.curve --preset $(PRESET)
-
-starter-eval: $(TRAINING)/.ready  ## export the checkpoint to training/work/model and measure it
-	$(TRAINING)/bin/python -m training.export --preset $(PRESET) training/work/model
-	$(TRAINING)/bin/python -m training.evaluation training/work/model --output training/work/figures.json $(ARGS)
-
-starter-test: $(TRAINING)/.ready  ## the tests that need torch
-	$(TRAINING)/bin/python -m pytest training/tests $(ARGS)
 
 clean:
-	rm -rf $(VENV) tests/conformance/node/node_modules tests/deploy/node/node_modules $(TRAINING) .pytest_cache .mypy_cache .ruff_cache
+	rm -rf $(VENV) tests/conformance/node/node_modules tests/deploy/node/node_modules .pytest_cache .mypy_cache .ruff_cache
 
 $(RUN): requirements.txt
-	test -x $(VENV)/bin/python || $(PYTHON) -m venv $(VENV)
+	@test "$$($(PYTHON) -c '$(IS_NEW_ENOUGH)' 2>&1)" = True || { \
+		echo "Verbatim needs Python 3.11 or newer, and $(PYTHON) is: $$($(PYTHON) --version 2>&1)." \
+		"Name another, as: make run PYTHON=python3.12"; exit 2; }
+	$(VENV)/bin/python -m pip --version > /dev/null 2>&1 || $(PYTHON) -m venv --clear $(VENV)
 	$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r requirements.txt
+	touch $@
+
+# CTranslate2 needs cuBLAS on a GPU, which drivers do not bring.
+$(VENV)/.cuda: requirements-cuda.txt $(RUN)
+	$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r $<
 	touch $@
 
 $(DEV): requirements-dev.txt $(RUN)
@@ -130,16 +141,4 @@ $(LOCUST)/.ready: bench/requirements.txt $(RUN)
 	test -x $(LOCUST)/bin/python || $(VENV)/bin/python -m venv --without-pip $(LOCUST)
 	$(VENV)/bin/python -m pip --python $(LOCUST)/bin/python install --quiet --disable-pip-version-check --no-deps \
 		--require-hashes -r $<
-	touch $@
-
-$(TRAINING)/.ready: training/requirements.txt $(DEV)
-	$(VENV)/bin/uv venv --quiet --allow-existing --python $(VENV)/bin/python $(TRAINING)
-	$(VENV)/bin/uv pip install --quiet --python $(TRAINING)/bin/python --require-hashes -r $<
-	touch $@
-
-$(TRAINING)/.voices: $(TRAINING)/.ready
-	if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
-		apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -qq $(VOICES); \
-	else for program in espeak-ng flite festival; do command -v $$program >/dev/null \
-		|| { echo "missing: $$program; Debian packages: $(VOICES)"; exit 1; }; done; fi
 	touch $@

@@ -1,58 +1,54 @@
-"""python -m app: uvicorn with our settings."""
+"""Verbatim: a transcription server that speaks OpenAI's API.
 
-import signal
+Settings are environment variables, VERBATIM_…; docs/settings.md has all of them.
+"""
+
+import argparse
 import sys
-import tempfile
+from collections.abc import Sequence
+from importlib.metadata import PackageNotFoundError, version
 
-import structlog
-
-from app.config import prepare_libraries, read_settings
-from app.telemetry import logging
+from app import check, keys, serve
+from app.models import command as models
 
 
-def main() -> int:
-    """Serve until SIGTERM or SIGINT, or until the engine breaks; returns the exit status."""
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command; returns the exit status. Without one it is `serve`."""
+    given = list(sys.argv[1:] if arguments is None else arguments)
+    if not given or (given[0] not in COMMANDS and given[0] not in ("-h", "--help", "--version")):
+        given.insert(0, "serve")
+    parsed = _parser().parse_args(given)
+    status: int = parsed.run(parsed)
+    return status
+
+
+COMMANDS = ("serve", "models", "keys", "check")
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m app",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--version", action="version", version=f"Verbatim {_version()}")
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    about = "serve the API; what is done without a command"
+    serve.add_arguments(commands.add_parser("serve", help=about, description=about))
+    about = "pull, list, verify and remove models"
+    models.add_commands(commands.add_parser("models", help=about, description=about))
+    about = "create, list, rotate and revoke API keys"
+    keys.add_commands(commands.add_parser("keys", help=about, description=about))
+    about = "say what is wrong with the settings, the model, the device, the port and Redis"
+    check.add_arguments(commands.add_parser("check", help=about, description=about))
+    return parser
+
+
+def _version() -> str:
     try:
-        settings = read_settings()
-    except ValueError as error:
-        return _refused(error)
-    telemetry = settings.telemetry
-    logging.configure(telemetry.log_level, telemetry.log_format, telemetry.audit_batches)
-    if settings.audio.spool_dir is not None:
-        tempfile.tempdir = str(settings.audio.spool_dir)  # where Starlette spools uploads
-    prepare_libraries()  # before app.main imports them
-    from app.engine.loading import chosen_device
-    from app.engine.memory import keep_memory
-
-    if chosen_device(settings.engine.device) == "cpu":
-        keep_memory()  # while this is the only thread
-    from app.lifecycle import Lifecycle
-    from app.main import create_app
-    from app.server import Server, uvicorn_config
-
-    lifecycle = Lifecycle()
-    try:
-        app = create_app(settings, lifecycle=lifecycle)
-    except ValueError as error:
-        return _refused(error)
-    if not settings.access.is_guarded:
-        structlog.get_logger(__name__).warning(
-            "open_to_everybody",
-            host=settings.server.host,
-            note="no API keys are configured: whoever reaches this port may use it",
-        )
-    server = Server(uvicorn_config(app, settings.server), lifecycle)
-    # uvicorn raises the signal again once it has drained, which would end the process with an
-    # error after a clean stop; the handler it then finds is this one.
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: None)
-    server.run()
-    return server.exit_status
-
-
-def _refused(error: ValueError) -> int:
-    print(f"Verbatim cannot start: {error}", file=sys.stderr)
-    return 2
+        return version("verbatim")
+    except PackageNotFoundError:  # run from a clone
+        return "from a clone"
 
 
 if __name__ == "__main__":

@@ -19,17 +19,32 @@ from pydantic import (
 )
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from app.setting_errors import check_names, setting_complaints
 from app.settings import Group, OidcSettings, ServerSettings
 
 PREFIX = "VERBATIM_"
 
 
 class ModelsSettings(Group):
+    directory: Path = Field(
+        Path(os.path.expanduser("~/.cache/verbatim/models")),  # which raises nothing
+        description="where models lie and are pulled to",
+    )
+    built_in: Path | None = Field(
+        None, description="more models, read only: those that an image brought along"
+    )
+    offline: bool = Field(False, description="never ask the network for a model")
     served: tuple[str, ...] = Field((), description="more models, loaded when first asked for")
     aliases: dict[str, str] = Field({}, description="name -> id of a served model")
     pinned: tuple[str, ...] = Field((), description="ids loaded at start and never unloaded")
     max_resident: int | None = Field(None, ge=1, description="models in memory at once")
     idle_seconds: float | None = Field(None, gt=0, description="unload after so long unused")
+
+    @field_validator("directory", "built_in")
+    @classmethod
+    def _home_is_meant(cls, directory: Path | None) -> Path | None:
+        # No shell has replaced the ~ of an environment file.
+        return None if directory is None else Path(os.path.expanduser(directory))
 
 
 class EngineSettings(Group):
@@ -67,9 +82,14 @@ class AccessSettings(Group):
     @model_validator(mode="after")
     def _sources_fit_together(self) -> "AccessSettings":
         if self.keys_file is not None and self.keys is not None:
-            raise ValueError("keys_file and keys: keys can come from one of them only")
+            raise ValueError(
+                f"{PREFIX}ACCESS__KEYS_FILE and {PREFIX}ACCESS__KEYS: keys can come from one only"
+            )
         if self.open and self.is_guarded:
-            raise ValueError("open: the server is not, since keys or a provider are configured")
+            raise ValueError(
+                f"{PREFIX}ACCESS__OPEN=true serves everybody, while keys or a provider say who may "
+                "call: leave out one of the two"
+            )
         return self
 
 
@@ -137,8 +157,9 @@ class Settings(BaseSettings):
         env_prefix=PREFIX, env_nested_delimiter="__", frozen=True, extra="forbid"
     )
 
-    model: str = "starter"
-    """`starter`, a CTranslate2 directory, or any name or hub id that faster-whisper loads."""
+    model: str = "base"
+    """A name (`python -m app models list`), a hub id, a CTranslate2 directory, or a prefix of an
+    object store."""
     models: ModelsSettings = ModelsSettings()
     server: ServerSettings = ServerSettings()
     engine: EngineSettings = EngineSettings()
@@ -160,16 +181,21 @@ class Settings(BaseSettings):
         access, host = self.access, self.server.host
         if not (access.is_guarded or access.open or _is_loopback(host)):
             raise ValueError(
-                f"access: other machines reach {host}, and there are no API keys: make some with "
-                f"`python -m app.keys` and name their file in {PREFIX}ACCESS__KEYS_FILE, "
-                f"or serve everybody with {PREFIX}ACCESS__OPEN=true"
+                f"{PREFIX}SERVER__HOST: other machines reach {host}, and there are no API keys: "
+                f"make some with `python -m app keys` and name their file in "
+                f"{PREFIX}ACCESS__KEYS_FILE, or serve everybody with {PREFIX}ACCESS__OPEN=true"
             )
         return self
 
 
 def model_id(source: str) -> str:
-    """What requests call a model: a directory by its last part, any other by the name as given."""
-    return Path(source).absolute().name if Path(source).is_dir() else source
+    """What requests call a model: a directory or a prefix by its last part, any other by its name.
+
+    A hub id loses the revision behind its `@`.
+    """
+    if "://" in source or os.path.isdir(source):  # Path's raises for a name that is too long
+        return Path(source).absolute().name
+    return source.partition("@")[0]
 
 
 def _is_loopback(host: str) -> bool:
@@ -183,47 +209,54 @@ def _check_models(ids: list[str], models: ModelsSettings) -> None:
     """`ids` are of all models that are served, the default first."""
     serves = f"the models served are {', '.join(ids)}"
     if len(set(ids)) < len(ids):
-        raise ValueError(f"models.served: two models have one id; {serves}")
+        raise ValueError(f"{PREFIX}MODELS__SERVED: two models have one id; {serves}")
     for name, served in models.aliases.items():
         if served not in ids:
-            raise ValueError(f"models.aliases: '{name}' stands for '{served}'; {serves}")
+            raise ValueError(f"{PREFIX}MODELS__ALIASES: '{name}' stands for '{served}'; {serves}")
         if name in ids:
-            raise ValueError(f"models.aliases: '{name}' is a model's own id")
+            raise ValueError(f"{PREFIX}MODELS__ALIASES: '{name}' is a model's own id")
     for pinned in models.pinned:
         if pinned not in ids:
-            raise ValueError(f"models.pinned: '{pinned}' is not served; {serves}")
+            raise ValueError(f"{PREFIX}MODELS__PINNED: '{pinned}' is not served; {serves}")
     always = len({ids[0], *models.pinned})
     if models.max_resident is not None and always > models.max_resident:
-        raise ValueError(f"models.max_resident: {always} models are pinned, the default among them")
+        raise ValueError(
+            f"{PREFIX}MODELS__MAX_RESIDENT: {always} models are pinned, the default among them"
+        )
 
 
-def read_settings() -> Settings:
-    """Settings from the environment.
+def read_settings(**chosen: object) -> Settings:
+    """Settings from the environment; before them go those that are chosen, by group.
 
-    Raises ValueError, in one line, for a bad value and for a `VERBATIM_` name that means nothing,
-    since a misspelt setting that is silently ignored is found too late.
+    Raises ValueError, in one line, for a bad value and for a `VERBATIM_` name that means nothing.
     """
-    for name in os.environ:
-        if name.upper().startswith(PREFIX):
-            group = name.upper().removeprefix(PREFIX).split("__")[0].lower()
-            if group not in Settings.model_fields:
-                raise ValueError(f"{name} is not a setting of Verbatim; see docs/settings.md")
+    check_names(os.environ, PREFIX, Settings)
     try:
-        return Settings()
+        return Settings(**chosen)  # type: ignore[arg-type]
     except ValidationError as error:
-        # Not pydantic's own text: it shows what was given, and that may be a key.
-        raise ValueError(complaints(error)) from None
+        raise ValueError(setting_complaints(error, PREFIX)) from None
 
 
-def complaints(error: ValidationError) -> str:
-    """What is wrong and where, in one line that does not repeat what was given."""
-    return "; ".join(_said(each["loc"], each["msg"]) for each in error.errors())
+class _ModelsAlone(BaseSettings):
+    model_config = SettingsConfigDict(
+        env_prefix=PREFIX, env_nested_delimiter="__", frozen=True, extra="ignore"
+    )
+
+    models: ModelsSettings = ModelsSettings()
 
 
-def _said(place: tuple[int | str, ...], message: str) -> str:
-    path = ".".join(str(part) for part in place)
-    reason = message.removeprefix("Value error, ")
-    return f"{path}: {reason}" if path else reason
+def read_models_settings() -> ModelsSettings:
+    """Those of models alone: who may call is no business of who pulls one. Raises ValueError."""
+    check_names(os.environ, PREFIX, Settings)
+    try:
+        return _ModelsAlone().models
+    except ValidationError as error:
+        raise ValueError(setting_complaints(error, PREFIX)) from None
+
+
+def variables_set() -> list[str]:
+    """The names of all settings that the environment has."""
+    return sorted(name for name in os.environ if name.upper().startswith(PREFIX))
 
 
 def prepare_libraries() -> None:

@@ -101,9 +101,20 @@ class ModelUnavailable(Overloaded):
     """The model is served here, but could not be loaded."""
 
 
+class ModelOnItsWay(Overloaded):
+    """The model is being pulled, or the server is still loading it at its start."""
+
+
 class EngineBroken(Overloaded):
     """The model fails on everything: the process ends, and what takes its place may serve."""
 
 
 class EngineFailed(SpeechError):
     """The model could not decode a window, even alone."""
+
+
+class SetupError(ValueError):
+    """The server cannot start, or a model cannot be had: one sentence, with what helps.
+
+    For the operator, never for a caller: it names paths and settings.
+    """

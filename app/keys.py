@@ -1,4 +1,4 @@
-"""python -m app.keys: create, list, rotate and revoke API keys in a file.
+"""`python -m app keys`: create, list, rotate and revoke API keys in a file.
 
 Only a new key goes to stdout, so that a script can take it; what it means goes to stderr.
 """
@@ -14,7 +14,8 @@ from pydantic import ValidationError
 
 from app.access.keys_document import MIN_KEY_CHARS, Holder, KeysDocument, StoredKey, new_key
 from app.access.keys_editing import added, edit, read, revoked, rotated
-from app.config import complaints, read_settings
+from app.config import read_settings
+from app.setting_errors import complaints
 
 LIMITS = ("requests_per_minute", "audio_seconds_per_minute", "max_concurrent", "max_upload_bytes")
 
@@ -23,7 +24,13 @@ UNITS = {"d": "days", "h": "hours", "m": "minutes", "s": "seconds"}
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Returns the exit status: 0, or 1 after one line on stderr. Wrong usage ends with 2."""
-    asked = _parser().parse_args(arguments)
+    parser = argparse.ArgumentParser(prog="python -m app.keys", description=__doc__)
+    add_commands(parser)
+    return run(parser.parse_args(arguments))
+
+
+def run(asked: argparse.Namespace) -> int:
+    """Do what was parsed; returns as `main` does."""
     try:
         file = asked.file or read_settings().access.keys_file
         if file is None:
@@ -149,13 +156,13 @@ def _end(text: str) -> datetime:
     return end if end.tzinfo is not None else end.replace(tzinfo=UTC)
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="python -m app.keys", description=__doc__)
-    commands = parser.add_subparsers(required=True)
+def add_commands(parser: argparse.ArgumentParser) -> None:
+    """Each sets `run`, which takes the arguments and returns the exit status."""
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
 
     def command(name: str, action: object, about: str) -> argparse.ArgumentParser:
         sub = commands.add_parser(name, help=about, description=about)
-        sub.set_defaults(action=action)
+        sub.set_defaults(run=run, action=action)
         sub.add_argument("--file", type=Path, help="default: VERBATIM_ACCESS__KEYS_FILE")
         return sub
 
@@ -184,7 +191,6 @@ def _parser() -> argparse.ArgumentParser:
     )
     rotate.add_argument("--keep", type=_span, metavar="SPAN", help="24h: when the old key ends")
     revoke.add_argument("--key-id", help="as `list` has it; default: all keys of the name")
-    return parser
 
 
 if __name__ == "__main__":

@@ -15,6 +15,8 @@ class Lifecycle:
     def __init__(self) -> None:
         self.failure: str | None = None
         """Why the engine cannot work any more."""
+        self.refusal: str | None = None
+        """Why the process cannot start."""
         self.is_draining = False
         """New work should go elsewhere; it may still be taken."""
         self._refuses = asyncio.Event()
@@ -47,6 +49,11 @@ class Lifecycle:
     def fail(self, reason: str) -> None:
         """The engine is broken: `app/server.py` ends the process."""
         self.failure = reason
+        self.stop()
+
+    def refuse(self, reason: str) -> None:
+        """The model cannot be had: `app/server.py` ends the process."""
+        self.refusal = reason
         self.stop()
 
     def request(self) -> AbstractContextManager[None]:

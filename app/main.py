@@ -9,6 +9,7 @@ from fastapi import FastAPI, Request, Response
 from prometheus_fastapi_instrumentator import Instrumentator
 from starlette.exceptions import HTTPException
 from starlette.middleware.cors import CORSMiddleware
+from starlette.routing import Match
 
 from app.access.api_keys import configured_keys
 from app.api import (
@@ -35,11 +36,13 @@ from app.api.replies import json_reply
 from app.api.security_headers import SecurityHeaders
 from app.config import Settings
 from app.engine import loading
+from app.engine.pulls import ModelSource
 from app.engine.resident import LoadModel
 from app.errors import InvalidRequest, SpeechError
 from app.lifecycle import Lifecycle
+from app.models.pull import pull
 from app.render.errors import reply, routing_reply
-from app.services import configured_catalogue, open_services
+from app.services import configured_catalogue, models_directory, open_services
 from app.telemetry.metrics import SECONDS_OF_REQUESTS
 
 
@@ -55,24 +58,37 @@ def whisper_loader(settings: Settings) -> LoadModel:
         beam_size=engine.beam_size,
         max_batch_size=settings.batching.max_batch_size,
     )
-    return partial(loading.load, choices=choices)
+    return partial(loading.load, choices=choices, models=models_directory(settings))
+
+
+def model_source(settings: Settings) -> ModelSource:
+    """Where models come from that are not on this machine, as the settings say."""
+    models = models_directory(settings)
+    return ModelSource(
+        is_here=lambda source: models.find(source) is not None,
+        pull=lambda source, progress: pull(source, models, progress),
+    )
 
 
 def create_app(
     settings: Settings, load_model: LoadModel | None = None, lifecycle: Lifecycle | None = None
 ) -> FastAPI:
-    """An ASGI application; its pinned models are loaded when its lifespan starts.
+    """An ASGI application; its pinned models begin to load when its lifespan starts.
 
-    Whoever runs it hears from `lifecycle` when it must end, and tells it when the port closes.
+    A `load_model` of one's own needs no models on this machine. Whoever runs it hears from
+    `lifecycle` when it must end, and tells it when the port closes.
     Raises ValueError, with a sentence, for keys and models that cannot be served.
     """
+    source = model_source(settings) if load_model is None else None
     load_model = load_model or whisper_loader(settings)
     lifecycle = lifecycle or Lifecycle()
     keys, catalogue = configured_keys(settings.access), configured_catalogue(settings)
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[Mapping[str, Any]]:
-        async with open_services(settings, load_model, lifecycle, keys, catalogue) as services:
+        async with open_services(
+            settings, load_model, lifecycle, keys, catalogue, source
+        ) as services:
             yield {"services": services}
 
     # Our routes parse their forms themselves, so the document is written by hand (app/api/docs.py).
@@ -139,6 +155,13 @@ def _add_middleware(app: FastAPI, settings: Settings, lifecycle: Lifecycle) -> N
     app.add_middleware(LingeringClose)
 
 
+def _meant(request: Request, path: str) -> str | None:
+    """The same path under /v1, if a route has that: a base_url often lacks it."""
+    scope = {**request.scope, "path": f"/v1{path}"}
+    matches = (route.matches(scope)[0] for route in request.app.routes)
+    return f"/v1{path}" if any(each is not Match.NONE for each in matches) else None
+
+
 async def _on_speech_error(_: Request, error: Exception) -> Response:
     return json_reply(reply(error))
 
@@ -146,7 +169,8 @@ async def _on_speech_error(_: Request, error: Exception) -> Response:
 async def _on_http_error(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
     if error.status_code in (404, 405):
-        answer = routing_reply(error.status_code, request.method, request.url.path)
+        path = request.url.path
+        answer = routing_reply(error.status_code, request.method, path, _meant(request, path))
         return json_reply(answer, error.headers)
     # Starlette's own complaint about a multipart body that it cannot read.
     return json_reply(reply(InvalidRequest(str(error.detail))))

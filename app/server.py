@@ -1,5 +1,6 @@
-"""uvicorn, and when and with which status the process ends."""
+"""The port, uvicorn on it, and when and with which status the process ends."""
 
+import errno
 import os
 import socket
 import threading
@@ -10,6 +11,7 @@ import uvicorn
 from starlette.types import ASGIApp
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 
+from app.errors import SetupError
 from app.lifecycle import Lifecycle
 from app.settings import ServerSettings
 from app.telemetry.watchdog import end_process
@@ -28,8 +30,55 @@ MAX_WS_BYTES = 16 * 1024**2
 UNREAD_SECONDS = 10.0
 """How long a closed socket may wait for its client to read what was sent last."""
 
+BACKLOG = 2048
+"""Connections that wait to be accepted; uvicorn's own number."""
+
 CLOSING_SECONDS = 10.0
 """For what comes after the drain: the device's last call, and models to be unloaded."""
+
+
+def bound_sockets(
+    host: str, port: int, remedy: str = "VERBATIM_SERVER__PORT, --port, or `make run PORT=`"
+) -> list[socket.socket]:
+    """The port, taken at every address of the host; port 0 takes a free one.
+
+    Taken before anything is loaded, so that a port in use is found at once. Raises SetupError, with
+    the setting that is the remedy.
+    """
+    sockets: list[socket.socket] = []
+    try:
+        for family, kind, protocol, _, address in socket.getaddrinfo(
+            host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+        ):
+            taken = socket.socket(family, kind, protocol)
+            sockets.append(taken)
+            taken.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            if family == socket.AF_INET6:
+                taken.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+            taken.bind((address[0], port, *address[2:]))
+            # A bound port that nobody listens at can be bound again with the option above.
+            taken.listen(BACKLOG)
+            port = taken.getsockname()[1]
+    except OSError as error:
+        for taken in sockets:
+            taken.close()
+        raise SetupError(_no_port(host, port, error, remedy)) from None
+    return sockets
+
+
+def _no_port(host: str, port: int, error: OSError, remedy: str) -> str:
+    if error.errno == errno.EADDRINUSE:
+        return f"port {port} of {host} is in use: choose another with {remedy}"
+    if error.errno == errno.EACCES:
+        return f"port {port} is for root only: choose one above 1023 with {remedy}"
+    return f"VERBATIM_SERVER__HOST={host} cannot be listened at: {error.strerror or error}"
+
+
+def check_metrics_port(host: str, port: int | None) -> None:
+    """Raises SetupError where the port for /metrics, which is opened later, is in use."""
+    if port is not None:
+        for taken in bound_sockets(host, port, "VERBATIM_TELEMETRY__METRICS_PORT"):
+            taken.close()
 
 
 def uvicorn_config(app: ASGIApp, settings: ServerSettings) -> uvicorn.Config:
@@ -66,14 +115,22 @@ class Server(uvicorn.Server):
 
     @property
     def exit_status(self) -> int:
-        """0 after a signal; 70, EX_SOFTWARE, for a broken engine; 3 if it never started."""
+        """0 after a signal; 70, EX_SOFTWARE, for a broken engine; 2 if it cannot start."""
         if self._lifecycle.failure is not None:
             return os.EX_SOFTWARE
-        return 0 if self.started else 3
+        return 0 if self.started and self._lifecycle.refusal is None else 2
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        if sockets and self.started:
+            scheme = "https" if self.config.is_ssl else "http"
+            host, port = sockets[0].getsockname()[:2]
+            shown = f"[{host}]" if ":" in host else host
+            log.info("listening", url=f"{scheme}://{shown}:{port}")
 
     async def on_tick(self, counter: int) -> bool:
         """uvicorn asks ten times a second whether to end."""
-        if self._lifecycle.failure is not None:
+        if self._lifecycle.failure is not None or self._lifecycle.refusal is not None:
             self.config.timeout_graceful_shutdown = FAILED_DRAIN_SECONDS
             return True
         return await super().on_tick(counter)

@@ -20,10 +20,12 @@ from app.config import Settings, model_id
 from app.engine.batcher import Batcher
 from app.engine.catalogue import Catalogue, ServedModel
 from app.engine.loading import local_profile
+from app.engine.pulls import ModelSource
 from app.engine.registry import Registry
 from app.engine.resident import LoadModel
 from app.families import OPENAI_NAMES
 from app.lifecycle import Lifecycle
+from app.models.directory import ModelsDirectory
 from app.pipeline.admission import Admission
 from app.pipeline.transcriber import Transcriber
 from app.settings import OidcSettings
@@ -70,8 +72,9 @@ async def open_services(
     lifecycle: Lifecycle,
     keys: ApiKeys | None,
     catalogue: Catalogue,
+    source: ModelSource | None = None,
 ) -> AsyncIterator[Services]:
-    """Load the pinned models, then start serving; leaving stops it in good order."""
+    """Start serving, and loading the pinned models; leaving stops it in good order."""
     async with AsyncExitStack() as stack:
         stack.enter_context(tracing.exported(settings.telemetry))
         watchdog = stack.enter_context(Watchdog(settings.engine.stuck_seconds))
@@ -93,15 +96,17 @@ async def open_services(
                 settings.models.max_resident,
                 settings.models.idle_seconds,
                 partial(Batcher, watchdog=watchdog, on_broken=lifecycle.fail),
+                source,
+                lifecycle.refuse,
             )
         )
         if settings.telemetry.metrics_port is not None:
             host, port = settings.server.host, settings.telemetry.metrics_port
             stack.enter_context(metrics_port(host, port))
-        gc.collect()
-        gc.freeze()  # what start-up made stays; collections need not look at it again
+        freezing = asyncio.create_task(_freeze(registry), name="freeze")
+        stack.callback(freezing.cancel)
         metrics.REQUESTS_IN_FLIGHT.set_function(lambda: lifecycle.in_flight)
-        admission = Admission(settings.limits, settings.live)
+        admission = Admission(settings.limits, settings.live, registry.check_opened)
         limiter = limiter_of(settings.limits)
         stack.push_async_callback(limiter.close)
         yield Services(
@@ -118,6 +123,13 @@ async def open_services(
         )
 
 
+async def _freeze(registry: Registry) -> None:
+    """What start-up made stays: collections need not look at it again."""
+    await registry.opened()
+    gc.collect()
+    gc.freeze()
+
+
 async def _oidc(settings: OidcSettings, stack: AsyncExitStack) -> OidcVerifier | None:
     if settings.issuer is None:
         return None
@@ -128,13 +140,19 @@ async def _oidc(settings: OidcSettings, stack: AsyncExitStack) -> OidcVerifier |
 def configured_catalogue(settings: Settings) -> Catalogue:
     """What is served, the default model first; it has all of OpenAI's names that are free.
 
-    Raises ValueError for a name that can be no model's, and for a profile that is wrong.
+    Raises ValueError for a source that can be no model's, and for a profile that is wrong.
     """
+    here = models_directory(settings)
     default = model_id(settings.model)
     pinned = {default, *settings.models.pinned}
     sources = {model_id(source): source for source in (settings.model, *settings.models.served)}
     models = [
-        ServedModel(id, source, local_profile(source), id in pinned)
+        ServedModel(id, source, local_profile(source, here), id in pinned)
         for id, source in sources.items()
     ]
     return Catalogue(models, dict.fromkeys(OPENAI_NAMES, default) | settings.models.aliases)
+
+
+def models_directory(settings: Settings) -> ModelsDirectory:
+    models = settings.models
+    return ModelsDirectory(models.directory, models.built_in, models.offline)

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-from bench import random_model, report
+from bench import chosen_model, random_model, report
 from bench.measurement import Measurement, Plan
 
 ROOT = Path(__file__).parent.parent
@@ -34,7 +34,7 @@ def parser() -> argparse.ArgumentParser:
         "--plot", type=Path, metavar="FILE", default=ROOT / "bench" / "results" / "bench.png"
     )
     model = parser.add_mutually_exclusive_group()
-    model.add_argument("--model", type=Path, metavar="DIR", help="default: the starter")
+    chosen_model.add_argument(model)
     model.add_argument(
         "--dims", choices=random_model.DIMENSIONS, help="random weights of that size"
     )
@@ -71,23 +71,27 @@ def plan_of(arguments: argparse.Namespace) -> Plan:
         "VERBATIM_ENGINE__BEAM_SIZE": arguments.beam_size,
         "VERBATIM_BATCHING__MAX_BATCH_SIZE": arguments.max_batch_size,
     }
-    model_dir = (arguments.model or MODELS / "starter").resolve()
     if arguments.dims:
         model_dir = random_model.cached(
             MODELS, arguments.dims, arguments.compute, arguments.decode_tokens
         )
         settings["VERBATIM_ENGINE__COMPUTE_TYPE"] = arguments.compute
-    settings["VERBATIM_MODEL"] = model_dir
+    else:
+        model_dir = chosen_model.directory_of(arguments.model)
+    settings["VERBATIM_MODEL"] = model_dir if arguments.dims else arguments.model
     quick = arguments.quick
     return Plan(
         model_dir=model_dir,
         random=bool(arguments.dims),
         settings={name: str(value) for name, value in settings.items() if value is not None},
-        concurrency=arguments.concurrency or ((1, 16) if quick else (1, 4, 16, 32)),
+        clips=7 if quick else 9,
+        idle_rounds=1 if quick else 3,
+        idle_seconds=1.0 if quick else 4.0,
+        concurrency=arguments.concurrency or ((4,) if quick else (1, 4, 16)),
         level_seconds=4.0 if quick else 20.0,
-        slice_seconds=3.0 if quick else 8.0,
-        mixed_clips=8 if quick else 30,
-        long_seconds=arguments.long_seconds or (120.0 if quick else 600.0),
+        slice_seconds=1.0 if quick else 6.0,
+        mixed_clips=2 if quick else 15,
+        long_seconds=arguments.long_seconds or (45.0 if quick else 300.0),
     )
 
 

@@ -1,15 +1,16 @@
 """Baseline: CTranslate2 called straight, always with full batches, features ready beforehand.
 
-Runs in a process of its own: `python -m bench.bare_engine slice|sweep SECONDS SETUP`, JSON out.
+Runs in a process of its own: `python -m bench.bare_engine slice|sweep SECONDS CLIPS SETUP`, JSON
+out. CLIPS: of the short clips, the first so many.
 """
 
 import itertools
 import json
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from functools import partial
 from typing import Any
 
@@ -17,28 +18,43 @@ import ctranslate2
 import numpy as np
 from faster_whisper import WhisperModel
 from faster_whisper.audio import pad_or_trim
+from faster_whisper.tokenizer import Tokenizer
 
 from app.domain import SAMPLE_RATE, Samples
 from app.engine.memory import keep_memory
 from bench.engine_setup import Decoding, EngineSetup, load
 from bench.figures import EngineSlice, SweepPoint
 from bench.recordings import short_clips
+from bench.words import Words
 
-Batch = Sequence[tuple[np.ndarray, float]]
-"""Features of shape (mels, 3000) and seconds of sound of each window."""
+
+@dataclass(frozen=True, slots=True)
+class BareWindow:
+    features: np.ndarray
+    """(mels, 3000)"""
+    seconds: float
+    """Of sound."""
+    text: str | None
+    """What is said, if it is a whole recording."""
+
+
+Batch = Sequence[BareWindow]
 
 
 class BareEngine:
-    def __init__(self, setup: EngineSetup) -> None:
+    def __init__(self, setup: EngineSetup, clips: int) -> None:
         if setup.device == "cpu":
             keep_memory()
         self.setup = setup
         self._model = load(setup)
         self._decoding = Decoding.english(self._model)
-        clips = short_clips(setup)
         self._windows = [
-            (features(self._model, samples), len(samples) / SAMPLE_RATE)
-            for clip in clips
+            BareWindow(
+                features(self._model, samples),
+                len(samples) / SAMPLE_RATE,
+                clip.text if len(clip.windows) == 1 else None,
+            )
+            for clip in short_clips(setup)[:clips]
             for samples in clip.windows
         ]
 
@@ -49,7 +65,7 @@ class BareEngine:
 
     def encode(self, batch: Batch) -> Any:
         """As the server does: window by window on a CPU, where batches gain nothing."""
-        inputs = np.stack([window for window, _ in batch])
+        inputs = np.stack([window.features for window in batch])
         if self.setup.device != "cpu":
             return self._encode(inputs)
         outputs = [np.asarray(self._encode(inputs[i : i + 1])) for i in range(len(inputs))]
@@ -58,9 +74,24 @@ class BareEngine:
     def _encode(self, inputs: np.ndarray) -> Any:
         return self._model.model.encode(ctranslate2.StorageView.from_array(inputs))
 
-    def generate(self, encoded: Any, size: int) -> None:
+    def generate(self, encoded: Any, size: int) -> list[list[int]]:
+        """The tokens of each window."""
         prompts = [self._decoding.prompt] * size
-        self._model.model.generate(encoded, prompts, **self._decoding.options(self.setup))
+        results = self._model.model.generate(encoded, prompts, **self._decoding.options(self.setup))
+        return [result.sequences_ids[0] for result in results]
+
+    def words(self, heard: Iterable[tuple[BareWindow, list[int]]]) -> Words:
+        tokenizer = Tokenizer(
+            self._model.hf_tokenizer,
+            self._model.model.is_multilingual,
+            task="transcribe",
+            language="en",
+        )
+        return Words.of(
+            (window.text, tokenizer.decode(tokens))
+            for window, tokens in heard
+            if window.text is not None
+        )
 
 
 def features(model: WhisperModel, samples: Samples) -> np.ndarray:
@@ -72,23 +103,28 @@ def measure_slice(engine: BareEngine, seconds: float) -> EngineSlice:
     size, workers = engine.setup.max_batch_size, engine.setup.workers
     index = itertools.count()
 
-    def worker(deadline: float) -> tuple[int, float, float]:
-        started, windows, audio_seconds = time.perf_counter(), 0, 0.0
+    def worker(deadline: float) -> tuple[list[tuple[BareWindow, list[int]]], float]:
+        started = time.perf_counter()
+        heard: list[tuple[BareWindow, list[int]]] = []
         while time.perf_counter() < deadline:
             batch = engine.batch(next(index), size)
-            engine.generate(engine.encode(batch), size)
-            windows += size
-            audio_seconds += sum(duration for _, duration in batch)
-        elapsed = time.perf_counter() - started
-        return windows, windows / elapsed, audio_seconds / elapsed
+            heard += zip(batch, engine.generate(engine.encode(batch), size), strict=True)
+        return heard, time.perf_counter() - started
 
     with ThreadPoolExecutor(workers) as threads:
         list(threads.map(worker, [time.perf_counter() + 0.5] * workers))  # warm-up
         cpu_before = time.process_time()
         counted = list(threads.map(worker, [time.perf_counter() + seconds] * workers))
         cpu_seconds = time.process_time() - cpu_before
-    windows, window_rates, audio_rates = zip(*counted, strict=True)
-    return EngineSlice(sum(window_rates), sum(audio_rates), 1000 * cpu_seconds / sum(windows))
+    everything = [each for heard, _ in counted for each in heard]
+    return EngineSlice(
+        windows_per_second=sum(len(heard) / elapsed for heard, elapsed in counted),
+        audio_seconds_per_second=sum(
+            sum(window.seconds for window, _ in heard) / elapsed for heard, elapsed in counted
+        ),
+        cpu_ms_per_window=1000 * cpu_seconds / len(everything),
+        words=engine.words(everything),
+    )
 
 
 def measure_sweep(engine: BareEngine, seconds: float) -> list[SweepPoint]:
@@ -117,12 +153,12 @@ def repeated_ms(call: Callable[[], object], seconds: float) -> float:
 
 
 def main() -> None:
-    what, seconds, setup = sys.argv[1], float(sys.argv[2]), EngineSetup.from_json(sys.argv[3])
-    engine = BareEngine(setup)
+    what, seconds, clips, setup = sys.argv[1:]
+    engine = BareEngine(EngineSetup.from_json(setup), int(clips))
     if what == "slice":
-        print(json.dumps(asdict(measure_slice(engine, seconds))))
+        print(json.dumps(asdict(measure_slice(engine, float(seconds)))))
     else:
-        print(json.dumps([asdict(point) for point in measure_sweep(engine, seconds)]))
+        print(json.dumps([asdict(point) for point in measure_sweep(engine, float(seconds))]))
 
 
 if __name__ == "__main__":

@@ -4,19 +4,19 @@ Only the standard library: Locust has an environment of its own.
 """
 
 import io
-import itertools
-import json
+import random
 import wave
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
-SAMPLES = Path(__file__).parent.parent / "samples"
-NAMES = ("01_order_call", "02_two_voices", "03_unheard_voices", "05_telephone_noise")
+SPEECH = Path(__file__).parent.parent / "samples"
+"""Real speech."""
+SAMPLES = Path(__file__).parent.parent / "tests" / "samples"
+"""Synthetic speech of every kind, with the times of its words."""
 RATE = 16_000
-"""Samples per second, 16 bits each, one channel: what the files above have."""
-MARGIN_SECONDS = 0.2
-"""Left of the silence on either side of a sentence."""
+"""Samples per second, 16 bits each, one channel: what the sentences have."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,25 +41,30 @@ class Call:
 
 
 @cache
-def sentences() -> tuple[Call, ...]:
+def sentences(folder: str | Path = SPEECH) -> tuple[Call, ...]:
+    """English ones: of the samples those read from a book, of another folder every wav."""
     found = []
-    for name in NAMES:
-        with wave.open(str(SAMPLES / f"{name}.wav")) as file:
+    for path in sorted(Path(folder).glob("libri_*.wav" if folder == SPEECH else "*.wav")):
+        with wave.open(str(path)) as file:
             pcm = file.readframes(file.getnframes())
-        for each in json.loads((SAMPLES / f"{name}.segments.json").read_text(encoding="utf-8")):
-            start, end = each["start"] - MARGIN_SECONDS, each["end"] + MARGIN_SECONDS
-            first, last = max(0, round(start * RATE)), round(end * RATE)
-            found.append(Call(pcm[2 * first : 2 * last], each["text"]))
+        found.append(Call(pcm, path.with_suffix(".txt").read_text(encoding="utf-8").strip()))
     return tuple(found)
 
 
-def call(seconds: float, first: int = 0) -> Call:
-    """Whole sentences, at least one, for about so long; they begin with number `first`."""
-    chosen: list[Call] = []
-    length = 0.0
-    order = itertools.cycle(sentences())
-    for each in itertools.islice(order, first % len(sentences()), None):
-        if chosen and length + each.seconds / 2 > seconds:
+def call(seconds: float, first: int = 0, known: Sequence[Call] | None = None) -> Call:
+    """Whole sentences, at least one, for about so long; they begin with number `first`.
+
+    The others are in an order of its own, so that one call is not taken for another.
+    """
+    known = sentences() if known is None else known
+    chance = random.Random(first)
+    chosen = [known[first % len(known)]]
+    length = chosen[0].seconds
+    while True:
+        # Never one twice in a row: models take that for a slip of their own.
+        others = [each for each in known if each is not chosen[-1]]
+        each = chance.choice(others or chosen)
+        if length + each.seconds / 2 > seconds:
             break
         chosen.append(each)
         length += each.seconds

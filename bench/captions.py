@@ -12,8 +12,11 @@ MARKS = ".,;:?!"
 @dataclass(frozen=True, slots=True)
 class SpokenWord:
     text: str
-    end: float
-    """Seconds of the session."""
+    end: float | None
+    """Seconds of the session; None where nobody noted them."""
+
+    def later(self, seconds: float) -> "SpokenWord":
+        return SpokenWord(self.text, None if self.end is None else self.end + seconds)
 
 
 def bare(word: str) -> str:
@@ -51,8 +54,8 @@ class Captions:
         return " ".join(line.sent for line in self._lines.values())
 
     def delays(self, said: Sequence[SpokenWord]) -> tuple[list[float], list[float]]:
-        """For each word that was heard right, the seconds from its end until it could be read for
-        the first time, and until it was certain."""
+        """For each word that has a time and was heard right, the seconds from its end until it
+        could be read for the first time, and until it was certain."""
         words = [
             (bare(word), line, index)
             for line in self._lines.values()
@@ -66,8 +69,9 @@ class Captions:
             for spoken_word, (word, line, index) in zip(
                 said[at : at + size], words[start : start + size], strict=True
             ):
-                shown.append(line.shown[index, word] - spoken_word.end)
-                stable.append(line.stable[index, word] - spoken_word.end)
+                if spoken_word.end is not None:
+                    shown.append(line.shown[index, word] - spoken_word.end)
+                    stable.append(line.stable[index, word] - spoken_word.end)
         return shown, stable
 
 

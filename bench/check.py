@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from bench.__main__ import MODELS
+from bench import chosen_model
 from bench.calibration import calibrated, observe, windows_of
 from bench.measurement import setup_of
 from bench.open_loop import Answer, calls_of, open_loop
@@ -23,7 +23,6 @@ MAX_ERROR = 0.25
 MAX_DRIFT = 0.1
 """Of the capacity from before to after; more says that something else used the machine."""
 SETTINGS = {
-    "VERBATIM_MODEL": "starter",
     "VERBATIM_TELEMETRY__LOG_LEVEL": "error",
     # Everything is let in, and every window heard once.
     "VERBATIM_LIMITS__MAX_WAIT_SECONDS": "1e9",
@@ -59,10 +58,11 @@ class Check:
         return float(foreseen / measured - 1)
 
 
-def check(share: float, seconds: float, seed: int) -> Check:
+def check(share: float, seconds: float, seed: int, model: str) -> Check:
     """Recordings at that share of the measured capacity, at random moments."""
-    with running(["app"], SETTINGS) as server:
-        setup = setup_of(server.snapshot(), MODELS / "starter")
+    model_dir = chosen_model.directory_of(model)
+    with running(["app"], {**SETTINGS, "VERBATIM_MODEL": model}) as server:
+        setup = setup_of(server.snapshot(), model_dir)
         calls = calls_of(PROFILE, seed)
         clips = [clip_of(each, setup) for each in calls]
         before = asyncio.run(observe(server, clips, CALIBRATION_SECONDS))

@@ -32,7 +32,9 @@ def transcribe(wav: bytes, model: WhisperModel, decoding: Decoding, setup: Engin
     results = model.model.generate(
         encoded, [decoding.prompt] * len(spans), **decoding.options(setup)
     )
-    tokenizer = Tokenizer(model.hf_tokenizer, True, task="transcribe", language="en")
+    tokenizer = Tokenizer(
+        model.hf_tokenizer, model.model.is_multilingual, task="transcribe", language="en"
+    )
     return " ".join(tokenizer.decode(result.sequences_ids[0]) for result in results)
 
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from bench.engine_setup import EngineSetup
+from bench.words import Words
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +31,7 @@ class Traffic:
     windows_per_second: float
     """Windows as our server cuts them, whichever server is measured."""
     latency: Latency
+    words: Words
     client_cpu_share: float
     """Of one core, spent by the load generator itself."""
 
@@ -57,6 +59,8 @@ class EngineSlice:
     windows_per_second: float
     audio_seconds_per_second: float
     cpu_ms_per_window: float
+    words: Words
+    """Of windows that are whole recordings: what is said in others is not known."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +86,7 @@ class IdleOverhead:
 
 @dataclass(frozen=True, slots=True)
 class MixedLoad:
-    """A five-second clip, on the idle server and beside a long recording."""
+    """A clip of some five seconds, on the idle server and beside a long recording."""
 
     long_seconds: float
     interval_seconds: float
@@ -108,6 +112,7 @@ class LongRecording:
     """From the end of the upload to the first event."""
     added_bytes: int
     """Resident memory of the server at its highest, over what it had before."""
+    words: Words
 
 
 @dataclass(slots=True)
@@ -115,6 +120,8 @@ class Figures:
     """A whole run. Slices of the bare engine lie before each level and after the last."""
 
     setup: EngineSetup
+    hears: bool
+    """Not with random weights: their words are nothing."""
     idle: IdleOverhead | None = None
     levels: list[ServerLevel] = field(default_factory=list)
     slices: list[EngineSlice] = field(default_factory=list)
@@ -151,6 +158,17 @@ class Figures:
         """CPU time of a window in the server over that in the bare engine; less noisy than wall."""
         engine = np.mean([part.cpu_ms_per_window for part in self.slices_around_best])
         return float(self.best.cpu_ms_per_window / engine)
+
+    @property
+    def words(self) -> dict[str, Words]:
+        """Of everybody, over all that they were asked."""
+        none = Words(0, 0)
+        heard = {
+            "server": sum((level.traffic.words for level in self.levels), none),
+            "naive server": sum((level.words for level in self.naive), none),
+            "bare engine": sum((part.words for part in self.slices), none),
+        }
+        return {**heard, "long recording": self.long.words} if self.long else heard
 
     @property
     def naive_ratios(self) -> list[float]:

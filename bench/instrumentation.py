@@ -1,7 +1,7 @@
 """`python -m bench.instrumentation`: what the metrics cost, as a share of the work they count.
 
-A sample is transcribed in this process, again and again, by the whole application. Every update of
-a metric is timed on the way. The timing counts as theirs, so the share is a little too high.
+A recording is transcribed in this process, again and again, by the whole application. Every update
+of a metric is timed on the way. The timing counts as theirs, so the share is a little too high.
 """
 
 import argparse
@@ -9,17 +9,19 @@ import asyncio
 import time
 from collections import Counter as Counts
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import httpx
 from prometheus_client import Counter, Gauge, Histogram
 
-from app.config import Settings
+from app.config import Settings, prepare_libraries
+from app.domain import SAMPLE_RATE
 from app.main import create_app
 from app.telemetry import logging
+from bench import chosen_model
+from bench.recordings import ENGLISH, joined, wav
+from bench.server import START_SECONDS
 
-SAMPLE = Path(__file__).parent.parent / "samples" / "11_sales_call.mp3"
 _UPDATES = (
     (Counter, "inc"),
     (Counter, "labels"),
@@ -50,17 +52,19 @@ class Spent:
         return timed_update
 
 
-async def transcribe(requests: int, clients: int) -> None:
+async def transcribe(requests: int, clients: int, model: str) -> None:
     """So many requests, by so many clients at a time."""
-    app = create_app(Settings.model_validate({"limits": {"max_wait_seconds": 600}}))
-    content = SAMPLE.read_bytes()
+    settings = {"model": model, "limits": {"max_wait_seconds": 600}}
+    app = create_app(Settings.model_validate(settings))
+    samples = joined(ENGLISH)
+    content = wav(samples)
     places = asyncio.Semaphore(clients)
 
     async def one(client: httpx.AsyncClient) -> None:
         async with places:
             answer = await client.post(
                 "/v1/audio/transcriptions",
-                files={"file": (SAMPLE.name, content)},
+                files={"file": ("samples.wav", content)},
                 data={"model": "whisper-1"},
             )
             answer.raise_for_status()
@@ -72,20 +76,35 @@ async def transcribe(requests: int, clients: int) -> None:
 
         transport = httpx.ASGITransport(app=with_state, client=("127.0.0.1", 1))
         async with httpx.AsyncClient(transport=transport, base_url="http://t", timeout=600) as http:
+            await until_ready(http)
             spent, began = Spent(), time.process_time()
             for kind, name in _UPDATES:
                 setattr(kind, name, spent.timed(f"{kind.__name__}.{name}", getattr(kind, name)))
             await asyncio.gather(*(one(http) for _ in range(requests)))
             cpu_seconds = time.process_time() - began
     calls = sum(spent.calls.values())
-    print(f"{requests} requests: {calls} updates, {1e6 * spent.seconds / calls:.1f} us each")
+    seconds = len(samples) / SAMPLE_RATE
+    each = f"{1e6 * spent.seconds / calls:.1f} us each"
+    print(f"{requests} requests of {seconds:.0f} s: {calls} updates, {each}")
     print(f"{spent.seconds:.3f} s of {cpu_seconds:.2f} s CPU: {spent.seconds / cpu_seconds:.2%}")
+
+
+async def until_ready(http: httpx.AsyncClient) -> None:
+    """The model is loaded while the application serves."""
+    async with asyncio.timeout(START_SECONDS):
+        while True:
+            if (await http.get("/health/ready")).is_success:
+                return
+            await asyncio.sleep(0.1)
 
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(prog="python -m bench.instrumentation", description=__doc__)
     parser.add_argument("--requests", type=int, default=10)
     parser.add_argument("--clients", type=int, default=4)
+    chosen_model.add_argument(parser)
     arguments = parser.parse_args()
+    chosen_model.directory_of(arguments.model)
+    prepare_libraries()
     logging.configure("warning", "console", audit_batches=False)
-    asyncio.run(transcribe(arguments.requests, arguments.clients))
+    asyncio.run(transcribe(arguments.requests, arguments.clients, arguments.model))

@@ -18,25 +18,29 @@ from openai import AsyncOpenAI
 from prometheus_client import REGISTRY, generate_latest
 
 from app.audio.length import Length
-from app.config import model_id, prepare_libraries
+from app.config import model_id, prepare_libraries, read_settings
 from app.domain import Options
 from app.engine.batcher import Batcher
-from app.engine.loading import EngineChoices, chosen_device, load
+from app.engine.devices import chosen_device
+from app.engine.loading import EngineChoices, load
 from app.engine.memory import keep_memory
 from app.pipeline.admission import Work
 from app.pipeline.deadline import Deadline
 from app.pipeline.live.events import LiveOptions, TurnDetection
 from app.pipeline.live.session import LiveSession
 from app.pipeline.transcriber import Transcriber
+from app.services import models_directory
 from app.telemetry import logging
+from bench import chosen_model
 from bench.sdk_session import sdk_session
 from bench.server import Period, Snapshot, running, samples_in
 from bench.speakers import Session, Speaker, speakers
-from tests.words import normalise, word_errors
+from bench.words import Words
 
 
 def main() -> None:
     arguments = parser().parse_args()
+    chosen_model.directory_of(arguments.model)
     prepare_libraries()
     logging.configure("warning", "console", audit_batches=False)
     asyncio.run(over_sockets(arguments) if arguments.socket else in_process(arguments))
@@ -44,10 +48,10 @@ def main() -> None:
 
 def parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m bench.live", description=__doc__)
-    parser.add_argument("--sessions", type=int, default=20)
+    parser.add_argument("--sessions", type=int, default=8)
     parser.add_argument("--seconds", type=float, default=60.0, help="of speech in each session")
     parser.add_argument("--socket", action="store_true", help="a server, the SDK and /v1/realtime")
-    parser.add_argument("--model", default="starter", help="as VERBATIM_MODEL")
+    chosen_model.add_argument(parser)
     parser.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto")
     parser.add_argument("--max-batch-size", type=int)
     parser.add_argument("--language", help="named by the clients; default: detected in each turn")
@@ -59,7 +63,7 @@ async def in_process(arguments: argparse.Namespace) -> None:
     if chosen_device(arguments.device) == "cpu":
         keep_memory()
     choices = EngineChoices(device=arguments.device, max_batch_size=arguments.max_batch_size)
-    model = load(arguments.model, choices)
+    model = load(arguments.model, choices, models_directory(read_settings()))
     model.warm_up()
     turns = TurnDetection(silence_seconds=arguments.silence)
     options = LiveOptions(Options(language=arguments.language), turns)
@@ -135,7 +139,10 @@ def report(people: Sequence[Speaker], period: Period, workers: int) -> None:
         shown += first
         stable += certain
     said = sum(len(speaker.said) for speaker in people)
-    print(f"{len(people)} sessions, {period.seconds:.0f} s, {said} words")
+    print(
+        f"{len(people)} sessions, {period.seconds:.0f} s, {said} words, {len(shown)} of them heard "
+        "right and with a known time"
+    )
     print(f"{'seconds':36} {'p50':>5}  {'p95':>5}  {'max':>5}")
     line("from a word to its first text", shown)
     line("from a word to text that stays", stable)
@@ -155,19 +162,18 @@ def report(people: Sequence[Speaker], period: Period, workers: int) -> None:
 
 
 def report_words(people: Sequence[Speaker]) -> None:
-    references = [" ".join(word.text for word in speaker.said) for speaker in people]
+    references = [speaker.reference for speaker in people]
     live = [speaker.captions.text for speaker in people]
     requests = [speaker.text for speaker in people]
     print(
-        f"word errors: live {errors(references, live):.1%}, "
-        f"as a request {errors(references, requests):.1%}, "
-        f"between the two {errors(requests, live):.1%}"
+        f"word errors: live {errors(references, live)}, as a request "
+        f"{errors(references, requests)}, between the two {errors(requests, live)}"
     )
 
 
-def errors(references: Sequence[str], texts: Sequence[str]) -> float:
-    wrong = sum(word_errors(right, text) for right, text in zip(references, texts, strict=True))
-    return wrong / sum(len(normalise(right)) for right in references)
+def errors(references: Sequence[str], texts: Sequence[str]) -> str:
+    words = Words.of(zip(references, texts, strict=True))
+    return f"{words} ({words.share:.1%})"
 
 
 def line(name: str, delays: Sequence[float]) -> None:

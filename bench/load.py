@@ -2,6 +2,7 @@
 
 import asyncio
 import itertools
+import json
 import time
 from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass
@@ -12,6 +13,7 @@ import numpy as np
 
 from bench.figures import Latency, LongRecording, Traffic
 from bench.recordings import Clip
+from bench.words import Words
 
 T = TypeVar("T")
 
@@ -28,11 +30,13 @@ class Request:
     content_type: str
     audio_seconds: float
     windows: int
+    text: str
+    """What is said."""
 
     @staticmethod
     def of(clip: Clip, **fields: str) -> "Request":
         body, content_type = form(clip.wav, **fields)
-        return Request(body, content_type, clip.seconds, len(clip.windows))
+        return Request(body, content_type, clip.seconds, len(clip.windows), clip.text)
 
 
 def form(wav: bytes, **fields: str) -> tuple[bytes, str]:
@@ -50,6 +54,7 @@ class Answer:
     at: float
     latency_seconds: float
     request: Request
+    text: str
 
 
 async def post(client: httpx.AsyncClient, upload: Request) -> Answer:
@@ -61,7 +66,7 @@ async def post(client: httpx.AsyncClient, upload: Request) -> Answer:
     )
     response.raise_for_status()
     ended = time.perf_counter()
-    return Answer(ended, ended - started, upload)
+    return Answer(ended, ended - started, upload, response.json()["text"])
 
 
 def clients(base_url: str) -> httpx.AsyncClient:
@@ -120,6 +125,7 @@ def traffic(answers: Sequence[Answer], concurrency: int, cpu_share: float) -> Tr
         audio_seconds_per_second=rate(answers, [a.request.audio_seconds for a in answers]),
         windows_per_second=rate(answers, [a.request.windows for a in answers]),
         latency=Latency.of([answer.latency_seconds for answer in answers]),
+        words=Words.of((answer.request.text, answer.text) for answer in answers),
         client_cpu_share=cpu_share,
     )
 
@@ -176,7 +182,7 @@ async def stream_long(
             yield upload.body[at : at + UPLOAD_PIECE_BYTES]
             uploaded = time.perf_counter()
 
-    first_words_seconds = 0.0
+    first_words_seconds, text = 0.0, ""
     before = most = resident_bytes()
     headers = {"content-type": upload.content_type, "content-length": str(len(upload.body))}
     async with (
@@ -186,7 +192,9 @@ async def stream_long(
         ) as answer,
     ):
         async for line in answer.aiter_lines():
-            if line:
+            if line.startswith("data: {"):
                 first_words_seconds = first_words_seconds or time.perf_counter() - uploaded
                 most = max(most, resident_bytes())
-    return LongRecording(upload.audio_seconds, first_words_seconds, most - before)
+                text = json.loads(line[6:]).get("text", "")  # of the last event, the whole
+    words = Words.of([(upload.text, text)])
+    return LongRecording(upload.audio_seconds, first_words_seconds, most - before, words)

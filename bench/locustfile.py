@@ -1,7 +1,8 @@
 """Agents as Locust users: they talk, and what they said is uploaded, streamed back or heard live.
 
 `make load ARGS="--host http://127.0.0.1:8000 --headless --users 100 --run-time 5m"`; profile and
-key by the environment: LOAD_PROFILE=sales-1000, LOAD_KEY=vb_…. Runs in Locust's own environment.
+key by the environment: LOAD_PROFILE=sales-1000, LOAD_KEY=vb_…, and in LOAD_CALLS a folder of other
+sentences than those of `samples/`. Runs in Locust's own environment.
 
 Locust's users are closed loops: someone who waits for an answer makes no other call meanwhile, and
 a slow server therefore gets less load. `python -m bench.open_loop` measures waits; this is for many
@@ -21,16 +22,17 @@ from locust import HttpUser, between, task
 from locust.clients import ResponseContextManager
 from websocket import WebSocket, create_connection
 
-from bench.calls import RATE, Call, call
+from bench.calls import RATE, SPEECH, Call, call, sentences
 from bench.profiles import PROFILES
 
 PROFILE = PROFILES[os.environ.get("LOAD_PROFILE", "sales-100")]
 HEADERS = {"authorization": f"Bearer {os.environ.get('LOAD_KEY', 'any')}"}
-CALLS = [call(seconds, first) for first, seconds in enumerate(PROFILE.lengths(20))]
+SENTENCES = sentences(os.environ.get("LOAD_CALLS", SPEECH))
+CALLS = [call(seconds, first, SENTENCES) for first, seconds in enumerate(PROFILE.lengths(20))]
 CHECKED_SHARE = 0.25
 """Of the answers; comparing words takes time from sending."""
 MIN_RIGHT = 0.7
-"""Of the words. The starter hears some 90 % of these; a server that mixes callers up, none."""
+"""Of the words. Whisper base hears nearly all; a server that mixes callers up, half at most."""
 JUDGED_WORDS = 14
 """At least, in a call: with fewer, one thing that a model always mishears is half of the call."""
 PIECE_SECONDS = 0.1

@@ -26,11 +26,11 @@ from bench.figures import (
     SweepPoint,
     Traffic,
 )
-from bench.recordings import Clip, five_seconds, long_recording, short_clips, single_window
+from bench.recordings import Clip, long_recording, one_window, short_clips
 from bench.server import Period, Server, Snapshot, running
+from bench.words import Words
 
-IDLE_ROUNDS = 3
-IDLE_SECONDS = 5.0  # per round and side
+IDLE_CLIP_SECONDS, MIXED_CLIP_SECONDS = 10.0, 5.0
 MAX_IDLE_REQUESTS = 20  # per round and side
 SWEEP_SECONDS = 1.0  # per batch size, for encoding and for generating
 
@@ -43,6 +43,11 @@ class Plan:
     random: bool
     settings: Mapping[str, str]
     """The server's environment variables."""
+    clips: int
+    """Of the short clips, the first so many: the last ones are the longest."""
+    idle_rounds: int
+    idle_seconds: float
+    """Of each round and side."""
     concurrency: tuple[int, ...]
     level_seconds: float
     slice_seconds: float
@@ -74,17 +79,18 @@ class Measurement:
     def __init__(self, plan: Plan, progress: "tqdm[Any]") -> None:
         self._plan = plan
         self._progress = progress
-        progress.reset(IDLE_ROUNDS + 3 * len(plan.concurrency) + 3 + plan.random)
+        progress.reset(plan.idle_rounds + 3 * len(plan.concurrency) + 3 + plan.random)
 
     def run(self) -> Figures:
         with running(["app"], self._plan.settings) as server:
             setup = setup_of(server.snapshot(), self._plan.model_dir)
-            clips = short_clips(setup)
-            figures = Figures(setup)
-            figures.idle = self._idle(server, single_window(clips), setup)
+            clips = short_clips(setup)[: self._plan.clips]
+            figures = Figures(setup, hears=not self._plan.random)
+            figures.idle = self._idle(server, one_window(clips, IDLE_CLIP_SECONDS), setup)
             self._levels(server, clips, figures)
             long = long_recording(self._plan.long_seconds, setup)
-            figures.mixed = self._mixed(server, long, setup)
+            clip = one_window(clips, MIXED_CLIP_SECONDS)
+            figures.mixed = self._mixed(server, long, clip)
             figures.long = asyncio.run(
                 load.stream_long(
                     server.base_url, load.Request.of(long, stream="true"), server.resident_bytes
@@ -93,7 +99,7 @@ class Measurement:
             self._done("long recording")
         figures.naive = self._naive(clips, setup)
         if self._plan.random:
-            points = baseline("bare_engine", "sweep", SWEEP_SECONDS, setup)
+            points = baseline("bare_engine", "sweep", SWEEP_SECONDS, self._plan.clips, setup)
             figures.sweep = [SweepPoint(**point) for point in points]
             self._done("batch sweep")
         return figures
@@ -101,12 +107,12 @@ class Measurement:
     def _idle(self, server: Server, clip: Clip, setup: EngineSetup) -> IdleOverhead:
         upload = load.Request.of(clip)
         first = asyncio.run(load.one_at_a_time(server.base_url, upload, 1))[0]
-        count = max(1, min(MAX_IDLE_REQUESTS, round(IDLE_SECONDS / first)))
+        count = max(1, min(MAX_IDLE_REQUESTS, round(self._plan.idle_seconds / first)))
         over_http: list[float] = []
         direct: list[float] = []
         with tempfile.NamedTemporaryFile(suffix=".wav") as file:
             Path(file.name).write_bytes(clip.wav)
-            for _ in range(IDLE_ROUNDS):
+            for _ in range(self._plan.idle_rounds):
                 over_http += asyncio.run(load.one_at_a_time(server.base_url, upload, count))
                 direct += baseline("direct", file.name, count, setup)
                 self._done("idle overhead")
@@ -131,13 +137,13 @@ class Measurement:
             figures.slices.append(self._slice(figures.setup))
 
     def _slice(self, setup: EngineSetup) -> EngineSlice:
-        figures = baseline("bare_engine", "slice", self._plan.slice_seconds, setup)
+        plan = self._plan
+        figures = baseline("bare_engine", "slice", plan.slice_seconds, plan.clips, setup)
         self._done("bare engine")
-        return EngineSlice(**figures)
+        return EngineSlice(**{**figures, "words": Words(**figures["words"])})
 
-    def _mixed(self, server: Server, recording: Clip, setup: EngineSetup) -> MixedLoad:
-        clip = load.Request.of(five_seconds(setup))
-        long = load.Request.of(recording)
+    def _mixed(self, server: Server, recording: Clip, beside: Clip) -> MixedLoad:
+        clip, long = load.Request.of(beside), load.Request.of(recording)
         count = self._plan.mixed_clips
         idle = Latency.of(asyncio.run(load.one_at_a_time(server.base_url, clip, count)))
         # On slow devices less often, or the clips alone would be more than the device can do.

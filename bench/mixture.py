@@ -57,8 +57,8 @@ STEREO, SILENCE = "13_stereo_call.m4a", "10_silence.wav"
 NOT_AUDIO = b"this is not audio, whatever its name says\n" * 40
 
 
-def requests() -> list[Request]:
-    """One of each kind."""
+def requests(model: str) -> list[Request]:
+    """One of each kind, some to the server's model by its id."""
     half_a_film = (SAMPLES / STEREO).read_bytes()[:2000]
     return [
         Request.of(CLIP),
@@ -70,12 +70,12 @@ def requests() -> list[Request]:
             response_format="verbose_json",
             lists={"timestamp_granularities[]": ["word", "segment"]},
         ),
-        Request.of(STEREO, model="starter", response_format="diarized_json"),
+        Request.of(STEREO, model=model, response_format="diarized_json"),
         Request.of(MIXED, model="gpt-transcribe", lists={"languages[]": ["en", "de"]}),
         Request.of(SILENCE),
         Request.of(CALL, stream="true"),
         Request.of(GERMAN, stream="true", language="de"),
-        Request.of(CLIP, stream="true", model="starter", response_format="diarized_json"),
+        Request.of(CLIP, stream="true", model=model, response_format="diarized_json"),
         Request.of(GERMAN, route="translations"),
         Request.of(CLIP, NOT_AUDIO, GERMAN, route="transcriptions_batch"),
         Request.of(NOT_AUDIO, status=400),

@@ -22,14 +22,14 @@ from openai import AsyncOpenAI
 matplotlib.use("Agg")
 from matplotlib import pyplot as plt
 
-from bench import load
+from bench import chosen_model, load
 from bench.calls import Call, call
 from bench.profiles import PROFILES, Profile, moments
 from bench.recordings import samples_of_pcm
 from bench.sdk_session import sdk_session
 from bench.server import running
 from bench.speakers import Recording, Speaker
-from tests.words import normalise, word_errors
+from bench.words import Words
 
 RESULTS = Path(__file__).parent / "results"
 LENGTHS = 20
@@ -72,10 +72,9 @@ class Run:
         return [delay for speaker in self.speakers for delay in speaker.final_delays]
 
     @property
-    def word_errors(self) -> float:
-        """Of the answers, over the words that were said."""
-        said = sum(len(normalise(each.call.text)) for each in self.answered)
-        return sum(word_errors(each.call.text, each.text) for each in self.answered) / max(1, said)
+    def words(self) -> Words:
+        """Of the answers."""
+        return Words.of((each.call.text, each.text) for each in self.answered)
 
 
 async def open_loop(
@@ -131,7 +130,7 @@ async def run(
 
 
 def speaker_of(call: Call) -> Speaker:
-    return Speaker([Recording(samples_of_pcm(call.pcm), (), call.text)])
+    return Speaker([Recording(samples_of_pcm(call.pcm), (), call.text, call.text)])
 
 
 def report(run: Run) -> str:
@@ -140,7 +139,7 @@ def report(run: Run) -> str:
     late = max((each.sent - each.intended for each in run.answers), default=0.0)
     lines = [
         f"{len(run.answers)} recordings sent, {len(run.answered)} answered, {refused} refused, "
-        f"{others} others; {run.word_errors:.1%} of the words wrong",
+        f"{others} others; {run.words.share:.1%} of the words wrong",
         f"the load generator was {1000 * late:.0f} ms late at worst, which counts as waiting",
     ]
     lines += [row("answers", run.latencies)] if run.latencies else []
@@ -178,6 +177,7 @@ def main() -> None:
     parser.add_argument("--scale", type=float, default=1.0, help="of the profile's agents")
     parser.add_argument("--seconds", type=float, default=60.0)
     parser.add_argument("--seed", type=int, default=0)
+    chosen_model.add_argument(parser)
     parser.add_argument("--url", help="of a server that runs; otherwise one is started")
     parser.add_argument("--key", default="any", help="an API key, if the server has keys")
     parser.add_argument("--plot", type=Path, default=RESULTS / "open_loop.png")
@@ -191,7 +191,9 @@ def main() -> None:
     if chosen.url:
         result = measured(chosen.url)
     else:
-        with running(["app"], {"VERBATIM_TELEMETRY__LOG_LEVEL": "error"}) as server:
+        chosen_model.directory_of(chosen.model)
+        settings = {"VERBATIM_MODEL": chosen.model, "VERBATIM_TELEMETRY__LOG_LEVEL": "error"}
+        with running(["app"], settings) as server:
             result = measured(server.base_url)
     print(report(result))
     plot(result, f"{chosen.profile} x {chosen.scale:g}", chosen.plot)

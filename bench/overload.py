@@ -17,12 +17,12 @@ from statistics import median
 import httpx
 import numpy as np
 
-from bench import load
-from bench.__main__ import MODELS
+from bench import chosen_model, load
 from bench.figures import Traffic
 from bench.measurement import setup_of
-from bench.recordings import Clip, short_clips
+from bench.recordings import Clip, single_clips
 from bench.server import Period, Server, running
+from bench.words import Words
 
 SETTLING_SHARE = 0.25
 """Of the overload, until as many wait as are let in; throughput and memory count from then on."""
@@ -38,11 +38,12 @@ class Plan:
     """The server's promise."""
     clients: int
     """Who wait for their answers: enough for full batches, too few for anyone to be refused."""
+    model: str = chosen_model.DEFAULT
 
     @property
     def settings(self) -> dict[str, str]:
         return {
-            "VERBATIM_MODEL": "starter",
+            "VERBATIM_MODEL": self.model,
             "VERBATIM_TELEMETRY__LOG_LEVEL": "error",
             "VERBATIM_LIMITS__MAX_WAIT_SECONDS": str(self.max_wait_seconds),
             # Sampling at temperatures above 0 would hear other words from one time to the next.
@@ -56,8 +57,12 @@ class Outcome:
 
     answer: load.Answer
     status: int
-    text: str
     expected: str
+    """What the idle server heard."""
+
+    @property
+    def text(self) -> str:
+        return self.answer.text
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +87,11 @@ class Overload:
         return [each for each in self.outcomes if each.status == status]
 
     @property
+    def words(self) -> Words:
+        """Against what is said."""
+        return Words.of((each.answer.request.text, each.text) for each in self.having(200))
+
+    @property
     def wrong(self) -> list[Outcome]:
         return [each for each in self.having(200) if each.text != each.expected]
 
@@ -90,12 +100,14 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m bench.overload", description=__doc__)
     parser.add_argument("--seconds", type=float, default=120.0)
     parser.add_argument("--factor", type=float, default=4.0)
-    parser.add_argument("--max-wait", type=float, default=30.0, help="seconds")
-    parser.add_argument("--clients", type=int, default=16)
-    arguments = parser.parse_args()
-    plan = Plan(arguments.seconds, arguments.factor, arguments.max_wait, arguments.clients)
+    parser.add_argument("--max-wait", type=float, default=60.0, help="seconds")
+    parser.add_argument("--clients", type=int, default=8)
+    chosen_model.add_argument(parser)
+    chosen = parser.parse_args()
+    plan = Plan(chosen.seconds, chosen.factor, chosen.max_wait, chosen.clients, chosen.model)
+    model_dir = chosen_model.directory_of(plan.model)
     with running(["app"], plan.settings) as server:
-        clips = short_clips(setup_of(server.snapshot(), MODELS / "starter"))
+        clips = single_clips(setup_of(server.snapshot(), model_dir))
         print(report(asyncio.run(measured(server, clips, plan)), plan))
 
 
@@ -167,8 +179,8 @@ async def send(client: httpx.AsyncClient, upload: load.Request, expected: str) -
     )
     ended = time.perf_counter()
     text = reply.json()["text"] if reply.is_success else ""
-    answer = load.Answer(ended, ended - started, upload)
-    return Outcome(answer, reply.status_code, text, expected)
+    answer = load.Answer(ended, ended - started, upload, text)
+    return Outcome(answer, reply.status_code, expected)
 
 
 def report(run: Overload, plan: Plan) -> str:
@@ -186,6 +198,7 @@ def report(run: Overload, plan: Plan) -> str:
             f"{run.cpu_ms:.0f} ms overloaded",
             f"requests: {len(run.outcomes)}, answered {len(accepted)}, refused {len(refused)}, "
             f"others {others}, with other words than alone {len(run.wrong)}",
+            f"word errors of the answers: {run.words}",
             f"answered after {latencies(accepted)}; alone {run.alone_seconds * 1000:.0f} ms",
             f"refused after {latencies(refused)}",
             f"resident memory: {settled:.0f} MiB once settled, {end:.0f} MiB at the end",

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import httpx
 
+from bench import chosen_model
 from bench.calibration import matched
 from bench.check import MAX_ERROR, check, text
 from bench.profiles import PROFILES
@@ -100,7 +101,7 @@ def replica_of(measured: Measured, cores: int, window_seconds: float) -> Replica
 def main() -> int:
     chosen = parser().parse_args()
     if chosen.check:
-        result = check(chosen.load, chosen.seconds, chosen.seed)
+        result = check(chosen.load, chosen.seconds, chosen.seed, chosen.model)
         print(text(result))
         return 0 if abs(result.p95_error) <= MAX_ERROR else 1
     try:
@@ -152,6 +153,7 @@ def parser() -> argparse.ArgumentParser:
     run = parser.add_argument_group("the check")
     run.add_argument("--load", type=float, default=0.65, help="of the measured capacity")
     run.add_argument("--seconds", type=float, default=60.0, help="of the open loop")
+    chosen_model.add_argument(run)
     return parser
 
 

@@ -1,11 +1,12 @@
-"""What the load is made of: short clips, a five-second clip and a long recording, all from
-`samples/`, cut into windows by the server's own audio code."""
+"""What the load is made of: real speech from `samples/`, whose words are known, as it is and joined
+to longer recordings, cut into windows by the server's own audio code."""
 
 import io
 import itertools
 import wave
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -14,10 +15,13 @@ from app.audio.decoding import decode
 from app.audio.recording import Recording
 from app.audio.windows import WindowPolicy
 from app.domain import SAMPLE_RATE, Samples, Window
-from bench.calls import SAMPLES, Call
+from bench.calls import SPEECH, Call
 from bench.engine_setup import EngineSetup
 
-FORMATS = {".wav", ".flac", ".mp3", ".m4a"}
+READ = tuple(f"libri_{number}.wav" for number in ("0870", "0880", "0890", "0920", "0930"))
+ENGLISH = ("jfk.flac", *READ, "digits.wav")
+PAUSE_SECONDS = 0.5
+"""Between recordings that are joined."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,44 +32,54 @@ class Clip:
     wav: bytes
     seconds: float
     windows: tuple[Samples, ...]
+    text: str
+    """What is said."""
+
+
+def single_clips(setup: EngineSetup) -> list[Clip]:
+    """Recordings of 3 to 11 s."""
+    return [clip_of_names([name], setup) for name in ENGLISH]
 
 
 def short_clips(setup: EngineSetup) -> list[Clip]:
-    """Stretches of the samples, alternately as long as one and as two windows."""
-    clips = []
-    for path in sample_paths():
-        samples, sizes = samples_of(path), itertools.cycle((1, 2))
-        windows = cut(wav(samples), setup)
-        while windows:
-            size = next(sizes)
-            stretch, windows = windows[:size], windows[size:]
-            first, last = stretch[0], stretch[-1]
-            end = last.start + last.duration
-            between = slice(round(first.start * SAMPLE_RATE), round(end * SAMPLE_RATE))
-            clips.append(clip(f"{path.name} at {first.start:.1f} s", samples[between], setup))
-    return [clip for clip in clips if len(clip.windows) in (1, 2)]
+    """These, and two that they make together: of half a minute, and longer."""
+    joints = [clip_of_names(names, setup) for names in (READ, ENGLISH)]
+    return single_clips(setup) + joints
 
 
-def single_window(clips: Sequence[Clip]) -> Clip:
-    """The clip for measuring one request at a time: the longest that is one window."""
-    return max((clip for clip in clips if len(clip.windows) == 1), key=lambda clip: clip.seconds)
-
-
-def five_seconds(setup: EngineSetup) -> Clip:
-    recordings = [samples_of(path) for path in sample_paths()]
-    return clip("five seconds", max(recordings, key=len)[: round(5 * SAMPLE_RATE)], setup)
+def one_window(clips: Sequence[Clip], seconds: float) -> Clip:
+    """The clip of one window whose length is nearest to that."""
+    candidates = [clip for clip in clips if len(clip.windows) == 1]
+    return min(candidates, key=lambda clip: abs(clip.seconds - seconds))
 
 
 def long_recording(seconds: float, setup: EngineSetup) -> Clip:
-    """All samples one after the other, over and over, up to that length."""
-    once = np.concatenate([samples_of(path) for path in sample_paths()])
-    return clip("long", np.resize(once, round(seconds * SAMPLE_RATE)), setup)
+    """Whole recordings one after the other, over and over, for at least so long."""
+    names: list[str] = []
+    length = 0.0
+    for name in itertools.cycle(ENGLISH):
+        if length >= seconds:
+            break
+        names.append(name)
+        length += len(samples_of(SPEECH / name)) / SAMPLE_RATE + PAUSE_SECONDS
+    return clip_of_names(names, setup)
 
 
-def clip(name: str, samples: Samples, setup: EngineSetup) -> Clip:
+def clip_of_names(names: Sequence[str], setup: EngineSetup) -> Clip:
+    text = " ".join(text_of(SPEECH / name) for name in names)
+    return clip(" and ".join(names), joined(names), text, setup)
+
+
+def joined(names: Sequence[str]) -> Samples:
+    pause = np.zeros(round(PAUSE_SECONDS * SAMPLE_RATE), np.float32)
+    parts = [part for name in names for part in (samples_of(SPEECH / name), pause)]
+    return np.concatenate(parts[:-1])
+
+
+def clip(name: str, samples: Samples, text: str, setup: EngineSetup) -> Clip:
     content = wav(samples)
     windows = tuple(window.samples for window in cut(content, setup))
-    return Clip(name, content, len(samples) / SAMPLE_RATE, windows)
+    return Clip(name, content, len(samples) / SAMPLE_RATE, windows, text)
 
 
 def cut(content: bytes, setup: EngineSetup) -> list[Window]:
@@ -74,17 +88,18 @@ def cut(content: bytes, setup: EngineSetup) -> list[Window]:
     return list(itertools.chain.from_iterable(batches))
 
 
-def sample_paths() -> list[Path]:
-    return sorted(path for path in SAMPLES.iterdir() if path.suffix in FORMATS)
+def text_of(path: Path) -> str:
+    return path.with_suffix(".txt").read_text(encoding="utf-8").strip()
 
 
+@cache
 def samples_of(path: Path) -> Samples:
     with path.open("rb") as file:
         return np.concatenate(list(decode(file)))
 
 
 def clip_of(call: Call, setup: EngineSetup) -> Clip:
-    return clip(call.text, samples_of_pcm(call.pcm), setup)
+    return clip(call.text[:40], samples_of_pcm(call.pcm), call.text, setup)
 
 
 def samples_of_pcm(pcm: bytes) -> Samples:

@@ -43,6 +43,7 @@ def levels_table(figures: Figures) -> str:
             f"{level.traffic.audio_seconds_per_second:.1f}",
             f"{1000 * level.traffic.latency.p50_seconds:.0f}",
             f"{1000 * level.traffic.latency.p95_seconds:.0f}",
+            f"{level.traffic.words.share:.1%}" if figures.hears else "-",
             f"{level.traffic.windows_per_second:.2f}",
             f"{level.mean_encode_batch:.1f}",
             f"{level.mean_decode_batch:.1f}",
@@ -50,14 +51,16 @@ def levels_table(figures: Figures) -> str:
             f"{level.cpu_ms_per_window:.1f}",
             "over" if level.loop_lag_seconds is None else f"{1000 * level.loop_lag_seconds:.0f}",
             f"{naive.requests_per_second:.2f}",
+            f"{naive.words.share:.1%}" if figures.hears else "-",
             f"{ratio:.2f}",
         )
         for level, naive, ratio in zip(
             figures.levels, figures.naive, figures.naive_ratios, strict=True
         )
     ]
-    head = ("clients", "req/s", "RTFx", "p50 ms", "p95 ms", "windows/s", "encode", "decode")
-    return table((*head, "busy", "CPU ms", "lag ms", "naive req/s", "gain"), rows)
+    server = ("clients", "req/s", "RTFx", "p50 ms", "p95 ms", "wrong", "windows/s", "encode")
+    more = ("decode", "busy", "CPU ms", "lag ms", "naive req/s", "wrong", "gain")
+    return table((*server, *more), rows)
 
 
 def sweep_table(figures: Figures) -> str:
@@ -91,6 +94,9 @@ def ratios(figures: Figures) -> list[str]:
         f"server/bare engine  {figures.throughput_ratio:.3f} of its windows/s "
         f"(target >= {THROUGHPUT_TARGET}), {figures.cpu_ratio:.3f} of its CPU time per window",
     ]
+    if figures.hears:
+        heard = ", ".join(f"{name} {words}" for name, words in figures.words.items())
+        lines.append(f"word errors         {heard}")
     if figures.idle:
         idle = figures.idle
         lines.append(

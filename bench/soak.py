@@ -18,6 +18,8 @@ from typing import Never
 import httpx
 from tqdm import tqdm
 
+from app.config import model_id
+from bench import chosen_model
 from bench.load import clients
 from bench.mixture import MANNERS, Manner, Request, Tally, judge, requests, send, words
 from bench.server import Server, running
@@ -41,6 +43,16 @@ class Plan:
     seed: int = 1
     limit_seconds: float = 1800.0
     """A run that takes longer sends no more, and reports what it has."""
+    model: str = chosen_model.DEFAULT
+
+    @property
+    def settings(self) -> dict[str, str]:
+        return {
+            "VERBATIM_MODEL": self.model,
+            "VERBATIM_TELEMETRY__LOG_LEVEL": "error",
+            # Sampling at temperatures above 0 would hear other words from one time to the next.
+            "VERBATIM_ENGINE__FALLBACK": "false",
+        }
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +101,7 @@ def soak(plan: Plan) -> Report:
         tqdm(total=plan.warm_up + plan.requests, unit="request", disable=None) as progress,
         running(
             ["app"],
-            {"VERBATIM_AUDIO__SPOOL_DIR": spool, "VERBATIM_TELEMETRY__LOG_LEVEL": "error"},
+            {**plan.settings, "VERBATIM_AUDIO__SPOOL_DIR": spool},
         ) as server,
     ):
         return asyncio.run(_Soak(plan, server, Path(spool), progress).run())
@@ -102,7 +114,7 @@ class _Soak:
         self._spool = spool
         self._progress = progress
         self._random = random.Random(plan.seed)
-        self._requests = requests()
+        self._requests = requests(model_id(plan.model))
         self._expected: dict[Request, list[str]] = {}
         self._ends = time.monotonic() + plan.limit_seconds
 
@@ -192,7 +204,10 @@ def main() -> int:
     parser.add_argument("--concurrency", type=int, default=default.concurrency)
     parser.add_argument("--seed", type=int, default=default.seed)
     parser.add_argument("--limit-seconds", type=float, default=default.limit_seconds)
-    report = soak(Plan(**vars(parser.parse_args())))
+    chosen_model.add_argument(parser)
+    plan = Plan(**vars(parser.parse_args()))
+    chosen_model.directory_of(plan.model)
+    report = soak(plan)
     print(text(report))
     return 1 if report.failures() else 0
 

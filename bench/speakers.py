@@ -7,6 +7,7 @@ import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Protocol
 
 import numpy as np
@@ -14,8 +15,9 @@ import numpy as np
 from app.domain import SAMPLE_RATE, Samples
 from app.errors import SpeechError
 from app.pipeline.live.events import Completed, Event, Failed, SpeechStopped
+from bench.calls import SAMPLES, SPEECH
 from bench.captions import Captions, SpokenWord, bare
-from bench.recordings import sample_paths, samples_of, wav
+from bench.recordings import ENGLISH, samples_of, text_of, wav
 
 PIECE_SECONDS = 0.1
 """What clients send at a time."""
@@ -40,6 +42,8 @@ class Session(Protocol):
 class Recording:
     samples: Samples
     said: Sequence[SpokenWord]
+    reference: str
+    """What is said."""
     text: str
     """What a request for the same recording is answered."""
 
@@ -65,9 +69,13 @@ class Speaker:
     def said(self) -> list[SpokenWord]:
         words, offset = [], 0.0
         for each in self.recordings:
-            words += [SpokenWord(word.text, word.end + offset) for word in each.said]
+            words += [word.later(offset) for word in each.said]
             offset += len(each.samples) / SAMPLE_RATE + PAUSE_SECONDS
         return words
+
+    @property
+    def reference(self) -> str:
+        return " ".join(each.reference for each in self.recordings)
 
     @property
     def text(self) -> str:
@@ -104,27 +112,49 @@ class Speaker:
 async def speakers(
     count: int, seconds: float, transcribed: Callable[[bytes], Awaitable[str]]
 ) -> list[Speaker]:
-    """So many who speak for so long; each begins with another of the samples.
+    """So many who speak for so long; each begins with another of the recordings.
 
     `transcribed`: what a request for a wav file is answered.
     """
-    recordings = []
-    for path in sample_paths():
-        if "stereo" in path.name:  # there, two may speak at once
-            continue
-        samples = samples_of(path)
-        words = json.loads(path.with_suffix(".words.json").read_text(encoding="utf-8"))
-        said = [SpokenWord(bare(each["word"]), each["end"]) for each in words]
-        recordings.append(Recording(samples, said, await transcribed(wav(samples))))
-    return [Speaker(_stretch(recordings, first, seconds)) for first in range(count)]
+    paths = recording_paths()
+    stretches = [_stretch(paths, first, seconds) for first in range(count)]
+    known: dict[Path, Recording] = {}
+    for path in itertools.chain.from_iterable(stretches):
+        if path not in known:
+            heard = await transcribed(wav(samples_of(path)))
+            known[path] = Recording(samples_of(path), spoken_words(path), text_of(path), heard)
+    return [Speaker([known[path] for path in stretch]) for stretch in stretches]
 
 
-def _stretch(recordings: Sequence[Recording], first: int, seconds: float) -> list[Recording]:
-    chosen: list[Recording] = []
+def recording_paths() -> list[Path]:
+    """Real speech, and by turns with it speech whose words have times.
+
+    Not of calls on two channels, where two may speak at once.
+    """
+    real = [SPEECH / name for name in (*ENGLISH, "german.wav")]
+    timed = [
+        path
+        for path in sorted(SAMPLES.glob("*.wav"))
+        if spoken_words(path) and path.name != "06_human_digits.wav"  # the same reader's
+    ]
+    turns = itertools.zip_longest(real, timed)
+    return [path for pair in turns for path in pair if path is not None]
+
+
+def spoken_words(path: Path) -> list[SpokenWord]:
+    times = path.with_suffix(".words.json")
+    if times.exists():
+        words = json.loads(times.read_text(encoding="utf-8"))
+        return [SpokenWord(bare(each["word"]), each["end"]) for each in words]
+    return [SpokenWord(bare(word), None) for word in text_of(path).split()]
+
+
+def _stretch(paths: Sequence[Path], first: int, seconds: float) -> list[Path]:
+    chosen: list[Path] = []
     length = 0.0
-    for each in itertools.islice(itertools.cycle(recordings), first % len(recordings), None):
+    for each in itertools.islice(itertools.cycle(paths), first % len(paths), None):
         if length >= seconds:
             break
         chosen.append(each)
-        length += len(each.samples) / SAMPLE_RATE + PAUSE_SECONDS
+        length += len(samples_of(each)) / SAMPLE_RATE + PAUSE_SECONDS
     return chosen

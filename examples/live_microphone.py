@@ -2,7 +2,7 @@
 
 pip install sounddevice
 python examples/live_microphone.py
-python examples/live_microphone.py --file samples/01_order_call.wav  # as fast as it was spoken
+python examples/live_microphone.py --file samples/libri_0870.wav  # as fast as it was spoken
 """
 
 import argparse

@@ -1,7 +1,7 @@
 """A recording through the plain socket /stream, as if it came from a browser: any container,
 sent in pieces. Lines are printed as they become certain.
 
-python examples/live_socket.py samples/11_sales_call.mp3
+python examples/live_socket.py samples/jfk.flac
 """
 
 import argparse

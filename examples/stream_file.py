@@ -1,6 +1,6 @@
 """The text of a long recording while the rest of it is still being heard (server-sent events).
 
-python examples/stream_file.py samples/08_long_call.flac
+python examples/stream_file.py samples/stereo_call.m4a
 """
 
 import argparse

@@ -1,6 +1,6 @@
 """Recordings to text, with OpenAI's own client.
 
-python examples/transcribe_file.py samples/11_sales_call.mp3
+python examples/transcribe_file.py samples/jfk.flac
 """
 
 import argparse

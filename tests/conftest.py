@@ -1,4 +1,4 @@
-"""What several test folders share: the starter model in this process, and a live server."""
+"""What several test folders share: a small model in this process, and live servers."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,24 +11,36 @@ prepare_libraries()  # as `python -m app` does, before anything imports them
 
 from app.engine.loading import EngineChoices, load
 from app.engine.whisper import WhisperEngine
+from tests.fixtures import BASE, NO_MODELS, STARTER
 from tests.live_server import LiveServer
 from tests.redis_server import RedisServer
 
+LONGEST = ("test_conformance.py", "test_audio.py")
+
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """The slow ones first, which are of the whole process: at the end nobody waits for them."""
-    items.sort(key=lambda item: item.path.parent != Path(__file__).parent)
+    """The longest files first, then those of the whole process: the end has only short ones."""
+    items.sort(
+        key=lambda item: (item.path.name not in LONGEST, item.path.parent != Path(__file__).parent)
+    )
 
 
 @pytest.fixture(scope="session")
 def starter() -> WhisperEngine:
-    return load("starter", EngineChoices(device="cpu"))
+    return load(str(STARTER), EngineChoices(device="cpu"), NO_MODELS)
 
 
 @pytest.fixture(scope="session")
 def server() -> Iterator[LiveServer]:
-    """`python -m app` with the embedded model, as `make run` starts it."""
+    """`python -m app` with the starter: for whatever is not about the quality of words."""
     with LiveServer() as live:
+        yield live
+
+
+@pytest.fixture(scope="session")
+def base_server() -> Iterator[LiveServer]:
+    """`python -m app` with real Whisper base, as `make run` starts it."""
+    with LiveServer(VERBATIM_MODEL=BASE) as live:
         yield live
 
 

@@ -15,11 +15,18 @@ import httpx
 import psutil
 from openai import AsyncOpenAI, OpenAI
 
+from tests.fixtures import STARTER
+
 ROOT = Path(__file__).parents[1]
+
+
+PASSED_ON = ("PATH", "HOME", "VERBATIM_MODELS__DIRECTORY")
 
 
 class LiveServer:
     """`with LiveServer(VERBATIM_…="…") as server:` starts one and stops it by SIGTERM.
+
+    It serves the starter, if no VERBATIM_MODEL is given.
 
     `wrapper`: a program and its arguments that run the server and become it. `api_key`: what its
     clients here send; `metrics_key`: for its metrics, if that is another one.
@@ -44,8 +51,9 @@ class LiveServer:
         self._terminated = False
         self.url = f"http://127.0.0.1:{self.port}"
         self._environment = {
-            # Without what tests or CI set: a user's server must behave with nothing set.
-            **{name: os.environ[name] for name in ("PATH", "HOME") if name in os.environ},
+            # Without what else tests or CI set: a user's server must behave with nothing set.
+            **{name: os.environ[name] for name in PASSED_ON if name in os.environ},
+            "VERBATIM_MODEL": str(STARTER),
             "VERBATIM_SERVER__PORT": str(self.port),
             "VERBATIM_TELEMETRY__LOG_LEVEL": "warning",
             # A machine that has other work must not turn tests of other things into refusals.

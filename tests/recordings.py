@@ -24,7 +24,15 @@ Samples = NDArray[np.float32]  # one channel, 16 kHz, -1..1
 Maker = Callable[[Samples], bytes]
 
 RATE = 16_000
-FOLDER = Path(__file__).resolve().parent.parent / "samples"
+FOLDER = Path(__file__).resolve().parent / "samples"
+"""Synthetic, of words that the starter knows."""
+SPEECH = Path(__file__).resolve().parent.parent / "samples"
+"""Real speech, which a user sees: for Whisper."""
+SENTENCES = (
+    "jfk.flac",
+    *(f"libri_{each}.wav" for each in ("0870", "0880", "0890", "0920", "0930")),
+)
+"""92 words of English in `SPEECH`, of which Whisper base hears every one."""
 
 
 # --- reading and writing ---------------------------------------------------------------------
@@ -45,13 +53,13 @@ def decode(source: str | Path | bytes) -> Samples:
 
 
 def load_sample(name: str) -> Samples:
-    """One recording of samples/, e.g. load_sample("12_short_clip.wav")."""
+    """One recording of tests/samples, e.g. load_sample("12_short_clip.wav")."""
     return decode(FOLDER / name)
 
 
-def reference(name: str) -> str:
-    """What is said in a recording of samples/."""
-    return (FOLDER / name).with_suffix(".txt").read_text(encoding="utf-8").strip()
+def reference(name: str, folder: Path = FOLDER) -> str:
+    """What is said in a recording of tests/samples, or of another folder like it."""
+    return (folder / name).with_suffix(".txt").read_text(encoding="utf-8").strip()
 
 
 def _values(frame: av.AudioFrame) -> Samples:

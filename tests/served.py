@@ -4,7 +4,9 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+import httpx
 import uvicorn
+from fastapi import FastAPI
 from openai import DefaultHttpxClient, OpenAI
 from starlette.types import ASGIApp
 
@@ -13,12 +15,20 @@ from app.main import create_app
 from app.server import uvicorn_config
 from app.settings import ServerSettings
 from tests.fakes import FakeModel
+from tests.fixtures import STARTER
 from tests.live_server import wait_until
 
 
-def fake_app(model: FakeModel, **settings: object) -> ASGIApp:
-    """The whole application around a fake model; settings by group, as Settings takes them."""
-    return create_app(Settings.model_validate(settings), lambda _: model)
+def fake_app(model: FakeModel, **settings: object) -> FastAPI:
+    """The whole application around a fake model, which has the starter's name; settings by group,
+    as Settings takes them.
+    """
+    return create_app(fake_settings(**settings), lambda _: model)
+
+
+def fake_settings(**settings: object) -> Settings:
+    """For an application around a fake model."""
+    return Settings.model_validate({"model": str(STARTER), **settings})
 
 
 @contextmanager
@@ -30,8 +40,10 @@ def served(app: ASGIApp, **settings: object) -> Iterator[str]:
     thread = threading.Thread(target=server.run)
     thread.start()
     wait_until(lambda: server.started)
+    url = f"http://127.0.0.1:{server.servers[0].sockets[0].getsockname()[1]}"
+    wait_until(lambda: httpx.get(f"{url}/health/ready").status_code != 503)
     try:
-        yield f"http://127.0.0.1:{server.servers[0].sockets[0].getsockname()[1]}"
+        yield url
     finally:
         server.should_exit = True
         thread.join(30)

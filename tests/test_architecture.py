@@ -10,12 +10,25 @@ ROOT = Path(__file__).parents[1]
 # A layer imports only layers below it; layers in one row do not import each other.
 LAYERS = [
     {"__main__", "probe"},
-    {"main", "server", "keys"},
+    {"check"},
+    {"serve", "keys"},
+    {"main", "server"},
     {"api"},
     {"services"},
     {"access", "pipeline"},
     {"audio", "engine", "render"},
-    {"errors", "config", "settings", "domain", "families", "languages", "lifecycle", "telemetry"},
+    {"models"},
+    {
+        "errors",
+        "config",
+        "settings",
+        "setting_errors",
+        "domain",
+        "families",
+        "languages",
+        "lifecycle",
+        "telemetry",
+    },
 ]
 RANK = {name: rank for rank, names in enumerate(LAYERS) for name in names}
 MODULES = sorted((ROOT / "app").rglob("*.py"))

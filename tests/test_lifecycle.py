@@ -1,8 +1,6 @@
 """The process itself: start, stop, memory, and the event loop under load."""
 
 import asyncio
-import subprocess
-import sys
 import threading
 import time
 from pathlib import Path
@@ -11,7 +9,7 @@ import httpx
 import psutil
 import pytest
 
-from tests.live_server import ROOT, LiveServer, wait_until
+from tests.live_server import LiveServer, wait_until
 from tests.recordings import FOLDER, load_sample, reference, repeat_to
 from tests.words import word_errors
 
@@ -75,29 +73,6 @@ def test_no_library_calls_home(server: LiveServer) -> None:
     assert not [path for path in server.open_files if "onnxruntime" in path]
     inherited = psutil.Process(server.process.pid).net_connections()
     assert {each.laddr.ip for each in inherited} == {"127.0.0.1"}
-
-
-@pytest.mark.parametrize(
-    ("name", "value", "complaint"),
-    [
-        ("VERBATIM_SERVER__PROT", "80", "server.prot: Extra inputs are not permitted"),
-        ("VERBATIM_SERVER__HOST", "0.0.0.0", "access: other machines reach 0.0.0.0, and there"),
-        ("VERBATIM_MODEL", "large-v9", "'large-v9' is no directory and no model of faster-whisper"),
-        ("VERBATIM_ACCESS__KEYS_FILE", "/no/keys.yaml", "/no/keys.yaml: No such file or directory"),
-    ],
-)
-def test_a_wrong_setting_is_named_and_nothing_starts(name: str, value: str, complaint: str) -> None:
-    outcome = subprocess.run(
-        [sys.executable, "-m", "app"],
-        cwd=ROOT,
-        env={name: value, "PATH": "/usr/bin"},
-        capture_output=True,
-        text=True,
-        timeout=60,
-    )
-    assert outcome.returncode == 2
-    assert outcome.stderr.startswith(f"Verbatim cannot start: {complaint}")
-    assert outcome.stderr.count("\n") == 1
 
 
 def test_a_long_recording_adds_little_memory(three_minutes: Path, tmp_path: Path) -> None:

@@ -4,10 +4,9 @@ import json
 
 from starlette.testclient import TestClient
 
-from app.config import Settings
-from app.main import create_app
 from tests.fakes import FakeModel
 from tests.recordings import load_sample, wav
+from tests.served import fake_app
 
 CALL = wav(load_sample("08_long_call.flac"))
 
@@ -29,7 +28,7 @@ def app_with(fails_at: int) -> TestClient:
     model = Counting(max_batch_size=1)
     model.fails_at = fails_at
     model.profile = model.profile.model_copy(update={"window_seconds": 8.0, "max_gap_seconds": 0.3})
-    return TestClient(create_app(Settings(), load_model=lambda _: model))
+    return TestClient(fake_app(model))
 
 
 def ask(client: TestClient, **fields: str):  # type: ignore[no-untyped-def]

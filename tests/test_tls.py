@@ -157,7 +157,9 @@ def test_a_process_with_bad_files_ends_with_one_line(files: tuple[Path, Path]) -
         timeout=60,
     )
     assert ended.returncode == 2
-    assert ended.stderr.startswith("Verbatim cannot start: server: the TLS files cannot be used")
+    assert ended.stderr.startswith(
+        "Verbatim cannot start: VERBATIM_SERVER: the TLS files cannot be used"
+    )
     assert ended.stderr.count("\n") == 1
 
 

@@ -2,6 +2,8 @@
 
 import re
 
+_DIGITS = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
+
 
 def normalise(text: str) -> list[str]:
     """Lower-case words of letters and apostrophes; digits and punctuation do not count."""
@@ -19,3 +21,8 @@ def word_errors(reference: str, hypothesis: str) -> int:
             diagonal = row[j]
             row[j] = min(replaced, row[j] + 1, row[j - 1] + 1)
     return row[-1]
+
+
+def spelled(text: str) -> str:
+    """Each digit as a word of its own: Whisper writes "614" for what is said as "six one four"."""
+    return re.sub(r"\d", lambda digit: f" {_DIGITS[int(digit[0])]} ", text)

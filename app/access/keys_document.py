@@ -14,7 +14,7 @@ from typing import Annotated
 import yaml
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from app.config import complaints
+from app.setting_errors import complaints
 
 MIN_KEY_CHARS = 16
 """Of a key from elsewhere; of a shorter one too much could be guessed, or seen in its mask."""

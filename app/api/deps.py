@@ -1,6 +1,7 @@
 """What routes need of their request: the services, its id, and to stop when the caller leaves."""
 
 import asyncio
+import json
 from collections.abc import Awaitable
 from typing import Annotated, TypeVar, cast
 
@@ -10,7 +11,8 @@ from starlette.requests import ClientDisconnect
 
 from app.access.metering import UsageRecord
 from app.access.principal import Principal
-from app.errors import ModelNotAllowed
+from app.errors import ModelNotAllowed, UnknownModel
+from app.families import OPENAI_NAMES
 from app.services import Services
 from app.telemetry import metrics
 
@@ -44,9 +46,23 @@ def check_model(principal: Principal, services: Services, name: str) -> None:
 
     They may if they were given the name that is asked for, or the id of the model behind it.
     """
-    if not principal.may_use(name, services.registry.served_id(name)):
+    try:
+        served = services.registry.served_id(name)
+    except UnknownModel as error:
+        raise UnknownModel(f"{error} {_remedy(principal, services, name)}", "model") from None
+    if not principal.may_use(name, served):
         # OpenAI's words for its projects (docs/contract.md §4).
         raise ModelNotAllowed(f"`{principal.name}` does not have access to model `{name}`.")
+
+
+def _remedy(principal: Principal, services: Services, name: str) -> str:
+    """Which models there are for the principal, and how an operator adds the one asked for."""
+    registry = services.registry
+    usable = [card.id for card in registry.cards() if principal.may_use(card.id, card.root)]
+    # OpenAI's names go without saying, unless there are no others.
+    ids = [each for each in usable if each not in OPENAI_NAMES] or usable
+    setting = f"VERBATIM_MODELS__SERVED={json.dumps([name[:100]], ensure_ascii=False)}"
+    return f"Models here: {', '.join(ids)}. The server's operator can add it: {setting}."
 
 
 def keep_alive_seconds(request: Request) -> float:

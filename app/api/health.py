@@ -1,4 +1,4 @@
-"""Liveness and readiness. The port opens only once the pinned models are warm.
+"""Liveness and readiness: ready once the pinned models are warm. The port opens before.
 
 A model that cannot be loaded on demand fails its own requests; the server stays ready.
 """
@@ -27,6 +27,7 @@ async def ready(services: TheServices) -> dict[str, str]:
     """New work may come here."""
     if services.lifecycle.failure is not None:
         raise Overloaded("The engine has failed and the server restarts.")
+    services.registry.check_opened()
     if services.lifecycle.is_draining:
         raise Overloaded("The server drains.")
     if services.watchdog.is_stuck:

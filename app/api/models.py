@@ -20,9 +20,7 @@ router = APIRouter(prefix="/v1/models", tags=["models"])
 async def list_models(services: TheServices, principal: ThePrincipal) -> Response:
     """Those that the caller may use."""
     registry = services.registry
-    cards = [
-        card for card in registry.cards() if principal.may_use(card.id, registry.served_id(card.id))
-    ]
+    cards = [card for card in registry.cards() if principal.may_use(card.id, card.root)]
     return json_response({"object": "list", "data": [_body(card) for card in cards]})
 
 
@@ -62,6 +60,7 @@ def _body(card: ModelCard) -> dict[str, Any]:
         "shutdown_date": None,
         "description": card.description,
         "status": card.status,
+        "progress": card.progress,
         "root": card.root,
         "languages": card.languages,
     }

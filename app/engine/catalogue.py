@@ -13,7 +13,7 @@ class ServedModel:
 
     id: str
     source: str
-    """`starter`, a directory, or a name or hub id that faster-whisper loads."""
+    """A known name, a hub id, a directory, or a prefix of an object store."""
     profile: ModelProfile
     is_pinned: bool = False
     """Loaded at start and never unloaded."""

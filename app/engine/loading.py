@@ -4,17 +4,16 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
-import ctranslate2
 from faster_whisper import WhisperModel
-from faster_whisper.utils import download_model
 
 from app.config import model_id
+from app.engine.devices import check_device, chosen_device
 from app.engine.model import EngineInfo
-from app.engine.profile import WEIGHTS, ModelProfile, read_profile
+from app.engine.profile import ModelProfile, read_profile
 from app.engine.whisper import WhisperEngine
-
-STARTER = "starter"
-STARTER_DIRECTORY = Path(__file__).parents[2] / "models" / STARTER
+from app.errors import SetupError
+from app.models.directory import ModelsDirectory
+from app.models.known import known_name, table
 
 _MAX_BATCH_SIZES = {"cpu": 4, "cuda": 16}
 """On a CPU eights decode 10 % faster per window than fours (base, beam 5: 345 and 382 ms), but who
@@ -34,25 +33,33 @@ class EngineChoices:
     max_batch_size: int | None = None
 
 
-def load(source: str, choices: EngineChoices) -> WhisperEngine:
-    """Load a model: `starter`, a directory, or any name or hub id that faster-whisper knows.
+def load(source: str, choices: EngineChoices, models: ModelsDirectory) -> WhisperEngine:
+    """Load a model that is on this machine, after its files were compared with their digests.
 
-    Downloads it if need be. Raises ValueError or RuntimeError, with the reason, if there is no such
-    model or device.
+    Raises SetupError for a model that is missing, damaged or none, and for a device that cannot
+    run it.
     """
     device = chosen_device(choices.device)
+    check_device(device, choices.compute_type, choices.device_indexes)
     workers, threads = _cpu_split(os.cpu_count() or 1) if device == "cpu" else (1, 4)
     workers = choices.workers or workers
     threads = choices.threads_per_worker or threads
-    directory = _local_directory(source) or Path(download_model(source))
-    model = WhisperModel(
-        str(directory),
-        device=device,
-        device_index=list(choices.device_indexes) if device == "cuda" else 0,
-        compute_type=_compute_type(choices.compute_type, device),
-        cpu_threads=threads,
-        num_workers=workers,
-    )
+    directory = models.check(source)
+    try:
+        model = WhisperModel(
+            str(directory),
+            device=device,
+            device_index=list(choices.device_indexes) if device == "cuda" else 0,
+            compute_type=_compute_type(choices.compute_type, device),
+            cpu_threads=threads,
+            num_workers=workers,
+        )
+    # CTranslate2 raises RuntimeError and ValueError, tokenizers a bare Exception.
+    except Exception as error:
+        reason = str(error).strip().splitlines()[0]
+        raise SetupError(
+            f"the model in {directory} cannot be loaded on the {device}: {reason}"
+        ) from error
     info = EngineInfo(
         model=model_id(source),
         device=device,
@@ -62,39 +69,25 @@ def load(source: str, choices: EngineChoices) -> WhisperEngine:
         beam_size=choices.beam_size,
         max_batch_size=choices.max_batch_size or _MAX_BATCH_SIZES[device],
     )
-    return WhisperEngine(model, info, read_profile(directory))
+    return WhisperEngine(model, info, _profile(source, directory))
 
 
-def local_profile(source: str) -> ModelProfile:
-    """What is known of a model without loading or downloading it.
+def local_profile(source: str, models: ModelsDirectory) -> ModelProfile:
+    """What is known of a model without loading or pulling it.
 
-    Raises ValueError for a name that can be no model's, and for a profile that is wrong.
+    Raises SetupError for a source that can be no model's, and ValueError for a wrong profile.
     """
-    directory = _local_directory(source)
-    return ModelProfile() if directory is None else read_profile(directory)
+    directory = models.find(source)
+    return _profile(source, directory)
 
 
-def chosen_device(asked: str) -> str:
-    """`auto` takes a GPU if there is one."""
-    if asked != "auto":
-        return asked
-    return "cuda" if ctranslate2.get_cuda_device_count() else "cpu"
-
-
-def _local_directory(source: str) -> Path | None:
-    """Where the model lies on this machine; None if it would have to be downloaded."""
-    if source == STARTER:
-        return STARTER_DIRECTORY
-    path = Path(source)
-    if path.is_dir():
-        return path
-    try:
-        path = Path(download_model(source, local_files_only=True))
-    except FileNotFoundError:
-        return None
-    except ValueError as error:  # faster-whisper's or the hub's, who know nothing of directories
-        raise ValueError(f"'{source}' is no directory and no model of faster-whisper") from error
-    return path if (path / WEIGHTS).is_file() else None  # else a download broke off
+def _profile(source: str, directory: Path | None) -> ModelProfile:
+    profile = ModelProfile() if directory is None else read_profile(directory)
+    name = known_name(source)
+    if name is None or profile.description != ModelProfile().description:
+        return profile
+    about = f"Whisper {name}, from {table()[name].repository}."
+    return profile.model_copy(update={"description": about})
 
 
 def _compute_type(asked: str, device: str) -> str:

@@ -5,8 +5,8 @@ Loading and unloading themselves happen on threads.
 """
 
 import asyncio
-from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from contextvars import Context
 from dataclasses import dataclass
 from typing import Literal
@@ -16,8 +16,15 @@ import structlog
 from app.engine.batcher import Batcher
 from app.engine.catalogue import Catalogue, ServedModel
 from app.engine.memory import give_memory_back
-from app.engine.resident import LoadModel, NewBatcher, Place, Resident
-from app.errors import InvalidRequest, ModelBusy, ModelUnavailable, Overloaded
+from app.engine.pulls import ModelSource, Pulls
+from app.engine.resident import LoadModel, NewBatcher, Place, Resident, reason_of
+from app.errors import (
+    InvalidRequest,
+    ModelBusy,
+    ModelOnItsWay,
+    ModelUnavailable,
+    Overloaded,
+)
 from app.telemetry import metrics
 
 log = structlog.get_logger(__name__)
@@ -25,7 +32,7 @@ log = structlog.get_logger(__name__)
 RETRY_SECONDS = 5
 """When to ask again for a model that cannot be had now; the official clients obey."""
 
-Status = Literal["loaded", "loading", "unloaded"]
+Status = Literal["loaded", "loading", "pulling", "unloaded"]
 Reason = Literal["idle", "limit", "admin"]
 
 
@@ -39,6 +46,8 @@ class ModelCard:
     owner: str
     description: str
     status: Status
+    progress: float | None
+    """Of a model that is being pulled: the share that is here, from 0 to 1."""
     root: str
     """The id of the model behind the name."""
     languages: tuple[str, ...]
@@ -46,9 +55,11 @@ class ModelCard:
 
 
 class Registry:
-    """Use as an async context manager: entering loads the pinned models, leaving unloads all.
+    """Use as an async context manager: entering begins to load the pinned models, one after the
+    other, and leaving unloads all.
 
-    `max_resident` models are in memory at most, those on their way in included; one that nobody
+    `on_failure` is called with the reason when a pinned model cannot be loaded. `max_resident`
+    models are in memory at most, those on their way in included; one that nobody
     has used for `idle_seconds` is unloaded. None: no such limit.
     """
 
@@ -59,12 +70,19 @@ class Registry:
         max_resident: int | None = None,
         idle_seconds: float | None = None,
         new_batcher: NewBatcher = Batcher,
+        source: ModelSource | None = None,
+        on_failure: Callable[[str], None] = lambda reason: None,
     ) -> None:
         self._catalogue = catalogue
         self._load_model = load_model
         self._max_resident = max_resident
         self._idle_seconds = idle_seconds
         self._new_batcher = new_batcher
+        self._on_failure = on_failure
+        self._pulls = Pulls(source or ModelSource())
+        self._opening: asyncio.Task[None]
+        self._on_its_way: ServedModel | None = None
+        """The pinned model whose turn it is at the start."""
         self._places: dict[str, Place] = {}
         self._unloading: set[asyncio.Task[None]] = set()
         for model in catalogue.models:
@@ -73,16 +91,52 @@ class Registry:
         metrics.QUEUE_OLDEST_SECONDS.set_function(self._oldest_wait_seconds)
 
     async def __aenter__(self) -> "Registry":
-        async with AsyncExitStack() as undo:
-            undo.push_async_callback(self._close)
-            for model in self._catalogue.models:  # one by one, as each takes all cores
-                if model.is_pinned:
-                    await self.load(model.id)
-            undo.pop_all()
+        self._on_its_way = next((each for each in self._catalogue.models if each.is_pinned), None)
+        self._opening = asyncio.create_task(self._open(), name="load-pinned", context=Context())
         return self
 
     async def __aexit__(self, *_: object) -> None:
+        self._opening.cancel()
+        await asyncio.wait([self._opening])
+        await self._pulls.close()
         await self._close()
+
+    async def opened(self) -> None:
+        """Returns once the pinned models are loaded, or one of them has failed."""
+        await asyncio.wait([self._opening])
+
+    def opening(self) -> str | None:
+        """What the start is at, as `pulling base, 62 %`; None once the pinned models are loaded."""
+        model = self._on_its_way
+        if model is None:
+            return None
+        progress = self._pulls.progress(model)
+        if progress is None:
+            return f"loading {model.id}"
+        return f"{progress.stage} {model.id}, {progress}"
+
+    def check_opened(self) -> None:
+        """Raises ModelOnItsWay as long as pinned models are missing."""
+        if self._on_its_way is None:
+            return
+        retry_after = self._pulls.on_its_way(self._on_its_way).retry_after_seconds
+        raise ModelOnItsWay(f"The server starts: {self.opening()}. Please retry.", retry_after)
+
+    async def _open(self) -> None:
+        for model in self._catalogue.models:  # one by one, as each takes all cores
+            if not model.is_pinned:
+                continue
+            self._on_its_way = model
+            try:
+                if not self._pulls.is_here(model):
+                    await self._pulls.bring(model)
+                await self.load(model.id)
+            except Exception as error:  # whatever it is, a server without its model is none
+                cause = error.__cause__ if isinstance(error, ModelUnavailable) else None
+                self._on_failure(reason_of(cause or error))
+                return
+        self._on_its_way = None
+        log.info("ready", models=[model.id for model in self._catalogue.models])
 
     def cards(self) -> list[ModelCard]:
         """Of every name, ids before aliases."""
@@ -100,6 +154,7 @@ class Registry:
             model.owner,
             description,
             self._status(model),
+            None if (progress := self._pulls.progress(model)) is None else progress.share,
             root=model.id,
             languages=model.profile.languages,
         )
@@ -112,15 +167,20 @@ class Registry:
     async def lease(self, name: str) -> AsyncIterator[Resident]:
         """The model, loaded if need be, and in memory for as long as the context is open.
 
-        All who ask for a model while it loads share that one load, which goes on if they leave.
-        Raises UnknownModel; Overloaded if there is no room for it now; ModelUnavailable if it could
-        not be loaded, which the next request tries again.
+        All who ask for a model while it loads share that one load, which goes on if they leave. A
+        model that must be pulled first is pulled outside of the lease. Raises UnknownModel;
+        ModelOnItsWay while it is pulled; Overloaded if there is no room for it now; and
+        ModelUnavailable if it could not be pulled, or loaded, which a later request tries again.
         """
-        place = self._claim(self._catalogue.find(name))
+        served = self._catalogue.find(name)
+        if served.id not in self._places and not self._pulls.is_here(served):
+            raise self._pulls.ask(served)
+        place = self._claim(served)
         try:
             await place.settled.wait()
             if place.resident is None:
-                raise ModelUnavailable(f"The model `{name}` could not be loaded.", RETRY_SECONDS)
+                message = f"The model `{name}` could not be loaded."
+                raise ModelUnavailable(message, RETRY_SECONDS) from place.failure
             yield place.resident
         finally:
             place.lease_count -= 1
@@ -152,7 +212,7 @@ class Registry:
     def _status(self, model: ServedModel) -> Status:
         place = self._places.get(model.id)
         if place is None:
-            return "unloaded"
+            return "unloaded" if self._pulls.progress(model) is None else "pulling"
         return "loading" if place.resident is None else "loaded"
 
     def _claim(self, model: ServedModel) -> Place:

@@ -12,6 +12,7 @@ from app.engine.batcher import Batcher
 from app.engine.catalogue import ServedModel
 from app.engine.model import EngineInfo, SpeechModel
 from app.engine.pace import Pace
+from app.errors import SetupError
 from app.telemetry import metrics
 
 log = structlog.get_logger(__name__)
@@ -38,6 +39,8 @@ class Place:
         self.served = served
         self.resident: Resident | None = None
         """None until it is loaded, and still None once `settled` if it could not be."""
+        self.failure: Exception | None = None
+        """Why it could not be loaded."""
         self.settled = asyncio.Event()
         self.leaving = asyncio.Event()
         """Set it to have the model unloaded; only when there are no leases."""
@@ -67,16 +70,19 @@ class Place:
             model, self.warm_up_seconds = await asyncio.to_thread(
                 _load, self.served.source, load_model
             )
-        except Exception:
-            log.exception("model_failed", model=name)
+        except Exception as error:
+            self.failure = error
+            log.error("model_failed", model=name, reason=reason_of(error))
+            log.debug("model_failed", model=name, exc_info=True)
             metrics.MODEL_LOADS.labels(name, "failed").inc()
             return None
         seconds = time.perf_counter() - started
         metrics.MODEL_LOADS.labels(name, "loaded").inc()
         metrics.MODEL_LOAD_SECONDS.labels(name).inc(seconds)
         log.info("model_ready", seconds=round(seconds, 2), **asdict(model.info))
-        languages = ", ".join(model.profile.languages)
-        log.info("model_card", hears=languages, note=model.profile.description)
+        languages = model.profile.languages
+        shown = ", ".join(languages) if len(languages) <= 10 else f"{len(languages)} languages"
+        log.info("model_card", hears=shown, note=model.profile.description)
         return model
 
     async def serve(
@@ -90,6 +96,14 @@ class Place:
                 on_ready()
                 await self.leaving.wait()
         self.resident = None
+
+
+def reason_of(error: BaseException) -> str:
+    """What went wrong, in one line."""
+    lines = str(error).strip().splitlines()
+    if isinstance(error, SetupError) and lines:
+        return lines[0]
+    return f"{type(error).__name__}: {lines[0]}" if lines else type(error).__name__
 
 
 def _load(source: str, load_model: LoadModel) -> tuple[SpeechModel, float]:

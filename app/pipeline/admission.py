@@ -6,7 +6,7 @@ from what is left of every admitted recording and the measured pace of its model
 share one device, so all of them count.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from math import ceil, inf
 
@@ -93,10 +93,19 @@ class Work:
 
 
 class Admission:
-    """All work of the process, and whether more can be taken on. Lives on the event loop."""
+    """All work of the process, and whether more can be taken on. Lives on the event loop.
 
-    def __init__(self, limits: LimitsSettings, live: LiveSettings) -> None:
+    `check_started` raises as long as the server cannot work yet.
+    """
+
+    def __init__(
+        self,
+        limits: LimitsSettings,
+        live: LiveSettings,
+        check_started: Callable[[], None] = lambda: None,
+    ) -> None:
         self._limits = limits
+        self._check_started = check_started
         self._max_sessions = live.max_sessions
         metrics.LIVE_SESSIONS_MAX.set(live.max_sessions)
         self._session_count = 0
@@ -124,6 +133,7 @@ class Admission:
     @contextmanager
     def upload(self) -> Iterator[None]:
         """A place to receive one body. Raises Overloaded where it would be received in vain."""
+        self._check_started()
         if self._upload_count >= self._limits.max_uploads:
             metrics.REFUSED_REQUESTS.labels("uploads").inc()
             raise Overloaded("The server receives too many uploads. Please retry.")
@@ -140,6 +150,7 @@ class Admission:
 
         They are not part of the wait: what they need of the device is as short as their speech.
         """
+        self._check_started()
         if self._session_count >= self._max_sessions:
             metrics.REFUSED_REQUESTS.labels("sessions").inc()
             raise Overloaded("The server has as many live sessions as it can take. Please retry.")

@@ -72,10 +72,12 @@ def envelope(message: str, type_: str, param: str | None, code: str | None) -> d
     return {"error": {"message": message, "type": type_, "param": param, "code": code}}
 
 
-def routing_reply(status: int, method: str, path: str) -> Reply:
-    """For requests that no route takes."""
+def routing_reply(status: int, method: str, path: str, meant: str | None = None) -> Reply:
+    """For requests that no route takes; `meant` is a path near theirs that a route has."""
     if status == 405:
         message = f"Not allowed to {method} on {path}"
+    elif meant is not None:
+        message = f"Invalid URL ({method} {path}). Did you mean {meant}?"
     else:
         message = f"Invalid URL ({method} {path})"
     return Reply(status, envelope(message, _BAD_REQUEST, None, None), _retry(False))

@@ -143,6 +143,12 @@ running on the CPU, and use all GPUs of the pod. */}}
 {{- fail (printf "modelCache.type is %s, but modelCache.%s is empty" $type $type) -}}
 {{- end -}}
 {{- end -}}
+{{- range .Values.extraVolumeMounts -}}
+{{- $path := trimSuffix "/" .mountPath -}}
+{{- if or (has $path (list "" "/opt" "/opt/models")) (hasPrefix "/opt/models/" $path) -}}
+{{- fail (printf "extraVolumeMounts: %s would hide the models in the image: /models is for others" .mountPath) -}}
+{{- end -}}
+{{- end -}}
 {{- if and .Values.httpRoute.enabled (not .Values.httpRoute.parentRefs) -}}
 {{- fail "httpRoute.parentRefs is empty: of which gateway?" -}}
 {{- end -}}

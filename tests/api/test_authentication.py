@@ -21,14 +21,12 @@ from app.access.api_keys import ApiKeys
 from app.access.client_secrets import ClientSecrets
 from app.access.keys_document import Holder, KeysDocument, new_key, parse
 from app.access.keys_editing import added, edit, revoked
-from app.config import Settings
-from app.main import create_app
 from tests.api_keys import ADMIN_KEY, SALES_KEY, bearer, keys
 from tests.fakes import FakeModel
 from tests.live_server import LiveServer, wait_until
 from tests.programs import require
 from tests.recordings import FOLDER, reference
-from tests.served import served
+from tests.served import fake_app, served
 from tests.words import word_errors
 
 CLIP = FOLDER / "12_short_clip.wav"
@@ -64,7 +62,7 @@ async def _echo(socket: WebSocket) -> None:
 def url() -> Iterator[str]:
     """The application around a fake model, with keys, and with a socket that is not its own."""
     access = {"keys": DOCUMENT, "signing_key": SIGNING_KEY}
-    app = create_app(Settings.model_validate({"access": access}), lambda _: FakeModel())
+    app = fake_app(FakeModel(), access=access)
     app.add_api_websocket_route("/echo", _echo)
     with served(app) as address:
         yield address

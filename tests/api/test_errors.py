@@ -31,7 +31,8 @@ THROUGH_THE_SDK: dict[str, tuple[dict[str, Any], tuple[int, type], str, str, str
         UNKNOWN,
         "model_not_found",
         "model",
-        "The model `m` does not exist or you do not have access to it.",
+        "The model `m` does not exist or you do not have access to it. Models here: starter. "
+        'The server\'s operator can add it: VERBATIM_MODELS__SERVED=["m"].',
     ),
     "no audio": (
         {"file": broken("text.wav")},
@@ -275,6 +276,8 @@ def test_odd_parts_beside_a_good_form_do_no_harm(
     [
         ("POST", "/v1/x", 404, "Invalid URL (POST /v1/x)"),
         ("GET", "/x", 404, "Invalid URL (GET /x)"),
+        ("POST", ROUTE[3:], 404, f"Invalid URL (POST {ROUTE[3:]}). Did you mean {ROUTE}?"),
+        ("GET", "/models", 404, "Invalid URL (GET /models). Did you mean /v1/models?"),
         ("POST", f"{ROUTE}/", 404, f"Invalid URL (POST {ROUTE}/)"),
         ("GET", ROUTE, 405, f"Not allowed to GET on {ROUTE}"),
         ("OPTIONS", ROUTE, 405, f"Not allowed to OPTIONS on {ROUTE}"),

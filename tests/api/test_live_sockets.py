@@ -16,7 +16,6 @@ from websockets.exceptions import ConnectionClosed, InvalidStatus
 from app import server
 from app.api import live_sockets
 from app.api.live_sockets import LiveSocket, serve
-from app.config import Settings
 from app.lifecycle import Lifecycle
 from app.main import create_app
 from app.services import configured_catalogue, open_services
@@ -24,7 +23,7 @@ from tests.fakes import FakeModel
 from tests.live_server import LiveServer
 from tests.realtime_client import pcm, realtime
 from tests.recordings import load_sample, reference
-from tests.served import fake_app, served
+from tests.served import fake_app, fake_settings, served
 
 CLIP = pcm(load_sample("12_short_clip.wav"))
 
@@ -125,7 +124,7 @@ def failed_requests() -> float:
 
 async def test_a_broken_engine_is_told_and_closes_the_socket() -> None:
     lifecycle, failed = Lifecycle(), failed_requests()
-    app = create_app(Settings(), lambda _: FakeModel(), lifecycle)
+    app = create_app(fake_settings(), lambda _: FakeModel(), lifecycle)
     with served(app) as url:
         async with realtime(url) as client:
             await client.update()
@@ -191,11 +190,12 @@ async def test_who_does_not_read_its_events_loses_the_socket_and_its_place(
     monkeypatch.setattr(live_sockets, "UNREAD_SECONDS", 0.05)
     client = Unread()
     websocket = WebSocket({"type": "websocket"}, client.receive, client.send)
-    settings = Settings.model_validate({"live": {"max_sessions": 1}})
+    settings = fake_settings(live={"max_sessions": 1})
     async with open_services(
         settings, lambda _: FakeModel(), Lifecycle(), None, configured_catalogue(settings)
     ) as services:
         async with asyncio.timeout(10):
+            await services.registry.opened()
             await serve(websocket, services, talk, lambda _: {})
         assert client.sent == ["websocket.accept", "websocket.send", "websocket.close"]
         with services.admission.session():

@@ -7,11 +7,11 @@ import httpx
 import pytest
 from openai import APIStatusError, NotFoundError, PermissionDeniedError
 
-from app.engine.loading import STARTER_DIRECTORY
 from app.engine.profile import read_profile
 from app.families import OPENAI_NAMES
 from bench.random_model import DIMENSIONS, build
 from tests.api_keys import ADMIN_KEY, SALES_KEY, bearer, keys
+from tests.fixtures import STARTER
 from tests.live_server import LiveServer, wait_until
 from tests.recordings import FOLDER, load_sample, reference, repeat_to
 from tests.words import word_errors
@@ -20,7 +20,7 @@ CLIP = FOLDER / "12_short_clip.wav"
 HUB_ID = "Systran/faster-whisper-tiny"
 RECEPTION_KEY = "the key of the reception"
 MIB = 1024 * 1024
-STARTER = read_profile(STARTER_DIRECTORY)
+PROFILE = read_profile(STARTER)
 NAMES = {"starter", *OPENAI_NAMES}
 
 
@@ -67,11 +67,10 @@ def test_health(server: LiveServer) -> None:
 
 @pytest.fixture(scope="module")
 def directories(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Models to serve beside the starter: its twin, one whose weights are missing, one larger."""
+    """Models to serve beside the starter: its twin, one to be broken later, one larger."""
     path = tmp_path_factory.mktemp("models")
-    shutil.copytree(STARTER_DIRECTORY, path / "twin")
-    shutil.copytree(STARTER_DIRECTORY, path / "broken")
-    (path / "broken" / "model.bin").unlink()
+    shutil.copytree(STARTER, path / "twin")
+    shutil.copytree(STARTER, path / "broken")
     (path / "random").mkdir()
     build(path / "random", DIMENSIONS["tiny"], "int8", 16)
     return path
@@ -94,6 +93,7 @@ def house(directories: Path) -> Iterator[LiveServer]:
             reception={"key": RECEPTION_KEY, "models": ["office", "starter"]},
         ),
     ) as live:
+        (directories / "broken" / "model.bin").unlink()  # before it is loaded for the first time
         yield live
 
 
@@ -119,15 +119,16 @@ def test_every_model_and_name_is_listed_without_being_loaded(house: LiveServer) 
         "created": 0,
         "owned_by": "Systran",
         "shutdown_date": None,
-        "description": "A Whisper model.",
+        "description": f"Whisper tiny, from {HUB_ID}.",
         "status": "unloaded",
+        "progress": None,
         "root": HUB_ID,
         "languages": [],
     }
     assert models["twin"]["languages"] == ["en", "de", "fr"]
     assert models["office"]["root"] == "twin"
     assert models["starter"]["status"] == models["whisper-1"]["status"] == "loaded"
-    assert models["twin"]["created"] == models["starter"]["created"] == STARTER.created
+    assert models["twin"]["created"] == models["starter"]["created"] == PROFILE.created
     for alias in ("office", "gpt-4o-transcribe"):
         assert str(models[alias]["description"]).startswith("Served by 'twin'. ")
     assert str(models["gpt-transcribe"]["description"]).startswith("Served by 'starter'. ")
@@ -144,7 +145,7 @@ def test_a_model_is_loaded_when_an_alias_of_it_is_asked_for(house: LiveServer) -
     assert status(house, "office") == "unloaded"
     assert word_errors(reference(CLIP.name), hears(house, "office")) == 0
     assert status(house, "office") == status(house, "twin") == "loaded"
-    assert house.client.models.retrieve("gpt-4o-transcribe").created == STARTER.created
+    assert house.client.models.retrieve("gpt-4o-transcribe").created == PROFILE.created
 
 
 def test_an_administrator_unloads_a_model_and_the_next_request_loads_it(house: LiveServer) -> None:
@@ -204,6 +205,10 @@ def test_an_unknown_model_is_refused_everywhere(house: LiveServer) -> None:
     with pytest.raises(NotFoundError) as caught:
         hears(house, "nobody")
     assert caught.value.code == "model_not_found"
+    said = str(caught.value)
+    assert f"Models here: starter, twin, broken, random, {HUB_ID}, office. The server's" in said
+    with pytest.raises(NotFoundError, match=r"Models here: starter, office\. The"):
+        house.client.with_options(api_key=RECEPTION_KEY).models.retrieve("nobody")
 
 
 def test_unloading_gives_the_memory_back(house: LiveServer) -> None:

@@ -10,25 +10,25 @@ import pytest
 
 from tests.api.document import operations
 from tests.api_keys import ADMIN_KEY, keys
+from tests.fixtures import BASE, STARTER
 from tests.live_server import ROOT, LiveServer
 from tests.programs import require
-from tests.recordings import FOLDER
+from tests.recordings import SPEECH, reference
 from tests.words import normalise
 
-BASELINE = json.loads((FOLDER / "baseline.json").read_text(encoding="utf-8"))
-CLIP, GERMAN = BASELINE["12_short_clip.wav"]["text"], BASELINE["09_german.wav"]["text"]
+ENGLISH, GERMAN = reference("jfk.flac", SPEECH), reference("german.wav", SPEECH)
 
 # Operation -> what every sample of it prints, among other things.
 PRINTED = {
-    "createTranscription": (CLIP,),
-    "createTranslation": ("my name is Peter",),
-    "createTranscriptions": (CLIP, GERMAN),
-    "transcribe": (CLIP,),
+    "createTranscription": (ENGLISH,),
+    "createTranslation": ("the software",),
+    "createTranscriptions": (ENGLISH, GERMAN),
+    "transcribe": (ENGLISH,),
     "getUsage": ("usage", "office"),
     "createClientSecret": ("ek_", '"language":"en"'),
     "createTranscriptionSession": ("ek_", "g711_ulaw"),
-    "listModels": ("whisper-1", "starter"),
-    "retrieveModel": ("starter",),
+    "listModels": ("whisper-1", "base"),
+    "retrieveModel": ("base",),
     "loadModel": ("large-v3-turbo", "loaded"),
     "unloadModel": ("large-v3-turbo", "unloaded"),
     "live": ("live",),
@@ -50,10 +50,11 @@ def samples() -> Iterator[object]:
 
 @pytest.fixture(scope="module")
 def administered(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveServer]:
-    """With a key and the second model of the samples; the starter stands in for that model."""
+    """Base, with a key, and the second model of the samples, for which the starter stands in."""
     second = tmp_path_factory.mktemp("models") / "large-v3-turbo"
-    second.symlink_to(ROOT / "models" / "starter")
+    second.symlink_to(STARTER)
     with LiveServer(
+        VERBATIM_MODEL=BASE,
         VERBATIM_ACCESS__KEYS=keys(),
         VERBATIM_MODELS__SERVED=json.dumps([str(second)]),
     ) as live:

@@ -5,7 +5,7 @@ import json
 import time
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any, cast
+from typing import Any
 
 import httpx
 import openai
@@ -284,7 +284,7 @@ def test_a_place_comes_back_when_a_stream_is_cut() -> None:
 
 
 def socket_app(**settings: object) -> FastAPI:
-    app = cast(FastAPI, fake_app(FakeModel(), **settings))
+    app = fake_app(FakeModel(), **settings)
 
     async def echo(websocket: WebSocket) -> None:
         await websocket.accept()

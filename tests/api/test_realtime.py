@@ -109,7 +109,7 @@ async def test_events_come_in_openais_order(server: LiveServer) -> None:
         assert "".join(deltas) == own[-1]["transcript"] == SENTENCES[items.index(item)]
         assert own[-1]["content_index"] == 0
         assert own[-1]["usage"]["type"] == "duration"
-    # samples/12_short_clip.segments.json: 0.4 to 1.81 and 2.38 to 4.19 seconds.
+    # tests/samples/12_short_clip.segments.json: 0.4 to 1.81 and 2.38 to 4.19 seconds.
     starts = [event["audio_start_ms"] for event in client.of("speech_started")]
     stops = [event["audio_end_ms"] for event in client.of("speech_stopped")]
     assert 0 <= starts[0] <= 400

@@ -9,21 +9,29 @@ from pathlib import Path
 import pytest
 
 from tests.live_server import ROOT, LiveServer
+from tests.recordings import FOLDER
 
 LOCUST = shutil.which("locust", path=f"{ROOT / '.venv/locust/bin'}:{os.environ['PATH']}")
+
+KNOWN = ("01_order_call", "03_unheard_voices", "05_telephone_noise", "12_short_clip")
+"""Recordings that the starter hears."""
 
 
 @pytest.mark.skipif(LOCUST is None, reason="Locust is not installed: `make .venv/locust/.ready`")
 def test_uploads_streams_and_live_calls_are_answered_with_their_words(
     server: LiveServer, tmp_path: Path
 ) -> None:
+    for name in KNOWN:
+        for kind in ("wav", "txt"):
+            shutil.copy(FOLDER / f"{name}.{kind}", tmp_path)
+    load = {"LOAD_PROFILE": "notes-1000", "LOAD_CALLS": str(tmp_path)}
     # A fifth of them talk live: with 40 users, none does once in 7,500 runs.
     arguments = "--headless --only-summary --users 40 --spawn-rate 20 --run-time 5s"
     where = f"-f bench/locustfile.py --host {server.url} --csv {tmp_path / 'run'}"
     finished = subprocess.run(
         [str(LOCUST), *where.split(), *arguments.split(), "--stop-timeout", "60"],
         cwd=ROOT,
-        env={**os.environ, "PYTHONPATH": str(ROOT), "LOAD_PROFILE": "notes-1000"},
+        env={**os.environ, **load, "PYTHONPATH": str(ROOT)},
         capture_output=True,
         text=True,
         timeout=110,

@@ -9,8 +9,9 @@ from bench.overload import Plan, measured, report
 from bench.recordings import Clip, samples_of, wav
 from bench.server import Server
 from tests.fakes import FakeModel
-from tests.recordings import FOLDER
+from tests.recordings import FOLDER, reference
 from tests.served import fake_app, served
+from tests.words import normalise
 
 CALL_SECONDS = 0.5  # of four windows at most: 8 clips a second
 
@@ -23,7 +24,11 @@ class Slow(FakeModel):
 
 async def test_an_overloaded_server_answers_what_it_takes_on_and_refuses_the_rest_at_once() -> None:
     samples = samples_of(FOLDER / "12_short_clip.wav")
-    clips = [Clip("clip", wav(samples), len(samples) / 16_000, (samples,))]
+    clips = [
+        Clip(
+            "clip", wav(samples), len(samples) / 16_000, (samples,), reference("12_short_clip.wav")
+        )
+    ]
     plan = Plan(seconds=5.0, factor=4.0, max_wait_seconds=4.0, clients=8)
     with served(fake_app(Slow(), limits={"max_wait_seconds": plan.max_wait_seconds})) as url:
         run = await measured(Server(url, psutil.Process()), clips, plan)
@@ -37,3 +42,4 @@ async def test_an_overloaded_server_answers_what_it_takes_on_and_refuses_the_res
     assert waits[len(waits) // 2] < 0.5
     assert run.throughput > 0.5 * run.best_before
     assert f"refused {len(refused)}" in report(run, plan)
+    assert run.words.said == len(answered) * len(normalise(clips[0].text))

@@ -8,6 +8,7 @@ from faster_whisper import WhisperModel
 from app.engine.loading import EngineChoices, load
 from app.engine.model import DecodeOptions, Job
 from bench.random_model import Dimensions, build
+from tests.fixtures import NO_MODELS
 
 TOKENS = 16
 END_OF_TEXT = 50_257
@@ -50,7 +51,7 @@ def test_every_window_costs_the_same_count_of_tokens(directory: Path, beam_size:
 
 
 def test_the_server_loads_and_runs_it(directory: Path) -> None:
-    engine = load(str(directory), EngineChoices(device="cpu"))
+    engine = load(str(directory), EngineChoices(device="cpu"), NO_MODELS)
     engine.warm_up()
     job = Job("r", 30.0, engine.features(np.zeros(480_000, np.float32)))
     job.encoded = engine.encode([job])[0]

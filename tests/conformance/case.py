@@ -13,6 +13,8 @@ Value = str | float | bool | list[str] | dict[str, str | float]
 Json = dict[str, Any]
 
 CLIP = "12_short_clip.wav"
+EVERY_SENTENCE = "92 words of real speech.wav"
+"""The sentences in samples/, one after the other; they are put together for the tests."""
 
 
 @dataclass(frozen=True)

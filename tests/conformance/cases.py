@@ -1,22 +1,24 @@
 """Everything OpenAI's audio and model routes take, one case for each (docs/contract.md §1)."""
 
-from tests.conformance.case import CLIP, Case
-from tests.conformance.cases_of_models import GPT_4O, SPEAKERS
+from tests.conformance.case import CLIP, EVERY_SENTENCE, Case
+from tests.conformance.cases_of_models import DIARIZED, GPT_4O, SPEAKERS
 from tests.conformance.checks import (
     both,
     cues_of,
     has,
+    hears_every_word,
     is_exactly,
     is_streamed,
     lacks,
     names_the_models,
     says,
     segments_of,
+    speakers_say_every_word,
     temperature_is,
     tokens_are_counted,
     words_of,
 )
-from tests.conformance.limits import NO_ROUTE, NO_STREAM, OWN_LIST
+from tests.conformance.limits import NO_ROUTE, NO_STREAM, OWN_LIST, SENT_BY_ONE
 
 GERMAN, MIXED, SILENCE = "09_german.wav", "15_english_then_german.wav", "10_silence.wav"
 SENTENCES = "The printer is not working. I will call you back tomorrow."
@@ -199,4 +201,38 @@ OTHER_ROUTES = [
     ),
 ]
 
-CASES = [*FORMATS, *FIELDS, *GPT_4O, *SPEAKERS, *NOBODY_SPEAKS, *OTHER_ROUTES]
+REAL_SPEECH = [
+    Case("real speech", "json", hears_every_word, EVERY_SENTENCE, model="base"),
+    *(
+        Case(
+            "real speech",
+            name,
+            hears_every_word,
+            EVERY_SENTENCE,
+            model="base",
+            fields={"response_format": name},
+            cannot=SENT_BY_ONE,
+        )
+        for name in ("text", "srt", "vtt", "verbose_json")
+    ),
+    Case(
+        "real speech",
+        "stream",
+        both(is_streamed, hears_every_word),
+        EVERY_SENTENCE,
+        model="base",
+        fields={"stream": True},
+        cannot=SENT_BY_ONE | NO_STREAM,
+    ),
+    Case(
+        "real speech",
+        "diarized_json",
+        speakers_say_every_word,
+        EVERY_SENTENCE,
+        model="base",
+        fields=DIARIZED,
+        cannot=SENT_BY_ONE,
+    ),
+]
+
+CASES = [*REAL_SPEECH, *FORMATS, *FIELDS, *GPT_4O, *SPEAKERS, *NOBODY_SPEAKS, *OTHER_ROUTES]

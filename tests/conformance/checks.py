@@ -5,7 +5,7 @@ import re
 from itertools import pairwise
 
 from tests.conformance.case import Answer, Check, Json
-from tests.recordings import FOLDER, reference
+from tests.recordings import FOLDER, SENTENCES, SPEECH, reference
 from tests.words import normalise, word_errors
 
 BASELINE = json.loads((FOLDER / "baseline.json").read_text(encoding="utf-8"))
@@ -24,6 +24,16 @@ def says(sample: str) -> Check:
         assert word_errors(reference(sample), text_of(answer)) <= BASELINE[sample]["errors"]
 
     return check
+
+
+def hears_every_word(answer: Answer) -> None:
+    """Of the sentences in samples/."""
+    _are_the_sentences(text_of(answer))
+
+
+def speakers_say_every_word(answer: Answer) -> None:
+    """As `hears_every_word`, without the speakers' names, which are in the text."""
+    _are_the_sentences(" ".join(each["text"] for each in segments_with_speakers(answer)))
 
 
 def both(*checks: Check) -> Check:
@@ -193,6 +203,11 @@ def text_of(answer: Answer) -> str:
         return str(body_of(answer)["text"])
     lines = [match[9] for match in _CUE.finditer(answer.content)]
     return " ".join(lines) or answer.content
+
+
+def _are_the_sentences(heard: str) -> None:
+    said = " ".join(reference(name, SPEECH) for name in SENTENCES)
+    assert word_errors(said, heard) == 0
 
 
 def _spoken(sample: str) -> list[Json]:

@@ -9,4 +9,8 @@ OWN_LIST: Cannot = {"LiteLLM": "LiteLLM answers from its own list"}
 ASKS_VERBOSE: Cannot = {
     "LiteLLM": "LiteLLM asks for `verbose_json` instead, which has no `languages`"
 }
+SENT_BY_ONE: Cannot = dict.fromkeys(
+    ("async", "raw", "streaming", "strict"),
+    "each way of openai-python sends json, the first one all formats",
+)
 DROPS_SCORES: Cannot = {"LiteLLM": "LiteLLM drops `logprobs` from the answer"}

@@ -15,6 +15,10 @@ README = ROOT / "README.md"
 BEGIN, END = "<!-- conformance -->\n", "<!-- /conformance -->\n"
 TESTS = Path(__file__).with_name("test_conformance.py")
 
+CAPTION = """\
+`real speech` is `samples/jfk.flac` and the five LibriVox sentences in one recording, of which
+Whisper base must hear all 92 words. The other rows are heard by the tests' small model."""
+
 Outcome = Literal["passed", "failed", "skipped"]
 Outcomes = Mapping[tuple[ClientName, str], Outcome]
 """By client and id of the case."""
@@ -52,7 +56,7 @@ def render(outcomes: Outcomes) -> str:
         names = ", ".join(case.name for case in cases)
         lines.append(f"| {row} | {names} | {' | '.join(cells)} |")
     explained = "; ".join(f"{_mark(number)} {note}" for number, note in enumerate(notes, 1))
-    return "\n".join([*lines, "", f"{explained}."]) + "\n"
+    return "\n".join([*lines, "", f"{explained}.", "", CAPTION]) + "\n"
 
 
 def _cell(client: ClientName, cases: list[Case], outcomes: Outcomes, notes: list[str]) -> str:

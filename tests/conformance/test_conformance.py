@@ -1,4 +1,4 @@
-"""Every case by every client, on real speech; `make conformance` makes README's table of it."""
+"""Every case by every client; `make conformance` makes README's table of it."""
 
 import re
 from collections.abc import Callable

@@ -12,8 +12,14 @@ from app.settings import Group
 
 FILE = Path(__file__).parents[2] / "helm-chart/values.schema.json"
 
-SAID_ELSEWHERE = {"server.host", "access.open", "access.keys_file"}
-"""The chart sets these itself."""
+SAID_ELSEWHERE = {
+    "server.host",
+    "access.open",
+    "access.keys_file",
+    "models.built_in",
+    "models.directory",
+}
+"""The chart and the image set these themselves."""
 
 
 def settings_schema() -> dict[str, Any]:

@@ -1,5 +1,6 @@
 """Helm itself on the chart, and what it renders."""
 
+import shutil
 import subprocess
 from pathlib import Path
 from typing import Any
@@ -59,6 +60,23 @@ def refusal(shape: str, values: Values) -> str:
     """Why Helm renders nothing; empty if it does."""
     done = _template(shape, values, VERSIONS[-1])
     return done.stderr if done.returncode else ""
+
+
+def notes(values: Values, folder: Path) -> str:
+    """What Helm says after installing a release with the values; `folder` is for a copy."""
+    chart = shutil.copytree(CHART, folder / "chart")
+    text = (chart / "templates/NOTES.txt").read_text()
+    # `helm template` leaves the notes out, and `helm install` asks a cluster.
+    (chart / "templates/notes.yaml").write_text(
+        f'{{{{- define "notes" }}}}{text}{{{{- end }}}}\n'
+        "apiVersion: v1\nkind: ConfigMap\n"
+        'data: {notes: {{ include "notes" . | quote }}}\n'
+    )
+    shown = ["--show-only=templates/notes.yaml", f"--kube-version={VERSIONS[-1]}"]
+    done = helm("template", "verbatim", str(chart), *shown, values=values)
+    assert done.returncode == 0, done.stderr
+    said: str = yaml.safe_load(done.stdout)["data"]["notes"]
+    return said
 
 
 def only(manifests: list[Manifest], kind: str) -> Manifest:

@@ -1,7 +1,8 @@
 """The CPU image, really built, without a Docker engine, and run from its root file system.
 
 debootstrap makes a base with Debian's Python in place of the Dockerfile's, buildah builds on it,
-and chroot in a mount namespace of its own runs what came out, read-only and as the image's user.
+and chroot in namespaces of its own runs what came out: read-only, as the image's user and without
+any network.
 `python -m tests.deploy.image` prints what the image weighs. Needs root.
 """
 
@@ -9,6 +10,7 @@ import json
 import os
 import shutil
 import subprocess
+import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -23,10 +25,19 @@ BASE = "localhost/python"
 IMAGE = "localhost/verbatim"
 SUITE = "bookworm"
 PARTS = {
+    "the model": "opt/models",
     "packages": "opt/venv",
-    "the starter": "srv/models",
     "the server": "srv/app",
 }
+VOLUMES = ("models", "keys")
+"""Where it may write if something is mounted there, which is empty at first."""
+
+LOOPBACK_UP = """
+import fcntl, socket, struct
+SIOCSIFFLAGS, IFF_UP = 0x8914, 1
+fcntl.ioctl(socket.socket(), SIOCSIFFLAGS, struct.pack("16sh", b"lo", IFF_UP))
+"""
+"""In a new network even the loopback is down. Without iproute2, which not every machine has."""
 
 _OUTSIDE = ("PIP_", "SSL_CERT_", "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY")
 """Variables by which a machine reaches the package index."""
@@ -63,16 +74,25 @@ class Image:
         inside = ["env", "-i", "-C", self.config["WorkingDir"], *environment, *arguments]
         return ["chroot", f"--userspec={self.user}", str(self.files), *inside]
 
-    def run_read_only(self, command: list[str]) -> subprocess.Popen[str]:
-        """`command` where the files cannot be written but for /tmp; the mounts end with it."""
-        root = self.files
-        mounts = f"""
-            mount --bind {root} {root} && mount -o remount,bind,ro {root} &&
-            mount -t tmpfs tmpfs {root}/tmp && mount --rbind /dev {root}/dev &&
-            mount -t proc proc {root}/proc && exec "$@"
+    def run_alone(self, command: list[str]) -> subprocess.Popen[str]:
+        """`command` where nothing but /tmp and the volumes can be written, and no other machine is.
+
+        The mounts and the network end with it.
         """
+        root = self.files
+        user, group = self.user.split(":")
+        volume = f"mount -t tmpfs -o uid={user},gid={group} tmpfs {root}"
+        mounts = [
+            f"mount --bind {root} {root}",
+            f"mount -o remount,bind,ro {root}",
+            f"mount -t tmpfs tmpfs {root}/tmp",
+            *(f"{volume}/{each}" for each in VOLUMES),
+            f"mount --rbind /dev {root}/dev",
+            f"mount -t proc proc {root}/proc",
+        ]
+        script = "; ".join([*mounts, f"{sys.executable} -c '{LOOPBACK_UP}'", 'exec "$@"'])
         return subprocess.Popen(
-            ["unshare", "--mount", "sh", "-c", mounts, "sh", *command],
+            ["unshare", "--mount", "--net", "sh", "-ec", script, "sh", *command],
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
@@ -80,8 +100,14 @@ class Image:
 
     def run_beside(self, process: subprocess.Popen[str], command: list[str]) -> str:
         """What `command` prints where `process` runs. Raises CalledProcessError."""
-        place = ["nsenter", f"--mount=/proc/{process.pid}/ns/mnt"]
-        return subprocess.check_output([*place, *command], text=True, timeout=60)
+        return _in_namespaces_of(process, ["mount", "net"], command)
+
+    def call(self, process: subprocess.Popen[str], command: list[str]) -> str:
+        """What a client prints, of this machine's programs, in the network where `process` runs.
+
+        Raises CalledProcessError.
+        """
+        return _in_namespaces_of(process, ["net"], command)
 
     def sizes(self) -> dict[str, int]:
         """Bytes by part."""
@@ -91,7 +117,7 @@ class Image:
 
 def programs_missing() -> list[str]:
     """What this machine lacks, as Debian calls the packages."""
-    return [name for name in ("buildah", "debootstrap") if shutil.which(name) is None]
+    return [name for name in ("buildah", "debootstrap", "curl") if shutil.which(name) is None]
 
 
 @contextmanager
@@ -111,13 +137,20 @@ def built() -> Iterator[Image]:
         yield Image(described["Docker"]["config"], Path(_buildah("mount", container)))
     finally:
         _buildah("rm", container)
+        _buildah("rmi", "--prune")  # the image of the run before, which has lost its name
 
 
-def table(sizes: Mapping[str, int]) -> str:
+def shown(sizes: Mapping[str, int]) -> str:
     """`sizes` as Markdown, in MB as registries count them."""
     rows = [f"| {name} | {size / 1e6:.1f} MB |" for name, size in sizes.items()]
     total = f"| together | {sum(sizes.values()) / 1e6:.0f} MB |"
     return "\n".join(["| | |", "|---|--:|", *rows, total])
+
+
+def _in_namespaces_of(process: subprocess.Popen[str], kinds: list[str], command: list[str]) -> str:
+    short = {"mount": "mnt"}
+    entered = [f"--{each}=/proc/{process.pid}/ns/{short.get(each, each)}" for each in kinds]
+    return subprocess.check_output(["nsenter", *entered, *command], text=True, timeout=120)
 
 
 def _make_base() -> None:
@@ -158,4 +191,4 @@ def _bytes(path: Path) -> int:
 
 if __name__ == "__main__":
     with built() as image:
-        print(table(image.sizes()))
+        print(shown(image.sizes()))

@@ -1,11 +1,23 @@
 """Rules that every pod of the chart must keep, as a function from manifests to what breaks them."""
 
 from collections.abc import Iterator
+from pathlib import PurePosixPath
 
 from tests.deploy.helm import Manifest
 
 USER = 10001
 """The image's; tests/deploy/test_image.py holds the image to it."""
+
+BUILT_IN = PurePosixPath("/opt/models")
+"""Where the image has its models; likewise."""
+
+PROBES = {
+    "startupProbe": "/health/live",
+    "livenessProbe": "/health/live",
+    "readinessProbe": "/health/ready",
+}
+"""What each asks. The first two start a container anew, which must not happen to one that pulls a
+model, and the third keeps callers away from it."""
 
 
 def broken_rules(manifests: list[Manifest]) -> list[str]:
@@ -57,17 +69,25 @@ def _container(container: Manifest, pod: Manifest) -> Iterator[str]:
     mounts = {each["name"] for each in container.get("volumeMounts", [])}
     for name in mounts - {each["name"] for each in pod.get("volumes", [])}:
         yield f"mounts {name}, which is no volume"
+    for each in container.get("volumeMounts", []):
+        path = PurePosixPath(each["mountPath"])
+        if BUILT_IN.is_relative_to(path) or path.is_relative_to(BUILT_IN):
+            yield f"mounts {path}, which hides the models in the image"
     yield from _probes(container)
 
 
 def _probes(container: Manifest) -> Iterator[str]:
     """Of a container that serves a port."""
     ports = {each["name"] for each in container.get("ports", [])}
-    for probe in ("startupProbe", "livenessProbe", "readinessProbe") if ports else ():
+    for probe, path in PROBES.items() if ports else ():
         if probe not in container:
             yield f"has no {probe}"
-        elif (port := container[probe]["httpGet"]["port"]) not in ports:
-            yield f"{probe} asks {port}, which is no port"
+            continue
+        asked = container[probe]["httpGet"]
+        if asked["port"] not in ports:
+            yield f"{probe} asks {asked['port']}, which is no port"
+        if asked["path"] != path:
+            yield f"{probe} asks {asked['path']} and not {path}"
 
 
 def _selectors(manifests: list[Manifest]) -> Iterator[str]:

@@ -21,7 +21,7 @@ from tests.deploy.helm import (
     shape_file,
 )
 from tests.deploy.manifests import complaints, is_custom
-from tests.deploy.pods import broken_rules, pod_specs
+from tests.deploy.pods import PROBES, broken_rules, pod_specs
 from tests.live_server import ROOT
 
 OPTIONAL_KINDS = {
@@ -194,15 +194,48 @@ def test_a_pod_with_gpus_uses_all_of_them_and_nothing_else() -> None:
     assert not {name for name in environment(rendered("cpu")) if "ENGINE" in name}
 
 
-def test_a_cache_that_cannot_be_written_is_all_there_is(
-    shapes: dict[str, list[Manifest]],
-) -> None:
-    for shape, is_offline in [("gpu-alb-keda", True), ("mig-hpa", False)]:
-        (mount,) = [
-            each for each in server(shapes[shape])["volumeMounts"] if each["name"] == "models"
+def test_the_model_in_the_image_needs_neither_a_volume_nor_the_network() -> None:
+    """Which a policy without an egress of one's own takes away, but for DNS."""
+    policy = {"enabled": True, "from": [{"podSelector": {}}]}
+    manifests = rendered("cpu", {"networkPolicy": policy})
+    told = environment(manifests)
+    assert (told["VERBATIM_MODEL"], told["VERBATIM_MODELS__OFFLINE"]) == ("base", "true")
+    assert {each["name"] for each in server(manifests)["volumeMounts"]} == {"tmp"}
+    (rule,) = only(manifests, "NetworkPolicy")["spec"]["egress"]
+    assert {each["port"] for each in rule["ports"]} == {53}
+
+
+@pytest.mark.parametrize("kind", ["emptyDir", "pvc", "existingClaim", "hostPath", "csi"])
+@pytest.mark.parametrize("read_only", [False, True])
+def test_models_are_pulled_to_a_volume_that_can_be_written(kind: str, read_only: bool) -> None:
+    cache = {"existingClaim": "models", "hostPath": "/srv/models", "csi": {"driver": "a"}}
+    values = {"modelCache": {**cache, "type": kind, "readOnly": read_only}}
+    manifests = rendered("cpu", {**values, "settings": {"model": "small"}})
+    (mount,) = [each for each in server(manifests)["volumeMounts"] if each["name"] == "models"]
+    assert mount == {"name": "models", "mountPath": "/models", "readOnly": read_only}
+    told = environment(manifests)
+    assert told["VERBATIM_MODEL"] == "small"
+    assert told.get("VERBATIM_MODELS__OFFLINE") == ("true" if read_only else None)
+
+
+@pytest.mark.parametrize("kind", ["none", "emptyDir"])
+def test_whether_models_are_pulled_can_be_said(kind: str) -> None:
+    for offline in (False, True):
+        values = {"settings": {"models": {"offline": offline}}, "modelCache": {"type": kind}}
+        told = [
+            each["value"]
+            for each in server(rendered("cpu", values))["env"]
+            if each["name"] == "VERBATIM_MODELS__OFFLINE"
         ]
-        assert mount == {"name": "models", "mountPath": "/models", "readOnly": is_offline}
-        assert environment(shapes[shape]).get("HF_HUB_OFFLINE") == ("1" if is_offline else None)
+        assert told == [str(offline).lower()]
+
+
+def test_a_pod_that_pulls_its_model_for_long_is_not_started_anew() -> None:
+    container = server(rendered("cpu"))
+    paths = {name: container[name]["httpGet"]["path"] for name in PROBES}
+    assert paths == PROBES
+    starting = container["startupProbe"]
+    assert starting["periodSeconds"] * starting["failureThreshold"] >= 120
 
 
 def test_with_a_certificate_everybody_speaks_https() -> None:

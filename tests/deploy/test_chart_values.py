@@ -2,13 +2,14 @@
 
 import json
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 import yaml
 
 from app.config import Settings, read_settings
 from tests.deploy import chart_readme, chart_schema
-from tests.deploy.helm import CHART, SHAPES, environment, refusal, rendered
+from tests.deploy.helm import CHART, SHAPES, environment, notes, refusal, rendered
 from tests.live_server import ROOT
 
 SCHEMA = json.loads((CHART / "values.schema.json").read_text())
@@ -20,7 +21,13 @@ FROM_SECRETS = {
     "limits.store": "limitStore",
     "telemetry.metrics_token": "metricsToken",
 }
-INSTEAD_OF = {"access.keys": "secrets.keys", "access.open": "open", "server.host": "every address"}
+INSTEAD_OF = {
+    "access.keys": "secrets.keys",
+    "access.open": "open",
+    "models.built_in": "the image's",
+    "models.directory": "modelCache",
+    "server.host": "every address",
+}
 
 
 def leaves(schema: dict[str, object], path: str = "") -> Iterator[str]:
@@ -127,6 +134,12 @@ def test_settings_arrive_as_they_were_written(monkeypatch: pytest.MonkeyPatch) -
         ({"modelCache": {"type": "existingClaim"}}, "modelCache.existingClaim is empty"),
         ({"modelCache": {"type": "hostPath"}}, "modelCache.hostPath is empty"),
         ({"modelCache": {"type": "csi"}}, "modelCache.csi is empty"),
+        ({"extraVolumeMounts": [{"name": "a", "mountPath": "/"}]}, "/ would hide the models in"),
+        ({"extraVolumeMounts": [{"name": "a", "mountPath": "/opt/"}]}, "/opt/ would hide"),
+        (
+            {"extraVolumeMounts": [{"name": "a", "mountPath": "/opt/models/base"}]},
+            "/opt/models/base would hide the models in the image",
+        ),
         ({"httpRoute": {"enabled": True}}, "httpRoute.parentRefs is empty"),
     ],
     ids=str,
@@ -142,8 +155,39 @@ def test_values_on_the_right_side_of_each_limit_are_taken() -> None:
         "terminationGracePeriodSeconds": 345,
         "ingress": {"enabled": True, "alb": {"idleTimeoutSeconds": 74}},
         "autoscaling": {"type": "hpa", "minReplicas": 2, "maxReplicas": 2},
+        "extraVolumeMounts": [{"name": "tmp", "mountPath": "/opt/models-of-mine"}],
     }
     assert not refusal("cpu", values)
+
+
+CACHE = {"type": "emptyDir"}
+
+
+@pytest.mark.parametrize(
+    ("values", "words"),
+    [
+        ({}, "with base.\nIt is in the image: nothing is downloaded."),
+        ({"settings": {"model": None}}, "with the image's model.\n\nIs it ready?"),
+        ({"settings": {"model": "small"}}, "build it with BAKED_MODEL=small"),
+        (
+            {"settings": {"model": "small"}, "modelCache": CACHE},
+            "with small.\nA pod pulls it to /models, unless it is there, and is not ready before",
+        ),
+        (
+            {"settings": {"model": "small"}, "modelCache": {**CACHE, "readOnly": True}},
+            "It must be in the image or lie in /models: nothing is downloaded.",
+        ),
+        (
+            {"settings": {"model": "/models/own"}, "modelCache": CACHE},
+            "with /models/own.\n\nIs it ready?",
+        ),
+    ],
+    ids=str,
+)
+def test_the_notes_say_where_the_model_comes_from(
+    values: dict[str, object], words: str, tmp_path: Path
+) -> None:
+    assert words in notes({"open": True, **values}, tmp_path)
 
 
 def test_the_values_for_argo_cd_are_values_of_the_chart() -> None:

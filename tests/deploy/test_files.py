@@ -6,9 +6,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
-import yaml
 
-from app.config import read_settings
 from tests.deploy.terraform import HERE, PYTHON
 from tests.live_server import ROOT
 from tests.programs import missing, require
@@ -83,17 +81,3 @@ def test_actions_are_pinned_by_commit(path: Path) -> None:
     uses = [line.strip(" -") for line in path.read_text().splitlines() if "uses:" in line]
     assert uses
     assert [each for each in uses if not ACTION.fullmatch(each)] == []
-
-
-@pytest.mark.parametrize("service", ["verbatim", "verbatim-gpu"])
-def test_the_server_understands_what_compose_tells_it(
-    service: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    told = yaml.safe_load((ROOT / "docker-compose.yml").read_text())["services"][service]
-    for name, value in told["environment"].items():
-        if value is not None:  # which the shell would give
-            monkeypatch.setenv(name, re.sub(r"\$\{\w+:-(.*?)\}", r"\1", value))
-    settings = read_settings()
-    assert settings.access.open
-    minutes, seconds = re.findall(r"\d+", told["stop_grace_period"])
-    assert int(minutes) * 60 + int(seconds) > settings.server.drain_seconds

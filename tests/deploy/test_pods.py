@@ -39,6 +39,18 @@ def test_a_pod_that_breaks_a_rule_is_found(values: dict[str, object], reason: st
             "livenessProbe asks https, which is no port",
         ),
         (
+            lambda all: server(all)["startupProbe"]["httpGet"].update(path="/health/ready"),
+            "startupProbe asks /health/ready and not /health/live",
+        ),
+        (
+            lambda all: server(all)["volumeMounts"][1].update(mountPath="/opt"),
+            "mounts /opt, which hides the models in the image",
+        ),
+        (
+            lambda all: server(all)["volumeMounts"][1].update(mountPath="/opt/models/base"),
+            "mounts /opt/models/base, which hides the models in the image",
+        ),
+        (
             lambda all: only(all, "Service")["spec"]["ports"][0].update(targetPort="https"),
             "Service leads to https, which is no port",
         ),

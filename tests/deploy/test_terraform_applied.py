@@ -2,14 +2,15 @@
 
 import json
 import re
+from pathlib import PurePosixPath
 
 import yaml
 
 from tests.deploy import policies
 from tests.deploy.conftest import Applied
-from tests.deploy.helm import VERSIONS, rendered
+from tests.deploy.helm import VERSIONS, environment, rendered, server
 from tests.deploy.manifests import complaints
-from tests.deploy.pods import broken_rules
+from tests.deploy.pods import BUILT_IN, broken_rules
 from tests.deploy.stub_values import Value
 from tests.deploy.terraform import Resource, Terraform
 
@@ -156,3 +157,12 @@ def test_the_chart_makes_sound_objects_of_the_values_for_verbatim(applied: Appli
     manifests = rendered(None, {**_values(applied.release("verbatim"))})
     assert complaints({VERSIONS[-1]: manifests}) == []
     assert broken_rules(manifests) == []
+
+
+def test_pods_serve_the_model_of_the_image_and_no_volume_hides_it(applied: Applied) -> None:
+    manifests = rendered(None, {**_values(applied.release("verbatim"))})
+    told = environment(manifests)
+    assert (told["VERBATIM_MODEL"], told["VERBATIM_MODELS__OFFLINE"]) == ("base", "true")
+    places = [PurePosixPath(each["mountPath"]) for each in server(manifests)["volumeMounts"]]
+    assert PurePosixPath("/models") not in places
+    assert not any(BUILT_IN.is_relative_to(place) for place in places)

@@ -4,14 +4,15 @@ from pathlib import Path
 
 import pytest
 
-from app.engine.loading import STARTER_DIRECTORY, local_profile
+from app.engine.loading import local_profile
 from app.engine.profile import ModelProfile, read_profile
+from tests.fixtures import NO_MODELS, STARTER
 
 
 def test_the_starter_says_when_it_was_made_whenever_it_was_cloned(tmp_path: Path) -> None:
-    clone = shutil.copytree(STARTER_DIRECTORY, tmp_path / "clone")
+    clone = shutil.copytree(STARTER, tmp_path / "clone")
     os.utime(clone / "model.bin", (1_600_000_000, 1_600_000_000))
-    assert read_profile(clone) == read_profile(STARTER_DIRECTORY)
+    assert read_profile(clone) == read_profile(STARTER)
 
 
 def test_without_a_date_of_its_own_a_model_has_that_of_its_weights(tmp_path: Path) -> None:
@@ -25,17 +26,16 @@ def test_without_a_date_of_its_own_a_model_has_that_of_its_weights(tmp_path: Pat
 def test_a_wrong_profile_is_refused(tmp_path: Path) -> None:
     (tmp_path / "verbatim.json").write_text('{"window_seconds": 90}')
     with pytest.raises(ValueError, match="window_seconds"):
-        local_profile(str(tmp_path))
+        read_profile(tmp_path)
 
 
-def test_a_model_that_is_not_downloaded_is_whisper_as_far_as_we_know(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
-    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path))
-    assert local_profile("Systran/faster-whisper-tiny") == ModelProfile()
+def test_a_model_that_is_not_here_is_whisper_as_far_as_we_know() -> None:
+    assert local_profile("org/whisper", NO_MODELS) == ModelProfile()
+    known = ModelProfile(description="Whisper tiny, from Systran/faster-whisper-tiny.")
+    assert local_profile("tiny", NO_MODELS) == known
 
 
 @pytest.mark.parametrize("name", ["large-v3-trubo", "/no/such/directory"])
 def test_a_name_that_can_be_no_model_is_refused_without_asking_anyone(name: str) -> None:
     with pytest.raises(ValueError, match=name):
-        local_profile(name)
+        local_profile(name, NO_MODELS)

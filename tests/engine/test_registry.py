@@ -2,24 +2,29 @@
 
 import asyncio
 import threading
-from collections.abc import Callable
-from contextlib import AsyncExitStack
+from collections.abc import AsyncIterator, Callable
+from contextlib import AsyncExitStack, asynccontextmanager
 
 import numpy as np
 import pytest
 from prometheus_client import REGISTRY
 
+from app.engine import pulls
 from app.engine.catalogue import Catalogue, ServedModel
 from app.engine.model import DecodeOptions, EngineInfo, Job
 from app.engine.profile import ModelProfile
+from app.engine.pulls import ModelSource
 from app.engine.registry import Registry
 from app.errors import (
     InvalidRequest,
     ModelBusy,
+    ModelOnItsWay,
     ModelUnavailable,
     Overloaded,
+    SetupError,
     UnknownModel,
 )
+from app.models.progress import Progress
 from app.telemetry.metrics import ENGINE_INFO
 from tests.fakes import FakeModel
 
@@ -34,13 +39,28 @@ class Shelf:
         self.gate = threading.Event()
         self.gate.set()
         self.broken: set[str] = set()
+        self.failures: list[str] = []
+        """Why pinned models could not be loaded."""
+        self.away: set[str] = set()
+        """Sources that have to be pulled first; `pulling` is what a pull of each does."""
+        self.pulling: Callable[[Progress], None] = lambda progress: None
+        self.pulls: list[str] = []
         self.loads: list[str] = []
         self.models: list[FakeModel] = []
         self.most = 0
         self._loading = 0
         self._lock = threading.Lock()
 
+    def is_here(self, source: str) -> bool:
+        return source not in self.away
+
+    def pull(self, source: str, progress: Progress) -> None:
+        self.pulls.append(source)
+        self.pulling(progress)
+        self.away.discard(source)
+
     def load(self, source: str) -> FakeModel:
+        assert self.is_here(source)
         with self._lock:
             self.loads.append(source)
             self._loading += 1
@@ -60,16 +80,28 @@ class Shelf:
         return [model.info.model for model in self.models if not model.is_unloaded]
 
 
-def registry(
+@asynccontextmanager
+async def registry(
     shelf: Shelf,
     *ids: str,
     pinned: str = "",
     aliases: dict[str, str] | None = None,
     max_resident: int | None = None,
     idle_seconds: float | None = None,
-) -> Registry:
+) -> AsyncIterator[Registry]:
+    """Once its pinned models are loaded, or one has failed."""
     models = [ServedModel(id, id, ModelProfile(created=7), id in pinned) for id in ids]
-    return Registry(Catalogue(models, aliases or {}), shelf.load, max_resident, idle_seconds)
+    catalogue = Catalogue(models, aliases or {})
+    async with Registry(
+        catalogue,
+        shelf.load,
+        max_resident,
+        idle_seconds,
+        source=ModelSource(shelf.is_here, shelf.pull),
+        on_failure=shelf.failures.append,
+    ) as opening:
+        await opening.opened()
+        yield opening
 
 
 async def until(condition: Callable[[], bool]) -> None:
@@ -93,11 +125,130 @@ async def test_only_pinned_models_are_loaded_at_start() -> None:
 async def test_a_pinned_model_that_cannot_be_loaded_ends_the_start_and_unloads_the_others() -> None:
     shelf = Shelf()
     shelf.broken = {"b"}
-    with pytest.raises(ModelUnavailable):
-        async with registry(shelf, "a", "b", pinned="ab"):
-            pass
+    async with registry(shelf, "a", "b", "c", pinned="abc") as models:
+        assert shelf.failures == ["RuntimeError: /secret/weights are not here"]
+        with pytest.raises(ModelOnItsWay):
+            models.check_opened()
     assert shelf.loads == ["a", "b"]
     assert shelf.in_memory == []
+
+
+async def test_until_the_pinned_models_are_loaded_the_start_says_what_it_is_at() -> None:
+    shelf = Shelf()
+    shelf.away = {"a"}
+    shelf.gate.clear()
+    half, whole = threading.Event(), threading.Event()
+
+    def pulling(progress: Progress) -> None:
+        progress.begin("pulling", 1000)
+        progress.at(620)
+        half.set()
+        assert whole.wait(10)
+
+    shelf.pulling = pulling
+    served = [ServedModel("a", "a", ModelProfile(), is_pinned=True)]
+    source = ModelSource(shelf.is_here, shelf.pull)
+    async with Registry(Catalogue(served, {}), shelf.load, source=source) as models:
+        await asyncio.to_thread(half.wait, 10)
+        assert models.opening() == "pulling a, 62 %"
+        assert (models.card("a").status, models.card("a").progress) == ("pulling", 0.62)
+        with pytest.raises(ModelOnItsWay, match=r"The server starts: pulling a, 62 %\.") as refused:
+            models.check_opened()
+        assert 2 <= refused.value.retry_after_seconds <= 30
+        whole.set()
+        await until(lambda: shelf.loads == ["a"])
+        assert models.opening() == "loading a"
+        shelf.gate.set()
+        await models.opened()
+        assert models.opening() is None
+        models.check_opened()
+    assert shelf.pulls == ["a"]
+
+
+async def test_a_pinned_model_that_cannot_be_pulled_ends_the_start_with_the_reason() -> None:
+    shelf = Shelf()
+    shelf.away = {"a"}
+
+    def pulling(progress: Progress) -> None:
+        raise SetupError("a cannot be pulled (the hub: it is on fire)")
+
+    shelf.pulling = pulling
+    async with registry(shelf, "a", pinned="a"):
+        assert shelf.failures == ["a cannot be pulled (the hub: it is on fire)"]
+    assert shelf.loads == []
+
+
+async def test_a_request_for_a_model_that_is_not_here_is_refused_and_has_it_pulled_once() -> None:
+    shelf = Shelf()
+    shelf.away = {"b"}
+    begun, go_on = threading.Event(), threading.Event()
+
+    def pulling(progress: Progress) -> None:
+        progress.begin("pulling", 200)
+        progress.at(50)
+        begun.set()
+        assert go_on.wait(10)
+
+    shelf.pulling = pulling
+    async with registry(shelf, "a", "b", pinned="a") as models:
+        for _ in range(3):
+            with pytest.raises(ModelOnItsWay, match="The model `b` is not here yet"):
+                await models.load("b")
+            await asyncio.to_thread(begun.wait, 10)
+        with pytest.raises(ModelOnItsWay, match="25 %"):
+            await models.load("b")
+        await models.load("a")  # the others are served meanwhile
+        assert statuses(models) == {"a": "loaded", "b": "pulling"}
+        go_on.set()
+        await until(lambda: statuses(models)["b"] == "unloaded")
+        await models.load("b")
+    assert shelf.pulls == ["b"]
+
+
+async def test_a_pull_that_failed_is_tried_again_by_a_request_some_time_later(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    shelf = Shelf()
+    shelf.away = {"b"}
+
+    def pulling(progress: Progress) -> None:
+        if len(shelf.pulls) == 1:
+            raise SetupError("the network is away")
+
+    shelf.pulling = pulling
+    async with registry(shelf, "b") as models:
+        with pytest.raises(ModelOnItsWay):
+            await models.load("b")
+        await until(lambda: statuses(models)["b"] == "unloaded")
+        for _ in range(3):
+            with pytest.raises(ModelUnavailable, match="could not be brought here") as refused:
+                await models.load("b")
+            assert 25 < refused.value.retry_after_seconds <= 30
+        assert shelf.pulls == ["b"], "nobody keeps the sources busy"
+        monkeypatch.setattr(pulls, "FAILED_SECONDS", 0.0)
+        with pytest.raises(ModelOnItsWay):
+            await models.load("b")
+        await until(lambda: statuses(models)["b"] == "unloaded")
+        assert shelf.pulls == ["b", "b"]
+        await models.load("b")
+    assert shelf.failures == []
+
+
+async def test_a_pull_that_never_ends_does_not_keep_the_process() -> None:
+    shelf = Shelf()
+    shelf.away = {"b"}
+    never = threading.Event()
+
+    def pulling(progress: Progress) -> None:
+        never.wait(30)
+
+    shelf.pulling = pulling
+    async with asyncio.timeout(5):
+        async with registry(shelf, "b") as models:
+            with pytest.raises(ModelOnItsWay):
+                await models.load("b")
+            await until(lambda: shelf.pulls == ["b"])
+    never.set()
 
 
 async def test_who_asks_for_a_model_while_it_loads_shares_the_load() -> None:

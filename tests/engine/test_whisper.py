@@ -5,10 +5,10 @@ import numpy as np
 import pytest
 from faster_whisper import BatchedInferencePipeline, WhisperModel
 
-from app.engine.loading import STARTER_DIRECTORY
 from app.engine.model import DecodeOptions, Job
 from app.engine.whisper import WhisperEngine
 from tests.engine.clips import alone, job, windows
+from tests.fixtures import STARTER
 from tests.recordings import FOLDER
 
 ENGLISH = DecodeOptions("transcribe", "en")
@@ -68,7 +68,7 @@ def test_languages_and_tasks_mix_in_a_batch_without_touching_each_other(
 
 
 def test_it_hears_what_faster_whisper_hears(starter: WhisperEngine) -> None:
-    model = WhisperModel(str(STARTER_DIRECTORY), device="cpu", compute_type="int8")
+    model = WhisperModel(str(STARTER), device="cpu", compute_type="int8")
     clips = windows("02_two_voices.wav")
     segments, _ = BatchedInferencePipeline(model).transcribe(
         str(FOLDER / "02_two_voices.wav"),

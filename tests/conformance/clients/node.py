@@ -1,4 +1,4 @@
-"""openai-node: one process sends all cases, each file as a stream of unknown length."""
+"""openai-node: a process sends all cases of one recording, as a stream of unknown length."""
 
 import json
 import subprocess
@@ -13,10 +13,10 @@ FOLDER = ROOT / "tests" / "conformance" / "node"
 
 
 def node(base_url: str, cases: Sequence[Case]) -> Callable[[Case], Answer]:
-    """Sends all the cases when it is first asked for one."""
+    """Sends all the cases of a recording when it is first asked for one."""
 
     @cache
-    def answers() -> dict[str, Json]:
+    def answers(sample: str) -> dict[str, Json]:
         program = require("node")
         calls = [
             {
@@ -27,7 +27,7 @@ def node(base_url: str, cases: Sequence[Case]) -> Callable[[Case], Answer]:
                 "fields": dict(case.fields),
             }
             for case in cases
-            if "Node" not in case.cannot
+            if case.sample == sample and "Node" not in case.cannot
         ]
         process = subprocess.run(
             [program, str(FOLDER / "client.mjs")],
@@ -40,7 +40,7 @@ def node(base_url: str, cases: Sequence[Case]) -> Callable[[Case], Answer]:
         return result
 
     def ask(case: Case) -> Answer:
-        answer = answers()[case.id]
+        answer = answers(case.sample)[case.id]
         assert "error" not in answer, answer["error"]
         return Answer(answer["content"], answer["headers"])
 

@@ -34,20 +34,36 @@ variable "image_tag" {
   }
 }
 
-variable "model" {
-  description = "Model by faster-whisper's name or hub id, which each new pod downloads; ignored with model_prefix."
+variable "model_source" {
+  description = "Where pods get the model: image, which has it; bucket, from model_prefix; or hub, which each new pod asks."
   type        = string
-  default     = "large-v3-turbo"
+  default     = "image"
+
+  validation {
+    condition     = contains(["image", "bucket", "hub"], var.model_source)
+    error_message = "model_source must be image, bucket or hub."
+  }
+}
+
+variable "model" {
+  description = "Model by its name or hub id: what the image was built with (BAKED_MODEL), or what the hub has. Not with a bucket."
+  type        = string
+  default     = "base"
 }
 
 variable "model_prefix" {
-  description = "Where a CTranslate2 model lies in the models' bucket, as models/sales-de: pods start without the internet."
+  description = "Where a CTranslate2 model lies in the models' bucket, as models/sales-de; with model_source = \"bucket\" alone."
   type        = string
   default     = null
 
   validation {
     condition     = var.model_prefix == null || can(regex("^[A-Za-z0-9._-]+(/[A-Za-z0-9._-]+)*$", var.model_prefix))
     error_message = "model_prefix must have no slash at its ends."
+  }
+
+  validation {
+    condition     = (var.model_prefix != null) == (var.model_source == "bucket")
+    error_message = "model_prefix says where a model lies in the bucket: give it with model_source = \"bucket\", and with no other."
   }
 }
 

