@@ -26,7 +26,7 @@ def main() -> None:
 
 def parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
-    parser.add_argument("--quick", action="store_true", help="a smoke run of about a minute")
+    parser.add_argument("--quick", action="store_true", help="a smoke run of one to two minutes")
     parser.add_argument("--concurrency", type=numbers, help="numbers of clients, as 1,4,16,32")
     parser.add_argument("--long-seconds", type=float, help="the long recording of the mixed load")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write all figures")
