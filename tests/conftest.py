@@ -15,14 +15,10 @@ from tests.fixtures import BASE, NO_MODELS, STARTER
 from tests.live_server import LiveServer
 from tests.redis_server import RedisServer
 
-LONGEST = ("test_conformance.py", "test_audio.py")
-
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """The longest files first, then those of the whole process: the end has only short ones."""
-    items.sort(
-        key=lambda item: (item.path.name not in LONGEST, item.path.parent != Path(__file__).parent)
-    )
+    """The slow ones first, which are of the whole process: at the end nobody waits for them."""
+    items.sort(key=lambda item: item.path.parent != Path(__file__).parent)
 
 
 @pytest.fixture(scope="session")
