@@ -102,6 +102,8 @@ def _show_bar(model: str, progress: Progress, thread: Thread) -> None:
         is_alive = thread.is_alive()
         seen = progress.stage, progress.total, progress.done
         if seen[0] != stage or seen[2] < bar.n:
+            if stage and progress.ended[0] == stage:
+                bar.update(progress.ended[1] - bar.n)
             bar.close()
             stage = seen[0]
             bar = tqdm(

@@ -23,11 +23,14 @@ class Progress:
         self.total: int | None = None
         """Bytes of this stage; None as long as nobody knows."""
         self._done = 0
+        self.ended = ("", 0)
+        """The stage before this one, and how many bytes of it were done at its end."""
         self._began_at, self._began_with = time.monotonic(), 0
         self._cancelled = Event()
 
     def begin(self, stage: str, total: int | None, done: int = 0) -> None:
         """A new stage, of which `done` bytes were there before."""
+        self.ended = (self.stage, self.done)
         self.stage, self.total, self._done = stage, total, done
         self._began_at, self._began_with = time.monotonic(), done
 
