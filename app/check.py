@@ -4,9 +4,9 @@ import argparse
 import asyncio
 from collections.abc import Callable
 
-from app.config import Settings, prepare_libraries, variables_set
 from app.serve import add_arguments as add_settings
 from app.serve import chosen_settings, refused
+from app.settings import Settings, prepare_libraries, variables_set
 
 Finding = Callable[[Settings], str]
 """Looks at one thing: returns what it found, raises ValueError for what stops a start."""
@@ -65,7 +65,7 @@ def _models(settings: Settings) -> str:
 
 
 def _port(settings: Settings) -> str:
-    from app.server import bound_sockets
+    from app.process.server import bound_sockets
 
     for taken in bound_sockets(settings.server.host, settings.server.port):
         taken.close()

@@ -12,10 +12,20 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
-from app.access.keys_document import MIN_KEY_CHARS, Holder, KeysDocument, StoredKey, new_key
-from app.access.keys_editing import added, edit, read, revoked, rotated
-from app.config import read_settings
+from app.access.keys_file import (
+    MIN_KEY_CHARS,
+    Holder,
+    KeysDocument,
+    StoredKey,
+    added,
+    edit,
+    new_key,
+    read,
+    revoked,
+    rotated,
+)
 from app.setting_errors import complaints
+from app.settings import read_settings
 
 LIMITS = ("requests_per_minute", "audio_seconds_per_minute", "max_concurrent", "max_upload_bytes")
 

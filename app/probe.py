@@ -7,7 +7,7 @@ import ssl
 import sys
 import urllib.request
 
-from app.config import Settings, read_settings
+from app.settings import Settings, read_settings
 
 
 def main() -> int:

@@ -7,7 +7,7 @@ import tempfile
 
 import structlog
 
-from app.config import Settings, prepare_libraries, read_settings
+from app.settings import Settings, prepare_libraries, read_settings
 from app.telemetry import logging
 
 
@@ -54,10 +54,10 @@ def _serve(settings: Settings) -> int:
     logging.configure(telemetry.log_level, telemetry.log_format, telemetry.audit_batches)
     if settings.audio.spool_dir is not None:
         tempfile.tempdir = str(settings.audio.spool_dir)  # where Starlette spools uploads
-    prepare_libraries()  # before app.main imports them
+    prepare_libraries()  # before app.application imports them
     from app.engine.devices import check_device, chosen_device
-    from app.engine.memory import keep_memory
-    from app.server import Server, bound_sockets, check_metrics_port, uvicorn_config
+    from app.process.memory import keep_memory
+    from app.process.server import Server, bound_sockets, check_metrics_port, uvicorn_config
 
     engine = settings.engine
     device = chosen_device(engine.device)
@@ -66,8 +66,8 @@ def _serve(settings: Settings) -> int:
     check_metrics_port(settings.server.host, telemetry.metrics_port)
     if device == "cpu":
         keep_memory()  # while this is the only thread
-    from app.lifecycle import Lifecycle
-    from app.main import create_app
+    from app.application import create_app
+    from app.process.lifecycle import Lifecycle
 
     lifecycle = Lifecycle()
     app = create_app(settings, lifecycle=lifecycle)

@@ -12,27 +12,26 @@ from functools import partial
 from app.access.api_keys import ApiKeys, KeysFile
 from app.access.authenticator import Authenticator
 from app.access.client_secrets import ClientSecrets
+from app.access.limiter import Limiter, limiter_of
 from app.access.metering import Metering
 from app.access.oidc import OidcVerifier
-from app.access.provider_keys import ProviderKeys
-from app.access.rate_limits import Limiter, limiter_of
-from app.config import Settings, model_id
+from app.access.oidc_provider_keys import ProviderKeys
 from app.engine.batcher import Batcher
-from app.engine.catalogue import Catalogue, ServedModel
-from app.engine.loading import local_profile
-from app.engine.pulls import ModelSource
-from app.engine.registry import Registry
-from app.engine.resident import LoadModel
-from app.families import OPENAI_NAMES
-from app.lifecycle import Lifecycle
+from app.models.background_pulls import ModelSource
+from app.models.catalogue import Catalogue, ServedModel
 from app.models.directory import ModelsDirectory
+from app.models.loading import local_profile
+from app.models.registry import Registry
+from app.models.resident import LoadModel
+from app.openai.model_families import OPENAI_NAMES
 from app.pipeline.admission import Admission
 from app.pipeline.transcriber import Transcriber
-from app.settings import OidcSettings
+from app.process.event_loop import watch_lag
+from app.process.lifecycle import Lifecycle
+from app.process.watchdog import Watchdog
+from app.settings import OidcSettings, Settings, model_id
 from app.telemetry import metrics, tracing
-from app.telemetry.event_loop import watch_lag
 from app.telemetry.metrics_port import metrics_port
-from app.telemetry.watchdog import Watchdog
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,9 +1,33 @@
-"""Groups of settings whose values must fit together: the port, and an identity provider."""
+"""Every setting, and the only reader of the environment.
 
+Names are `VERBATIM_` plus the path with `__` between group and field: `VERBATIM_SERVER__PORT`.
+"""
+
+import os
 import ssl
+from ipaddress import ip_address
+from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, FilePath, IPvAnyNetwork, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    DirectoryPath,
+    Field,
+    FilePath,
+    HttpUrl,
+    IPvAnyNetwork,
+    SecretStr,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from app.setting_errors import check_names, setting_complaints
+
+PREFIX = "VERBATIM_"
+
 
 Origin = Annotated[str, Field(pattern=r"^(\*|https?://[^/\s]+)$")]
 """As browsers send it: scheme, host and port, and nothing behind them; `*` is any."""
@@ -85,3 +109,249 @@ class OidcSettings(Group):
         if self.issuer is not None and not self.issuer.startswith(("https://", "http://")):
             raise ValueError("the issuer is a URL, as https://login.example.com/realms/staff")
         return self
+
+
+class ModelsSettings(Group):
+    directory: Path = Field(
+        Path(os.path.expanduser("~/.cache/verbatim/models")),  # which raises nothing
+        description="where models lie and are pulled to",
+    )
+    built_in: Path | None = Field(
+        None, description="more models, read only: those that an image brought along"
+    )
+    offline: bool = Field(False, description="never ask the network for a model")
+    served: tuple[str, ...] = Field((), description="more models, loaded when first asked for")
+    aliases: dict[str, str] = Field({}, description="name -> id of a served model")
+    pinned: tuple[str, ...] = Field((), description="ids loaded at start and never unloaded")
+    max_resident: int | None = Field(None, ge=1, description="models in memory at once")
+    idle_seconds: float | None = Field(None, gt=0, description="unload after so long unused")
+
+    @field_validator("directory", "built_in")
+    @classmethod
+    def _home_is_meant(cls, directory: Path | None) -> Path | None:
+        # No shell has replaced the ~ of an environment file.
+        return None if directory is None else Path(os.path.expanduser(directory))
+
+
+class EngineSettings(Group):
+    device: Literal["auto", "cpu", "cuda"] = "auto"
+    compute_type: str = Field("auto", description="auto: int8 on a CPU, float16 on a GPU")
+    device_indexes: tuple[int, ...] = Field((0,), min_length=1, description="GPUs, as [0,1]")
+    workers: int | None = Field(None, ge=1, description="models running at once per device")
+    threads_per_worker: int | None = Field(None, ge=1, description="CPU threads of one worker")
+    beam_size: int = Field(5, ge=1, le=20)
+    stuck_seconds: float = Field(
+        120.0, gt=0, description="a device call or event loop that takes longer hangs"
+    )
+    fallback: bool = Field(True, description="decode a doubtful window again, at temperatures > 0")
+
+
+class BatchingSettings(Group):
+    max_batch_size: int | None = Field(None, ge=1, le=256, description="auto: 4 on a CPU, else 16")
+
+
+class AccessSettings(Group):
+    open: bool = Field(False, description="serve anybody on the network without a key")
+    keys_file: Path | None = Field(None, description="YAML of hashed keys, by `python -m app.keys`")
+    keys: SecretStr | None = Field(None, description="the same document as a value")
+    signing_key: SecretStr | None = Field(
+        None, min_length=32, description="of client secrets, the same for all replicas"
+    )
+    oidc: OidcSettings = OidcSettings()
+
+    @property
+    def is_guarded(self) -> bool:
+        """Callers have to say who they are."""
+        sources = (self.keys_file, self.keys, self.oidc.issuer)
+        return any(source is not None for source in sources)
+
+    @model_validator(mode="after")
+    def _sources_fit_together(self) -> "AccessSettings":
+        if self.keys_file is not None and self.keys is not None:
+            raise ValueError(
+                f"{PREFIX}ACCESS__KEYS_FILE and {PREFIX}ACCESS__KEYS: keys can come from one only"
+            )
+        if self.open and self.is_guarded:
+            raise ValueError(
+                f"{PREFIX}ACCESS__OPEN=true serves everybody, while keys or a provider say who may "
+                "call: leave out one of the two"
+            )
+        return self
+
+
+class LimitsSettings(Group):
+    requests_per_minute: int | None = Field(None, ge=1, description="of one key or address")
+    audio_seconds_per_minute: float | None = Field(None, gt=0, description="of one key or address")
+    max_concurrent: int | None = Field(None, ge=1, description="requests of one key or address")
+    store: SecretStr | None = Field(None, description="redis:// URL that replicas share")
+    store_down: Literal["allow", "refuse"] = Field(
+        "allow", description="what happens to requests while the store does not answer"
+    )
+    max_wait_seconds: float = Field(
+        60.0, gt=0, description="a request that others may hold up for longer gets a 503"
+    )
+    deadline_seconds: float | None = Field(
+        None, gt=0, description="a request not answered in time gets a 504"
+    )
+    max_recording_seconds: float | None = Field(None, gt=0, description="longer ones get a 400")
+    max_uploads: int = Field(128, ge=1, description="bodies received at once; more get a 503")
+
+    @field_validator("store")
+    @classmethod
+    def _is_redis(cls, store: SecretStr | None) -> SecretStr | None:
+        schemes = ("redis://", "rediss://", "unix://")
+        if store is not None and not store.get_secret_value().startswith(schemes):
+            raise ValueError(f"must begin with {' or '.join(schemes)}")
+        return store
+
+
+class AudioSettings(Group):
+    max_upload_bytes: int = Field(25 * 1024**2, ge=1, description="OpenAI's limit")
+    spool_dir: DirectoryPath | None = Field(None, description="where uploads lie")
+    threads: int | None = Field(None, ge=1, description="for decoding, VAD and features; cores")
+
+
+class LiveSettings(Group):
+    max_sessions: int = Field(64, ge=1, description="sockets at once; more get a 503")
+    idle_seconds: float = Field(300.0, gt=0, description="without audio a session is closed")
+    max_session_seconds: float = Field(3600.0, gt=0, description="OpenAI's 60 minutes")
+    max_backlog_seconds: float = Field(
+        60.0, gt=0, description="audio that waits to be heard before the socket is closed"
+    )
+
+
+class TelemetrySettings(Group):
+    metrics_port: int | None = Field(None, ge=0, le=65535, description="/metrics there, not here")
+    metrics_token: SecretStr | None = Field(None, description="bearer token of /metrics")
+    log_level: Literal["debug", "info", "warning", "error"] = "info"
+    log_format: Literal["console", "json"] = "console"
+    audit_batches: bool = Field(False, description="log who shares each device call with whom")
+    otlp_endpoint: HttpUrl | None = Field(None, description="where traces go")
+    trace_ratio: float = Field(1.0, ge=0, le=1, description="the share of requests traced")
+
+    @model_validator(mode="after")
+    def _one_guard(self) -> "TelemetrySettings":
+        if self.metrics_port is not None and self.metrics_token is not None:
+            raise ValueError("metrics_token guards /metrics on the server's own port only")
+        return self
+
+
+class Settings(BaseSettings):
+    """What the process was told. Read once, in `__main__`; parts are handed down from there."""
+
+    model_config = SettingsConfigDict(
+        env_prefix=PREFIX, env_nested_delimiter="__", frozen=True, extra="forbid"
+    )
+
+    model: str = "base"
+    """A name (`python -m app models list`), a hub id, a CTranslate2 directory, or a prefix of an
+    object store."""
+    models: ModelsSettings = ModelsSettings()
+    server: ServerSettings = ServerSettings()
+    engine: EngineSettings = EngineSettings()
+    batching: BatchingSettings = BatchingSettings()
+    access: AccessSettings = AccessSettings()
+    limits: LimitsSettings = LimitsSettings()
+    audio: AudioSettings = AudioSettings()
+    live: LiveSettings = LiveSettings()
+    telemetry: TelemetrySettings = TelemetrySettings()
+
+    @model_validator(mode="after")
+    def _models_fit_together(self) -> "Settings":
+        ids = [model_id(source) for source in (self.model, *self.models.served)]
+        _check_models(ids, self.models)
+        return self
+
+    @model_validator(mode="after")
+    def _nobody_is_served_by_mistake(self) -> "Settings":
+        access, host = self.access, self.server.host
+        if not (access.is_guarded or access.open or _is_loopback(host)):
+            raise ValueError(
+                f"{PREFIX}SERVER__HOST: other machines reach {host}, and there are no API keys: "
+                f"make some with `python -m app keys` and name their file in "
+                f"{PREFIX}ACCESS__KEYS_FILE, or serve everybody with {PREFIX}ACCESS__OPEN=true"
+            )
+        return self
+
+
+def model_id(source: str) -> str:
+    """What requests call a model: a directory or a prefix by its last part, any other by its name.
+
+    A hub id loses the revision behind its `@`.
+    """
+    if "://" in source or os.path.isdir(source):  # Path's raises for a name that is too long
+        return Path(source).absolute().name
+    return source.partition("@")[0]
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+def _check_models(ids: list[str], models: ModelsSettings) -> None:
+    """`ids` are of all models that are served, the default first."""
+    serves = f"the models served are {', '.join(ids)}"
+    if len(set(ids)) < len(ids):
+        raise ValueError(f"{PREFIX}MODELS__SERVED: two models have one id; {serves}")
+    for name, served in models.aliases.items():
+        if served not in ids:
+            raise ValueError(f"{PREFIX}MODELS__ALIASES: '{name}' stands for '{served}'; {serves}")
+        if name in ids:
+            raise ValueError(f"{PREFIX}MODELS__ALIASES: '{name}' is a model's own id")
+    for pinned in models.pinned:
+        if pinned not in ids:
+            raise ValueError(f"{PREFIX}MODELS__PINNED: '{pinned}' is not served; {serves}")
+    always = len({ids[0], *models.pinned})
+    if models.max_resident is not None and always > models.max_resident:
+        raise ValueError(
+            f"{PREFIX}MODELS__MAX_RESIDENT: {always} models are pinned, the default among them"
+        )
+
+
+def read_settings(**chosen: object) -> Settings:
+    """Settings from the environment; before them go those that are chosen, by group.
+
+    Raises ValueError, in one line, for a bad value and for a `VERBATIM_` name that means nothing.
+    """
+    check_names(os.environ, PREFIX, Settings)
+    try:
+        return Settings(**chosen)  # type: ignore[arg-type]
+    except ValidationError as error:
+        raise ValueError(setting_complaints(error, PREFIX)) from None
+
+
+class _ModelsAlone(BaseSettings):
+    model_config = SettingsConfigDict(
+        env_prefix=PREFIX, env_nested_delimiter="__", frozen=True, extra="ignore"
+    )
+
+    models: ModelsSettings = ModelsSettings()
+
+
+def read_models_settings() -> ModelsSettings:
+    """Those of models alone: who may call is no business of who pulls one. Raises ValueError."""
+    check_names(os.environ, PREFIX, Settings)
+    try:
+        return _ModelsAlone().models
+    except ValidationError as error:
+        raise ValueError(setting_complaints(error, PREFIX)) from None
+
+
+def variables_set() -> list[str]:
+    """The names of all settings that the environment has."""
+    return sorted(name for name in os.environ if name.upper().startswith(PREFIX))
+
+
+def prepare_libraries() -> None:
+    """Tell libraries, before they are imported, what only the environment can tell them.
+
+    One thread per BLAS call: our own threads are as many as the cores already, and unpinned,
+    OpenBLAS makes features slower and the event loop late (docs/engine.md §5.4). No telemetry:
+    onnxruntime reports to Microsoft by default since 1.29, huggingface_hub to its maker.
+    """
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+    os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
+    os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")

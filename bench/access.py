@@ -16,13 +16,13 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from app.access.api_keys import ApiKeys
 from app.access.authenticator import Authenticator
 from app.access.client_secrets import ClientSecrets
-from app.access.keys_document import Holder, KeysDocument, new_document
+from app.access.counter_store import MemoryStore
+from app.access.keys_file import Holder, KeysDocument, new_document
+from app.access.limiter import Limiter
 from app.access.metering import Metering, UsageRecord
-from app.access.rate_limits import Limiter
-from app.access.store import MemoryStore
-from app.api.authentication import Authentication
-from app.api.rate_limits import RateLimits
-from app.config import LimitsSettings
+from app.http.middleware.authentication import Authentication
+from app.http.middleware.rate_limiting import RateLimits
+from app.settings import LimitsSettings
 
 REQUESTS = 10_000
 ROUNDS = 5

@@ -21,7 +21,7 @@ from faster_whisper.audio import pad_or_trim
 from faster_whisper.tokenizer import Tokenizer
 
 from app.domain import SAMPLE_RATE, Samples
-from app.engine.memory import keep_memory
+from app.process.memory import keep_memory
 from bench.engine_setup import Decoding, EngineSetup, load
 from bench.figures import EngineSlice, SweepPoint
 from bench.recordings import short_clips

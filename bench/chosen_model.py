@@ -4,10 +4,10 @@ import argparse
 import sys
 from pathlib import Path
 
-from app.config import read_settings
 from app.errors import SetupError
 from app.models.directory import how_to_pull
 from app.services import models_directory
+from app.settings import read_settings
 
 DEFAULT = "base"
 

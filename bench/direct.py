@@ -19,7 +19,7 @@ from faster_whisper.tokenizer import Tokenizer
 from faster_whisper.vad import get_speech_timestamps
 
 from app.domain import SAMPLE_RATE
-from app.engine.memory import keep_memory
+from app.process.memory import keep_memory
 from bench.bare_engine import features
 from bench.engine_setup import Decoding, EngineSetup, load, vad_options
 

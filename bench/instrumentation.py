@@ -14,9 +14,9 @@ from typing import Any
 import httpx
 from prometheus_client import Counter, Gauge, Histogram
 
-from app.config import Settings, prepare_libraries
+from app.application import create_app
 from app.domain import SAMPLE_RATE
-from app.main import create_app
+from app.settings import Settings, prepare_libraries
 from app.telemetry import logging
 from bench import chosen_model
 from bench.recordings import ENGLISH, joined, wav

@@ -17,19 +17,19 @@ import numpy as np
 from openai import AsyncOpenAI
 from prometheus_client import REGISTRY, generate_latest
 
-from app.audio.length import Length
-from app.config import model_id, prepare_libraries, read_settings
+from app.audio.expected_length import Length
 from app.domain import Options
 from app.engine.batcher import Batcher
 from app.engine.devices import chosen_device
-from app.engine.loading import EngineChoices, load
-from app.engine.memory import keep_memory
+from app.models.loading import EngineChoices, load
 from app.pipeline.admission import Work
 from app.pipeline.deadline import Deadline
 from app.pipeline.live.events import LiveOptions, TurnDetection
 from app.pipeline.live.session import LiveSession
 from app.pipeline.transcriber import Transcriber
+from app.process.memory import keep_memory
 from app.services import models_directory
+from app.settings import model_id, prepare_libraries, read_settings
 from app.telemetry import logging
 from bench import chosen_model
 from bench.sdk_session import sdk_session

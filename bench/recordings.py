@@ -13,7 +13,7 @@ import numpy as np
 
 from app.audio.decoding import decode
 from app.audio.recording import Recording
-from app.audio.windows import WindowPolicy
+from app.audio.windowing import WindowPolicy
 from app.domain import SAMPLE_RATE, Samples, Window
 from bench.calls import SPEECH, Call
 from bench.engine_setup import EngineSetup

@@ -18,7 +18,7 @@ from typing import Never
 import httpx
 from tqdm import tqdm
 
-from app.config import model_id
+from app.settings import model_id
 from bench import chosen_model
 from bench.load import clients
 from bench.mixture import MANNERS, Manner, Request, Tally, judge, requests, send, words

@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from tests.words import normalise, spelled, word_errors
+from tests.support.words import normalise, spelled, word_errors
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,20 +5,21 @@ from pathlib import Path
 
 import pytest
 
-from app.config import prepare_libraries
+from app.settings import prepare_libraries
 
 prepare_libraries()  # as `python -m app` does, before anything imports them
 
-from app.engine.loading import EngineChoices, load
 from app.engine.whisper import WhisperEngine
-from tests.fixtures import BASE, NO_MODELS, STARTER
-from tests.live_server import LiveServer
-from tests.redis_server import RedisServer
+from app.models.loading import EngineChoices, load
+from tests.support.live_server import LiveServer
+from tests.support.model_names import BASE, NO_MODELS, STARTER
+from tests.support.redis_server import RedisServer
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """The slow ones first, which are of the whole process: at the end nobody waits for them."""
-    items.sort(key=lambda item: item.path.parent != Path(__file__).parent)
+    tests = Path(__file__).parent
+    items.sort(key=lambda item: item.path.parent not in (tests, tests / "process"))
 
 
 @pytest.fixture(scope="session")

@@ -6,10 +6,10 @@ import sys
 
 import pytest
 
-from tests.live_server import ROOT, LiveServer
-from tests.programs import require
-from tests.recordings import FOLDER, SPEECH, reference
-from tests.words import normalise, word_errors
+from tests.support.live_server import ROOT, LiveServer
+from tests.support.programs import require
+from tests.support.recordings import FOLDER, SPEECH, reference
+from tests.support.words import normalise, word_errors
 
 EXAMPLES = ROOT / "examples"
 CLIP = "12_short_clip.wav"

@@ -8,9 +8,9 @@ import httpx
 import pytest
 
 from tests.hostile.corpus import damaged, named
-from tests.live_server import LiveServer
-from tests.programs import require
-from tests.recordings import FOLDER, MEDIA, load_sample
+from tests.support.live_server import LiveServer
+from tests.support.programs import require
+from tests.support.recordings import FOLDER, MEDIA, load_sample
 
 DEADLINE_SECONDS = 20.0
 MAX_GROWTH_MIB = 400

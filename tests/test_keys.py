@@ -9,10 +9,10 @@ from pathlib import Path
 import pytest
 
 from app.access.api_keys import ApiKeys
-from app.access.keys_editing import read
+from app.access.keys_file import read
 from app.access.principal import Allowance
 from app.keys import main
-from tests.live_server import ROOT
+from tests.support.live_server import ROOT
 
 OLD_KEY = "sk-an old key of another server"
 NAME = "VERBATIM_ACCESS__KEYS_FILE"

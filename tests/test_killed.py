@@ -10,9 +10,9 @@ from collections import Counter
 import httpx
 import pytest
 
-from tests.live_server import LiveServer
-from tests.recordings import FOLDER, reference
-from tests.words import word_errors
+from tests.support.live_server import LiveServer
+from tests.support.recordings import FOLDER, reference
+from tests.support.words import word_errors
 
 CLIP, CALL = FOLDER / "12_short_clip.wav", FOLDER / "11_sales_call.mp3"
 KINDS = [

@@ -10,10 +10,10 @@ from websockets.exceptions import InvalidStatus
 from websockets.sync.client import connect
 
 from tests.access.provider import AUDIENCE, Provider
-from tests.collector import Collector
-from tests.faulty_server import FaultyServer
-from tests.live_server import LiveServer
-from tests.recordings import FOLDER
+from tests.support.collector import Collector
+from tests.support.faulty_server import FaultyServer
+from tests.support.live_server import LiveServer
+from tests.support.recordings import FOLDER
 
 CLIP = FOLDER / "12_short_clip.wav"
 CALL = FOLDER / "08_long_call.flac"

@@ -13,10 +13,10 @@ import numpy as np
 import pytest
 from openai import BadRequestError, NotFoundError
 
-from tests.live_server import LiveServer
-from tests.realtime_client import pcm, realtime
-from tests.recordings import FOLDER, load_sample, reference, silence, wav
-from tests.words import normalise, word_errors
+from tests.support.live_server import LiveServer
+from tests.support.realtime_client import pcm, realtime
+from tests.support.recordings import FOLDER, load_sample, reference, silence, wav
+from tests.support.words import normalise, word_errors
 
 CLIP, LONG = "12_short_clip.wav", "08_long_call.flac"
 

@@ -11,9 +11,9 @@ import httpx
 import psutil
 import pytest
 
-from tests.live_server import LiveServer
-from tests.recordings import FOLDER, load_sample, reference, repeat_to
-from tests.words import word_errors
+from tests.support.live_server import LiveServer
+from tests.support.recordings import FOLDER, load_sample, reference, repeat_to
+from tests.support.words import word_errors
 
 MIB = 2**20
 CLIP = FOLDER / "12_short_clip.wav"

@@ -8,9 +8,9 @@ from collections.abc import Iterator
 
 import httpx
 
-from tests.live_server import ROOT, LiveServer, wait_until
-from tests.recordings import FOLDER, reference
-from tests.words import word_errors
+from tests.support.live_server import ROOT, LiveServer, wait_until
+from tests.support.recordings import FOLDER, reference
+from tests.support.words import word_errors
 
 CLIP = FOLDER / "12_short_clip.wav"
 CALL = FOLDER / "08_long_call.flac"

@@ -7,8 +7,8 @@ import httpx
 import pytest
 
 from app.settings import ServerSettings
-from tests.fakes import FakeModel
-from tests.served import fake_app, served
+from tests.support.fakes import FakeModel
+from tests.support.served import fake_app, served
 
 HERE = "127.0.0.0/8"
 """The tests call from here: so they stand for a proxy that is trusted, or for anybody."""

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.recordings import FOLDER, RATE, load_sample, reference
 from tests.samples.baseline import KINDS
+from tests.support.recordings import FOLDER, RATE, load_sample, reference
 
 RECORDINGS = sorted(path.name for path in FOLDER.iterdir() if path.suffix in KINDS)
 TIMED = sorted(path.name for path in FOLDER.glob("*.words.json"))

@@ -10,10 +10,10 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.api_keys import ADMIN_KEY, bearer, keys
-from tests.live_server import LiveServer, wait_until
-from tests.recordings import FOLDER
-from tests.redis_server import RedisServer
+from tests.support.api_keys import ADMIN_KEY, bearer, keys
+from tests.support.live_server import LiveServer, wait_until
+from tests.support.recordings import FOLDER
+from tests.support.redis_server import RedisServer
 
 LIMITS: dict[str, Any] = {
     "anna": {"requests_per_minute": 10},

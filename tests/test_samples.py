@@ -6,10 +6,10 @@ from collections.abc import Sequence
 import pytest
 from openai.types.audio import TranscriptionWord
 
-from tests.live_server import LiveServer
-from tests.recordings import SENTENCES, SPEECH, reference
 from tests.samples.baseline import KINDS
-from tests.words import normalise, spelled, word_errors
+from tests.support.live_server import LiveServer
+from tests.support.recordings import SENTENCES, SPEECH, reference
+from tests.support.words import normalise, spelled, word_errors
 
 RECORDINGS = sorted(path.name for path in SPEECH.iterdir() if path.suffix in KINDS)
 TIMED = {path.name.replace(".words.json", "") for path in SPEECH.glob("*.words.json")}

@@ -17,10 +17,10 @@ import httpx
 import pytest
 from openai import InternalServerError
 
-from tests.fixtures import STARTER
-from tests.live_server import ROOT, LiveServer, wait_until
-from tests.recordings import FOLDER, reference
-from tests.words import word_errors
+from tests.support.live_server import ROOT, LiveServer, wait_until
+from tests.support.model_names import STARTER
+from tests.support.recordings import FOLDER, reference
+from tests.support.words import word_errors
 
 NOWHERE = "http://127.0.0.1:9/"  # the port of `discard`, at which nobody listens
 WITHOUT_NETWORK = {

@@ -16,10 +16,10 @@ from websockets.sync.client import connect
 
 from app.settings import ServerSettings
 from tests.access.provider import AUDIENCE, Provider
-from tests.certificates import write_certificate
-from tests.live_server import ROOT, LiveServer
-from tests.recordings import FOLDER, reference
-from tests.words import word_errors
+from tests.support.certificates import write_certificate
+from tests.support.live_server import ROOT, LiveServer
+from tests.support.recordings import FOLDER, reference
+from tests.support.words import word_errors
 
 CLIP = FOLDER / "12_short_clip.wav"
 

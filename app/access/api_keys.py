@@ -7,10 +7,10 @@ from pathlib import Path
 
 import structlog
 
-from app.access.keys_document import BadKeys, Holder, KeysDocument, StoredKey, masked, parse
+from app.access.keys_file import BadKeys, Holder, KeysDocument, StoredKey, masked, parse
 from app.access.principal import Allowance, Principal
-from app.config import AccessSettings
 from app.errors import WrongKey
+from app.settings import AccessSettings
 
 log = structlog.get_logger(__name__)
 

@@ -4,7 +4,7 @@ from typing import Protocol
 
 from app.access.api_keys import ApiKeys
 from app.access.client_secrets import PREFIX, ClientSecrets
-from app.access.keys_document import masked
+from app.access.keys_file import masked
 from app.access.principal import Principal
 from app.errors import NotAuthenticated, WrongKey
 

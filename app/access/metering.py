@@ -9,8 +9,8 @@ from typing import Literal, Protocol
 
 import anyio
 
+from app.access.limiter import Limiter, Reservation, Standing
 from app.access.principal import Principal
-from app.access.rate_limits import Limiter, Reservation, Standing
 from app.telemetry import metrics
 
 MAX_NAMES = 1000

@@ -7,8 +7,8 @@ from joserfc.errors import ClaimError, ExpiredTokenError, InvalidKeyIdError, Jos
 from joserfc.jws import JWSRegistry
 from joserfc.jwt import JWTClaimsRegistry
 
+from app.access.oidc_provider_keys import ProviderKeys
 from app.access.principal import Allowance, Principal
-from app.access.provider_keys import ProviderKeys
 from app.errors import NotAllowed, WrongKey
 from app.settings import OidcSettings, Rule
 

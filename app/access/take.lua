@@ -1,4 +1,4 @@
--- app/access/windows.py and places, for all replicas: judged and counted at once, by one clock.
+-- app/access/sliding_window.py and places, for all replicas: judged and counted at once, by one clock.
 -- KEYS: a window (hash of amounts by slot); optionally the places that its caller has (sorted set
 -- of who has one, by when the lease ends).
 -- ARGV: milliseconds of a slot, slots, limit, amount, needed;

@@ -6,7 +6,7 @@ from typing import BinaryIO, Protocol
 import av
 from av.container import InputContainer
 
-from app.audio import limits
+from app.audio import ffmpeg_guards
 from app.errors import UndecodableAudio
 
 SUPPORTED = "['flac', 'm4a', 'mp3', 'mp4', 'mpeg', 'mpga', 'oga', 'ogg', 'wav', 'webm']"
@@ -32,7 +32,7 @@ _OPTIONS = {
     "format_whitelist": _DEMUXERS,
     "codec_whitelist": _CODECS,
     "protocol_whitelist": "pipe",
-    "max_streams": str(limits.MAX_STREAMS),
+    "max_streams": str(ffmpeg_guards.MAX_STREAMS),
     # FFmpeg looks for DTS inside the PCM of a wav for 2.5 ms, longer than decoding a clip takes.
     "max_probe_packets": "4",
 }
@@ -46,7 +46,7 @@ _STREAM_OPTIONS = _OPTIONS | {
     "formatprobesize": "16384",
 }
 
-limits.limit_allocations()
+ffmpeg_guards.limit_allocations()
 
 
 class Readable(Protocol):
@@ -62,7 +62,7 @@ def open_file(file: BinaryIO) -> InputContainer:
     """
     if not file.read(1):
         raise UndecodableAudio("The audio file is empty.", "file")
-    limits.check_fragments(file)
+    ffmpeg_guards.check_fragments(file)
     return _opened(_File(file), _OPTIONS)
 
 
@@ -110,4 +110,4 @@ def _check_track(container: InputContainer) -> None:
     stream = container.streams.audio[0]
     if stream.codec_context is None or stream.codec_context.name not in _CODECS.split(","):
         raise UndecodableAudio("The audio track has an encoding that is not supported.", "file")
-    limits.check_layout(stream.layout)
+    ffmpeg_guards.check_layout(stream.layout)

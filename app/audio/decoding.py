@@ -12,7 +12,7 @@ from av.audio.frame import AudioFrame
 from av.audio.resampler import AudioResampler
 from av.container import InputContainer
 
-from app.audio import limits
+from app.audio import ffmpeg_guards
 from app.audio.channels import Channels
 from app.audio.containers import Readable, open_file, open_stream
 from app.domain import SAMPLE_RATE, Samples
@@ -102,7 +102,7 @@ def _frames(container: InputContainer) -> Iterator[AudioFrame]:
     """
     packets = container.demux(container.streams.audio[0])
     decoded = idle = 0
-    while idle < limits.MAX_IDLE_PACKETS:
+    while idle < ffmpeg_guards.MAX_IDLE_PACKETS:
         try:
             packet = next(packets)
         except StopIteration:
@@ -128,7 +128,7 @@ def _resampled(container: InputContainer, channel_count: int) -> Iterator[Channe
     for frame in _frames(container):
         if shape != (frame.format.name, frame.layout.name, frame.sample_rate):
             # A stream may change its format midway (chained ogg, broadcast recordings).
-            limits.check_sound(frame)
+            ffmpeg_guards.check_sound(frame)
             if resampler is not None:
                 yield from _pcm(resampler.resample(None), channel_count)
             shape = (frame.format.name, frame.layout.name, frame.sample_rate)

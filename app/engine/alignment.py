@@ -8,8 +8,8 @@ from itertools import groupby
 import ctranslate2
 
 from app.domain import Hypothesis, Segment, Word
-from app.engine.model import DecodeOptions, Job
-from app.engine.storage import stacked
+from app.engine.speech_model import DecodeOptions, Job
+from app.engine.tensors import stacked
 from app.engine.tokens import Alignment, Vocabulary
 from app.telemetry import metrics, tracing
 

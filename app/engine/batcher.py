@@ -17,13 +17,13 @@ from typing import Any, TypeVar
 import structlog
 
 from app.domain import Hypothesis
-from app.engine.faults import is_fatal
-from app.engine.model import DecodeOptions, Job, SpeechModel
+from app.engine.fatal_errors import is_fatal
 from app.engine.pace import Pace
 from app.engine.queue import Queue, Stage, Step, Ticket
+from app.engine.speech_model import DecodeOptions, Job, SpeechModel
 from app.errors import EngineBroken, EngineFailed, Overloaded
+from app.process.watchdog import Watchdog
 from app.telemetry import audit, metrics, tracing
-from app.telemetry.watchdog import Watchdog
 
 log = structlog.get_logger(__name__)
 

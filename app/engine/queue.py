@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from app.domain import Priority
-from app.engine.model import BatchKey, DecodeOptions, Job
+from app.engine.speech_model import BatchKey, DecodeOptions, Job
 from app.telemetry.tracing import Place
 
 AGING_SECONDS = 10.0

@@ -16,9 +16,9 @@ from faster_whisper.audio import pad_or_trim
 
 from app.domain import SAMPLE_RATE, Hypothesis, Samples
 from app.engine.alignment import Aligner
-from app.engine.model import BatchKey, DecodeOptions, Encoded, EngineInfo, Features, Job
 from app.engine.profile import ModelProfile
-from app.engine.storage import batch, stacked
+from app.engine.speech_model import BatchKey, DecodeOptions, Encoded, EngineInfo, Features, Job
+from app.engine.tensors import batch, stacked
 from app.engine.tokens import Vocabulary, compression_ratio
 
 _MAX_LENGTH = 448

@@ -10,13 +10,13 @@ from threading import Thread
 
 from tqdm import tqdm
 
-from app.config import read_models_settings
 from app.errors import SetupError
 from app.models.directory import ModelsDirectory, folder_name, is_directory, source_of
+from app.models.download.progress import LOOK_SECONDS, Progress
+from app.models.download.pull import pull
 from app.models.known import known_name, table
 from app.models.manifest import model_files, read_manifest
-from app.models.progress import LOOK_SECONDS, Progress
-from app.models.pull import pull
+from app.settings import read_models_settings
 
 LINE_SECONDS = 5.0
 """Between two lines where there is no terminal."""

@@ -11,8 +11,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from app.errors import SetupError
+from app.models.download.lock import locked_now
+from app.models.download.room import no_room
 from app.models.known import known_name, table
-from app.models.lock import locked_now
 from app.models.manifest import (
     Digest,
     differences,
@@ -20,7 +21,6 @@ from app.models.manifest import (
     model_files,
     read_manifest,
 )
-from app.models.room import no_room
 
 PARTIAL = ".partial"
 """Folder of the models directory for what is not yet whole."""

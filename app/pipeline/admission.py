@@ -10,11 +10,11 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from math import ceil, inf
 
-from app.audio.length import Length
-from app.config import LimitsSettings, LiveSettings
+from app.audio.expected_length import Length
 from app.engine.pace import Pace
 from app.errors import AudioTooLong, Overloaded
 from app.pipeline.deadline import Deadline
+from app.settings import LimitsSettings, LiveSettings
 from app.telemetry import metrics
 
 MAX_RETRY_SECONDS = 120

@@ -9,8 +9,8 @@ from dataclasses import replace
 
 from app.domain import Hypothesis
 from app.engine.batcher import Batcher
-from app.engine.model import DecodeOptions, Job
-from app.pipeline.context import echoes_prompt, recites_keywords
+from app.engine.speech_model import DecodeOptions, Job
+from app.pipeline.prompt_echo import echoes_prompt, recites_keywords
 from app.telemetry import metrics, tracing
 
 # openai/whisper, transcribe.py: its defaults, also those of faster-whisper.

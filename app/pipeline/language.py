@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 
 from app.domain import Options, Segment
 from app.engine.batcher import Batcher
-from app.engine.model import Job
+from app.engine.speech_model import Job
 
 
 class SpokenLanguage:

@@ -15,9 +15,9 @@ import anyio
 from app.audio.recording import Recording
 from app.domain import Options, Segment, Transcript, Window
 from app.pipeline.admission import Work
+from app.pipeline.channel_merge import Heard, Timeline
 from app.pipeline.language import SpokenLanguage
-from app.pipeline.listener import Listener
-from app.pipeline.timeline import Heard, Timeline
+from app.pipeline.window_decoder import Listener
 from app.telemetry import metrics, tracing
 
 

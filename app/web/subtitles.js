@@ -1,4 +1,4 @@
-/** Segments -> text and subtitles, to the byte as the server's app/render/subtitles.py. */
+/** Segments -> text and subtitles, to the byte as the server's app/openai/subtitles.py. */
 
 export function srt(segments) {
   const cues = segments.map(

@@ -11,12 +11,12 @@ from structlog.testing import capture_logs
 
 from app.access import api_keys
 from app.access.api_keys import ApiKeys, KeysFile, configured_keys
-from app.access.keys_document import BadKeys, KeysDocument
+from app.access.keys_file import BadKeys, KeysDocument
 from app.access.principal import Allowance
-from app.config import AccessSettings
 from app.errors import WrongKey
-from tests.api_keys import ADMIN_KEY, SALES_KEY, document, keys
-from tests.live_server import wait_until
+from app.settings import AccessSettings
+from tests.support.api_keys import ADMIN_KEY, SALES_KEY, document, keys
+from tests.support.live_server import wait_until
 
 
 def ending(end: datetime) -> KeysDocument:

@@ -5,7 +5,7 @@ from app.access.authenticator import Authenticator
 from app.access.client_secrets import ClientSecrets
 from app.access.principal import Principal
 from app.errors import NotAuthenticated, WrongKey
-from tests.api_keys import ADMIN_KEY, SALES_KEY, document
+from tests.support.api_keys import ADMIN_KEY, SALES_KEY, document
 
 ADDRESS = "192.0.2.1"
 DOTTED_KEY = "a.key.with two dots"

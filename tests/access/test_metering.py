@@ -6,12 +6,12 @@ import pytest
 from prometheus_client import REGISTRY
 
 from app.access import metering
+from app.access.counter_store import MemoryStore
+from app.access.limiter import Limiter
 from app.access.metering import Metering, UsageRecord
 from app.access.principal import Principal
-from app.access.rate_limits import Limiter
-from app.access.store import MemoryStore
-from app.config import LimitsSettings
 from app.errors import RateLimited
+from app.settings import LimitsSettings
 
 
 @dataclass

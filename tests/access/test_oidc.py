@@ -13,10 +13,10 @@ import pytest
 from joserfc import jws
 from joserfc.jwk import ECKey, RSAKey
 
-from app.access import provider_keys
+from app.access import oidc_provider_keys as provider_keys
 from app.access.oidc import OidcVerifier
+from app.access.oidc_provider_keys import ProviderKeys
 from app.access.principal import Allowance, Principal
-from app.access.provider_keys import ProviderKeys
 from app.errors import NotAllowed, ProviderUnavailable, WrongKey
 from app.settings import OidcSettings
 from tests.access.provider import AUDIENCE, EC, RSA, Provider

@@ -7,8 +7,8 @@ import pytest
 from app.audio.channels import Channels, without_copy
 from app.audio.decoding import decode_channels
 from app.domain import Samples
-from tests.recordings import Samples as Sound
-from tests.recordings import encode, load_sample, noise, silence, stereo, surround
+from tests.support.recordings import Samples as Sound
+from tests.support.recordings import encode, load_sample, noise, silence, stereo, surround
 
 
 @pytest.fixture(scope="module")

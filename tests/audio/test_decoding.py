@@ -8,7 +8,7 @@ from app.audio.decoding import BLOCK_SAMPLES, decode, decode_channels
 from app.domain import SAMPLE_RATE, Samples
 from app.errors import AudioTooShort, UndecodableAudio
 from tests.hostile.bombs import wav_header
-from tests.recordings import (
+from tests.support.recordings import (
     BROKEN,
     MEDIA,
     encode,

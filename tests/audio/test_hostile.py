@@ -7,7 +7,7 @@ import pytest
 
 from tests.hostile.corpus import damaged, named
 from tests.hostile.probe import Outcome, Prober
-from tests.recordings import MEDIA, Samples, load_sample
+from tests.support.recordings import MEDIA, Samples, load_sample
 
 MAX_RESIDENT_MIB = 250
 """Of a process that decodes one of these: 30 of its own, and what the limits leave a file."""

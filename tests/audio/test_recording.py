@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 
 from app.audio.recording import Recording
-from app.audio.windows import WindowPolicy
+from app.audio.windowing import WindowPolicy
 from app.domain import SAMPLE_RATE, Chunking, Window
 from app.errors import UndecodableAudio
-from tests.recordings import (
+from tests.support.recordings import (
     encode,
     load_sample,
     noise,

@@ -6,7 +6,7 @@ from faster_whisper.vad import get_vad_model
 
 from app.audio.voice_activity import FRAME_SAMPLES, VoiceActivity
 from app.domain import SAMPLE_RATE
-from tests.recordings import load_sample, noise, silence
+from tests.support.recordings import load_sample, noise, silence
 
 
 @pytest.mark.parametrize("block_samples", [100, 512, 4_000, 100_000])

@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 
 from bench import chosen_model
-from tests.fixtures import STARTER
+from tests.support.model_names import STARTER
 
 
 def test_real_whisper_base_is_the_model_unless_another_is_named() -> None:

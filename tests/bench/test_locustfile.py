@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.live_server import ROOT, LiveServer
-from tests.recordings import FOLDER
+from tests.support.live_server import ROOT, LiveServer
+from tests.support.recordings import FOLDER
 
 LOCUST = shutil.which("locust", path=f"{ROOT / '.venv/locust/bin'}:{os.environ['PATH']}")
 

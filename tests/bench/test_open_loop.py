@@ -3,11 +3,11 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from app.domain import Hypothesis
-from app.engine.model import DecodeOptions, Job
+from app.engine.speech_model import DecodeOptions, Job
 from bench.calls import call
 from bench.open_loop import Answer, Run, open_loop, plot, report
-from tests.fakes import FakeModel
-from tests.served import fake_app, served
+from tests.support.fakes import FakeModel
+from tests.support.served import fake_app, served
 
 CALL_SECONDS = 0.5
 

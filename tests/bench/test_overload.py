@@ -4,14 +4,14 @@ from collections.abc import Sequence
 import psutil
 
 from app.domain import Hypothesis
-from app.engine.model import DecodeOptions, Job
+from app.engine.speech_model import DecodeOptions, Job
 from bench.overload import Plan, measured, report
 from bench.recordings import Clip, samples_of, wav
 from bench.server import Server
-from tests.fakes import FakeModel
-from tests.recordings import FOLDER, reference
-from tests.served import fake_app, served
-from tests.words import normalise
+from tests.support.fakes import FakeModel
+from tests.support.recordings import FOLDER, reference
+from tests.support.served import fake_app, served
+from tests.support.words import normalise
 
 CALL_SECONDS = 0.5  # of four windows at most: 8 clips a second
 

@@ -5,10 +5,10 @@ import numpy as np
 import pytest
 from faster_whisper import WhisperModel
 
-from app.engine.loading import EngineChoices, load
-from app.engine.model import DecodeOptions, Job
+from app.engine.speech_model import DecodeOptions, Job
+from app.models.loading import EngineChoices, load
 from bench.random_model import Dimensions, build
-from tests.fixtures import NO_MODELS
+from tests.support.model_names import NO_MODELS
 
 TOKENS = 16
 END_OF_TEXT = 50_257

@@ -5,8 +5,8 @@ import pytest
 from bench.engine_setup import EngineSetup
 from bench.recordings import Clip, long_recording, one_window, short_clips
 from bench.speakers import recording_paths, spoken_words
-from tests.recordings import SENTENCES, SPEECH, reference
-from tests.words import normalise
+from tests.support.recordings import SENTENCES, SPEECH, reference
+from tests.support.words import normalise
 
 WHISPER = EngineSetup("base", "cpu", "int8", 2, 1, 5, 4, 30.0, 2.0, 224)
 

@@ -7,8 +7,8 @@ import pytest
 from bench import planner
 from bench.profiles import PROFILES
 from bench.sizing import MAX_BUSY, Goal, Plan, Service, cut, plan, simulated
-from tests.fakes import FakeModel
-from tests.served import fake_app, served
+from tests.support.fakes import FakeModel
+from tests.support.served import fake_app, served
 
 MEASURED = planner.Measured(300.0, "cuda", 1, 1, 16)
 REPLICA = planner.replica_of(MEASURED, cores=4, window_seconds=20.0)

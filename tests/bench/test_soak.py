@@ -1,5 +1,5 @@
 from bench.soak import Plan, soak, text
-from tests.fixtures import STARTER
+from tests.support.model_names import STARTER
 
 
 def test_thirty_mixed_requests_leave_nothing_behind() -> None:

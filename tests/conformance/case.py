@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
-from tests.recordings import FOLDER
+from tests.support.recordings import FOLDER
 
 ClientName = Literal["Python", "async", "raw", "streaming", "strict", "Node", "curl", "LiteLLM"]
 Route = Literal["transcriptions", "translations", "models", "model"]

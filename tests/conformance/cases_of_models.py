@@ -13,7 +13,7 @@ from tests.conformance.checks import (
     tokens_have_scores,
 )
 from tests.conformance.limits import ASKS_VERBOSE, DROPS_SCORES, NO_STREAM
-from tests.recordings import RATE, load_sample, wav
+from tests.support.recordings import RATE, load_sample, wav
 
 STEREO = "13_stereo_call.m4a"
 # A speaker's sample has two seconds at least; curl cannot send 128 KiB in one argument.

@@ -5,8 +5,8 @@ import re
 from itertools import pairwise
 
 from tests.conformance.case import Answer, Check, Json
-from tests.recordings import FOLDER, SENTENCES, SPEECH, reference
-from tests.words import normalise, word_errors
+from tests.support.recordings import FOLDER, SENTENCES, SPEECH, reference
+from tests.support.words import normalise, word_errors
 
 BASELINE = json.loads((FOLDER / "baseline.json").read_text(encoding="utf-8"))
 TOLERANCE_SECONDS = 0.5

@@ -14,9 +14,9 @@ from tests.conformance.clients.curl import curl
 from tests.conformance.clients.litellm import litellm
 from tests.conformance.clients.node import node
 from tests.conformance.clients.python import asynchronous, plain, raw, streaming
-from tests.fixtures import BASE
-from tests.live_server import LiveServer
-from tests.recordings import SENTENCES, SPEECH, decode, noise, wav
+from tests.support.live_server import LiveServer
+from tests.support.model_names import BASE
+from tests.support.recordings import SENTENCES, SPEECH, decode, noise, wav
 
 Ask = Callable[[Case], Answer]
 

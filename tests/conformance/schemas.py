@@ -8,7 +8,7 @@ from jsonschema import Draft202012Validator
 from referencing import Registry, Resource
 from referencing.jsonschema import DRAFT202012
 
-from tests.live_server import ROOT
+from tests.support.live_server import ROOT
 
 _DOCUMENT = ROOT / "tests" / "contract" / "openai-audio-subset.yaml"
 

@@ -9,7 +9,7 @@ import pytest
 
 from tests.conformance.case import Case, ClientName
 from tests.conformance.cases import CASES
-from tests.live_server import ROOT
+from tests.support.live_server import ROOT
 
 README = ROOT / "README.md"
 BEGIN, END = "<!-- conformance -->\n", "<!-- /conformance -->\n"

@@ -9,9 +9,9 @@ import pytest
 
 from tests.conformance.case import CLIP, Case, Json
 from tests.conformance.clients.curl import read, run
-from tests.live_server import LiveServer
-from tests.recordings import FOLDER
-from tests.words import normalise
+from tests.support.live_server import LiveServer
+from tests.support.recordings import FOLDER
+from tests.support.words import normalise
 
 TEXT = "The printer is not working. I will call you back tomorrow."
 AUDIO = (FOLDER / CLIP).read_bytes()

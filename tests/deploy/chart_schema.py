@@ -7,8 +7,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from app.config import Settings
-from app.settings import Group
+from app.settings import Group, Settings
 
 FILE = Path(__file__).parents[2] / "helm-chart/values.schema.json"
 

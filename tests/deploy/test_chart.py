@@ -22,7 +22,7 @@ from tests.deploy.helm import (
 )
 from tests.deploy.manifests import complaints, is_custom
 from tests.deploy.pods import PROBES, broken_rules, pod_specs
-from tests.live_server import ROOT
+from tests.support.live_server import ROOT
 
 OPTIONAL_KINDS = {
     "ConfigMap",

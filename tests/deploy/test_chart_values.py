@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 import yaml
 
-from app.config import Settings, read_settings
+from app.settings import Settings, read_settings
 from tests.deploy import chart_readme, chart_schema
 from tests.deploy.helm import CHART, SHAPES, environment, notes, refusal, rendered
-from tests.live_server import ROOT
+from tests.support.live_server import ROOT
 
 SCHEMA = json.loads((CHART / "values.schema.json").read_text())
 

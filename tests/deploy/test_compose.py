@@ -9,10 +9,10 @@ from pathlib import PurePosixPath
 import pytest
 import yaml
 
-from app.config import Settings, read_settings
+from app.settings import Settings, read_settings
 from tests.deploy.helm import Manifest
 from tests.deploy.pods import BUILT_IN
-from tests.live_server import ROOT
+from tests.support.live_server import ROOT
 
 TEXT = (ROOT / "docker-compose.yml").read_text()
 SERVERS = ["verbatim", "verbatim-gpu"]

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from tests.deploy.terraform import HERE, PYTHON
-from tests.live_server import ROOT
-from tests.programs import missing, require
+from tests.support.live_server import ROOT
+from tests.support.programs import missing, require
 
 WORKFLOWS = sorted((ROOT / ".github/workflows").glob("*.yml"))
 ACTION = re.compile(r"uses: [\w./-]+@[0-9a-f]{40} # v\d+\.\d+\.\d+")

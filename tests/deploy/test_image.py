@@ -19,10 +19,10 @@ from app.models.known import table
 from tests.deploy.helm import environment, rendered
 from tests.deploy.image import VOLUMES, Image, built, programs_missing, shown
 from tests.deploy.pods import BUILT_IN, USER
-from tests.live_server import ROOT, wait_until
-from tests.programs import missing
-from tests.recordings import reference
-from tests.words import word_errors
+from tests.support.live_server import ROOT, wait_until
+from tests.support.programs import missing
+from tests.support.recordings import reference
+from tests.support.words import word_errors
 
 pytestmark = pytest.mark.timeout(1800)
 

@@ -1,11 +1,11 @@
 """The windows of a sample as jobs for an engine."""
 
 from app.audio.voice_activity import VoiceActivity
-from app.audio.windows import WindowPacker, WindowPolicy
+from app.audio.windowing import WindowPacker, WindowPolicy
 from app.domain import Hypothesis, Window
-from app.engine.model import DecodeOptions, Job
+from app.engine.speech_model import DecodeOptions, Job
 from app.engine.whisper import WhisperEngine
-from tests.recordings import load_sample
+from tests.support.recordings import load_sample
 
 
 def windows(name: str) -> list[Window]:

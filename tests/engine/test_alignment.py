@@ -5,8 +5,8 @@ import numpy as np
 import pytest
 
 from app.domain import Hypothesis, TokenScore
-from app.engine.model import DecodeOptions, Job
-from app.engine.storage import stacked
+from app.engine.speech_model import DecodeOptions, Job
+from app.engine.tensors import stacked
 from app.engine.whisper import WhisperEngine
 from tests.engine.clips import alone, job, windows
 

@@ -7,11 +7,11 @@ from prometheus_client import REGISTRY
 
 from app.domain import Hypothesis
 from app.engine.batcher import MAX_FAILURES_IN_ROW, Batcher
-from app.engine.model import DecodeOptions, Job
 from app.engine.queue import Queue
+from app.engine.speech_model import DecodeOptions, Job
 from app.errors import EngineBroken, EngineFailed, Overloaded
-from app.telemetry.watchdog import Watchdog
-from tests.fakes import FakeModel
+from app.process.watchdog import Watchdog
+from tests.support.fakes import FakeModel
 
 OPTIONS = DecodeOptions("transcribe", "en")
 

@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from app.engine.loading import local_profile
 from app.engine.profile import ModelProfile, read_profile
-from tests.fixtures import NO_MODELS, STARTER
+from app.models.loading import local_profile
+from tests.support.model_names import NO_MODELS, STARTER
 
 
 def test_the_starter_says_when_it_was_made_whenever_it_was_cloned(tmp_path: Path) -> None:

@@ -6,8 +6,8 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from app.domain import Priority
-from app.engine.model import DecodeOptions, Job
 from app.engine.queue import AGING_SECONDS, Queue, Step, Ticket
+from app.engine.speech_model import DecodeOptions, Job
 
 OPTIONS = DecodeOptions("transcribe", "en")
 

@@ -5,11 +5,11 @@ import numpy as np
 import pytest
 from faster_whisper import BatchedInferencePipeline, WhisperModel
 
-from app.engine.model import DecodeOptions, Job
+from app.engine.speech_model import DecodeOptions, Job
 from app.engine.whisper import WhisperEngine
 from tests.engine.clips import alone, job, windows
-from tests.fixtures import STARTER
-from tests.recordings import FOLDER
+from tests.support.model_names import STARTER
+from tests.support.recordings import FOLDER
 
 ENGLISH = DecodeOptions("transcribe", "en")
 

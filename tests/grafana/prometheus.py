@@ -15,8 +15,8 @@ import httpx
 import yaml
 
 from tests.grafana.queries import RULES
-from tests.live_server import wait_until
-from tests.programs import require
+from tests.support.live_server import wait_until
+from tests.support.programs import require
 
 EXPORTED = Path(__file__).with_name("exported.txt")
 

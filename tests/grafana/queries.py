@@ -7,7 +7,7 @@ from typing import Any
 
 import yaml
 
-from tests.live_server import ROOT
+from tests.support.live_server import ROOT
 
 FOLDER = ROOT / "grafana"
 DASHBOARDS = sorted((FOLDER / "dashboards").glob("*.json"))

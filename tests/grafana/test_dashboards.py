@@ -11,8 +11,8 @@ import pytest
 from grafana.__main__ import files
 from tests.deploy.terraform import PYTHON
 from tests.grafana.queries import Board, boards, metrics, panels, rules
-from tests.live_server import ROOT, LiveServer
-from tests.programs import missing
+from tests.support.live_server import ROOT, LiveServer
+from tests.support.programs import missing
 
 BOARDS = list(boards())
 FOREIGN = re.compile(r"DCGM_FI_|kube_|kubelet_|up$|stt:")

@@ -7,8 +7,8 @@ import pytest
 import yaml
 
 from tests.grafana.queries import FOLDER, RULES, rules
-from tests.live_server import ROOT
-from tests.programs import require
+from tests.support.live_server import ROOT
+from tests.support.programs import require
 
 TESTS = sorted((FOLDER / "rules" / "tests").glob("*.yml"))
 ALERTS = [rule for rule in rules() if "alert" in rule]

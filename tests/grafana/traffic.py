@@ -9,9 +9,9 @@ import httpx
 from websockets.asyncio.client import connect
 from websockets.exceptions import InvalidStatus
 
-from tests.api_keys import ADMIN_KEY, SALES_KEY, bearer, keys
-from tests.live_server import LiveServer, wait_until
-from tests.recordings import FOLDER, encode, load_sample, noise, silence, wav
+from tests.support.api_keys import ADMIN_KEY, SALES_KEY, bearer, keys
+from tests.support.live_server import LiveServer, wait_until
+from tests.support.recordings import FOLDER, encode, load_sample, noise, silence, wav
 
 CLIP = FOLDER / "12_short_clip.wav"
 TOKEN = "for Prometheus alone"

@@ -11,7 +11,7 @@ import numpy as np
 from av.audio.stream import AudioStream
 
 from tests.hostile import mp4
-from tests.recordings import encode, mp3, silence
+from tests.support.recordings import encode, mp3, silence
 
 
 def wav_header(

@@ -10,7 +10,7 @@ import numpy as np
 from tests.hostile import mp4
 from tests.hostile.bombs import bombs, headers
 from tests.hostile.references import archives, linked_segments, playlists
-from tests.recordings import MEDIA, Maker, Samples, encode, mp3, stereo, wav
+from tests.support.recordings import MEDIA, Maker, Samples, encode, mp3, stereo, wav
 
 # --- streams that change, and small ones -----------------------------------------------------
 

@@ -15,7 +15,7 @@ import numpy as np
 from tests.hostile import mp4
 from tests.hostile.corpus import changing
 from tests.hostile.probe import Outcome, Prober
-from tests.recordings import MEDIA, load_sample
+from tests.support.recordings import MEDIA, load_sample
 
 MAX_RESIDENT_MIB = 250
 MAX_CPU_SECONDS = 5.0

@@ -3,7 +3,7 @@
 import struct
 import zlib
 
-from tests.recordings import Samples
+from tests.support.recordings import Samples
 
 
 def box(tag: bytes, *parts: bytes) -> bytes:

@@ -17,7 +17,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import BinaryIO
 
-from tests.live_server import ROOT
+from tests.support.live_server import ROOT
 
 MAX_SECONDS = 20
 """Of wall-clock time, on a machine that does other things too."""

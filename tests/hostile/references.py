@@ -7,7 +7,7 @@ import tarfile
 import zipfile
 
 from tests.hostile import mp4
-from tests.recordings import Samples, encode, image, wav
+from tests.support.recordings import Samples, encode, image, wav
 
 SECRET = b"/etc/passwd"
 ADDRESS = b"http://127.0.0.1:9/secret.wav"

@@ -5,7 +5,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from tests.live_server import ROOT
+from tests.support.live_server import ROOT
 
 NOWHERE = "http://127.0.0.1:9"
 """Nobody listens there."""

@@ -12,7 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from app.__main__ import main
-from app.models import known, pull
+from app.models import known
+from app.models.download import pull
 
 MOMENTS: dict[str, tuple[Any, str, int]] = {
     "unpacking": (zipfile.ZipFile, "open", 4),

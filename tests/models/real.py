@@ -7,7 +7,7 @@ import sys
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from tests.live_server import ROOT
+from tests.support.live_server import ROOT
 
 
 @dataclass(frozen=True)

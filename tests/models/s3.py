@@ -7,8 +7,8 @@ from types import TracebackType
 
 import httpx
 
-from tests.live_server import ROOT, wait_until
-from tests.programs import missing
+from tests.support.live_server import ROOT, wait_until
+from tests.support.programs import missing
 
 PYTHON = ROOT / ".venv" / "deploy" / "bin" / "python"
 BUCKET = "bucket"

@@ -15,13 +15,13 @@ import pytest
 from app.__main__ import main
 from app.models import command as command_module
 from app.models.directory import ModelsDirectory
-from app.models.progress import Progress
-from app.models.pull import pull
-from tests.live_server import ROOT
+from app.models.download.progress import Progress
+from app.models.download.pull import pull
 from tests.models import small
 from tests.models.command_line import CommandLine, last_line
 from tests.models.servers import PackageIndex
 from tests.models.small import bring, damage
+from tests.support.live_server import ROOT
 
 
 @pytest.fixture(autouse=True)

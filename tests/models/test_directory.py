@@ -15,9 +15,9 @@ from app.models.directory import (
     source_of,
     split_revision,
 )
+from app.models.download.progress import Progress
+from app.models.download.pull import pull
 from app.models.manifest import FILE_NAME
-from app.models.progress import Progress
-from app.models.pull import pull
 from tests.models import small
 
 

@@ -5,12 +5,12 @@ from contextlib import ExitStack, contextmanager
 
 import pytest
 
-from app.audio.length import Length
-from app.config import LimitsSettings, LiveSettings
+from app.audio.expected_length import Length
 from app.engine.pace import Pace
 from app.errors import AudioTooLong, Overloaded
 from app.pipeline.admission import Admission, Work
 from app.pipeline.deadline import Deadline
+from app.settings import LimitsSettings, LiveSettings
 
 
 def pace(cost: float = 0.1) -> Pace:

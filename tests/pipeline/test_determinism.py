@@ -8,8 +8,8 @@ from concurrent.futures import ThreadPoolExecutor
 import httpx
 import pytest
 
-from tests.live_server import LiveServer
-from tests.recordings import FOLDER
+from tests.support.live_server import LiveServer
+from tests.support.recordings import FOLDER
 
 NAMES = ["12_short_clip.wav", "09_german.wav", "01_order_call.wav", "13_stereo_call.m4a"]
 

@@ -5,9 +5,9 @@ import pytest
 
 from app.domain import Hypothesis
 from app.engine.batcher import Batcher
-from app.engine.model import DecodeOptions, Job
+from app.engine.speech_model import DecodeOptions, Job
 from app.pipeline import fallback
-from tests.fakes import FakeModel, hypothesis
+from tests.support.fakes import FakeModel, hypothesis
 
 OPTIONS = DecodeOptions("transcribe", "en")
 

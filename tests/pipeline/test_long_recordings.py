@@ -4,10 +4,10 @@ from pathlib import Path
 
 import pytest
 
-from tests.live_server import LiveServer
-from tests.long_recordings import arranged, drift, transcribed
-from tests.recordings import wav
-from tests.words import normalise, word_errors
+from tests.support.live_server import LiveServer
+from tests.support.long_recordings import arranged, drift, transcribed
+from tests.support.recordings import wav
+from tests.support.words import normalise, word_errors
 
 # Windows end at these pauses, which are as short as the starter's may be.
 PAUSES = (0.35, 0.5, 1.0, 2.5)
@@ -31,7 +31,7 @@ def test_no_word_is_lost_or_doubled_where_windows_meet(
 
 
 def test_times_do_not_drift(server: LiveServer, tmp_path: Path) -> None:
-    """Five minutes; `python -m tests.long_recordings` measures an hour."""
+    """Five minutes; `python -m tests.support.long_recordings` measures an hour."""
     found = drift(server, tmp_path / "clicks.wav", 300.0)
     assert len(found.late) == 14
     assert max(map(abs, found.late)) < 0.3

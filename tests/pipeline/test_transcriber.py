@@ -9,18 +9,18 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
-from app.audio.length import Length
+from app.audio.expected_length import Length
 from app.domain import SAMPLE_RATE, Hypothesis, Options, Segment, Transcript, Window
 from app.engine.batcher import Batcher
-from app.engine.model import Job
 from app.engine.pace import Pace
+from app.engine.speech_model import Job
 from app.errors import EngineFailed, InvalidRequest, UndecodableAudio
 from app.pipeline.admission import Work
 from app.pipeline.deadline import Deadline
+from app.pipeline.leftover_speech import unheard
 from app.pipeline.transcriber import Transcriber
-from app.pipeline.unheard import unheard
-from tests.fakes import FakeModel, hypothesis
-from tests.recordings import load_sample, silence, stereo_wav, wav
+from tests.support.fakes import FakeModel, hypothesis
+from tests.support.recordings import load_sample, silence, stereo_wav, wav
 
 CALL = wav(load_sample("08_long_call.flac"))
 

@@ -9,9 +9,9 @@ from typing import TypedDict
 from faster_whisper import BatchedInferencePipeline, WhisperModel
 from faster_whisper.vad import VadOptions, get_speech_timestamps
 
-from tests.fixtures import STARTER
-from tests.recordings import FOLDER, RATE, load_sample, reference
-from tests.words import normalise, word_errors
+from tests.support.model_names import STARTER
+from tests.support.recordings import FOLDER, RATE, load_sample, reference
+from tests.support.words import normalise, word_errors
 
 KINDS = {".wav", ".mp3", ".m4a", ".flac", ".opus", ".webm"}
 

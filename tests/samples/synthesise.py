@@ -11,9 +11,9 @@ from functools import partial
 
 import numpy as np
 
-from tests.recordings import FOLDER, RATE, Samples, encode
 from tests.samples import voices
 from tests.samples.voices import Word
+from tests.support.recordings import FOLDER, RATE, Samples, encode
 
 FLOOR = 2e-4  # room noise under everything: true recordings have no digital silence
 

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tests.recordings import RATE, Samples
+from tests.support.recordings import RATE, Samples
 
 _SYNCHRONOUS, _UTF8, _END_PAUSE, _RATE, _WORD = 2, 1, 0x1000, 1, 1
 # Paths through an utterance of flite's, from a word.

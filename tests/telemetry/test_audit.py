@@ -6,8 +6,8 @@ from concurrent.futures import ThreadPoolExecutor
 
 import httpx
 
-from tests.live_server import LiveServer
-from tests.recordings import FOLDER
+from tests.support.live_server import LiveServer
+from tests.support.recordings import FOLDER
 
 NAMES = ["12_short_clip.wav", "09_german.wav", "08_long_call.flac", "11_sales_call.mp3"]
 

@@ -10,13 +10,13 @@ from prometheus_client import REGISTRY
 from app.audio.voice_activity import VoiceActivity
 from app.domain import Hypothesis
 from app.engine.batcher import Batcher
-from app.engine.model import DecodeOptions, Job
+from app.engine.speech_model import DecodeOptions, Job
 from app.errors import EngineFailed
 from app.pipeline import fallback
-from tests.api_keys import ADMIN_KEY, bearer, keys
-from tests.fakes import FakeModel, hypothesis
-from tests.live_server import LiveServer, wait_until
-from tests.recordings import FOLDER, load_sample, silence, wav
+from tests.support.api_keys import ADMIN_KEY, bearer, keys
+from tests.support.fakes import FakeModel, hypothesis
+from tests.support.live_server import LiveServer, wait_until
+from tests.support.recordings import FOLDER, load_sample, silence, wav
 
 OPTIONS = DecodeOptions("transcribe", "en")
 CLIP = "12_short_clip.wav"

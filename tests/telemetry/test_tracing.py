@@ -15,18 +15,18 @@ import httpx
 import pytest
 from prometheus_client import REGISTRY
 
-from app.config import TelemetrySettings
 from app.domain import Hypothesis
-from app.engine.model import DecodeOptions, Job
+from app.engine.speech_model import DecodeOptions, Job
+from app.settings import TelemetrySettings
 from app.telemetry import span_export, tracing
-from tests.api.test_stream import CLIP, END, talk
-from tests.api_keys import SALES_KEY, bearer, keys
-from tests.collector import CollectedSpan, Collector
-from tests.fakes import FakeModel, hypothesis
-from tests.faulty_server import FaultyServer
-from tests.live_server import ROOT, LiveServer, wait_until
-from tests.recordings import FOLDER
-from tests.served import fake_app, served
+from tests.sockets.stream.test_conversation import CLIP, END, talk
+from tests.support.api_keys import SALES_KEY, bearer, keys
+from tests.support.collector import CollectedSpan, Collector
+from tests.support.fakes import FakeModel, hypothesis
+from tests.support.faulty_server import FaultyServer
+from tests.support.live_server import ROOT, LiveServer, wait_until
+from tests.support.recordings import FOLDER
+from tests.support.served import fake_app, served
 
 CLIP_SECONDS = 4.69
 CALL = "08_long_call.flac"
@@ -394,8 +394,8 @@ def test_spans_beyond_what_may_wait_are_lost(monkeypatch: pytest.MonkeyPatch) ->
 
 def test_who_does_not_trace_imports_neither_sdk_nor_exporter() -> None:
     script = (
-        "import sys, app.main\n"
-        "from app.config import TelemetrySettings\n"
+        "import sys, app.application\n"
+        "from app.settings import TelemetrySettings\n"
         "from app.telemetry import tracing\n"
         "with tracing.exported(TelemetrySettings()), tracing.request({}) as request:\n"
         "    with tracing.span('stage'), tracing.device_call('decode', [tracing.place()]):\n"

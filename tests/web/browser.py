@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 
 from playwright.sync_api import Browser, ConsoleMessage, Page, Request, expect, sync_playwright
 
-from tests.programs import require
+from tests.support.programs import require
 
 expect.set_options(timeout=60_000)
 

@@ -1,9 +1,9 @@
 """What a browser's own recorder makes, through /stream as it comes."""
 
-from tests.live_server import LiveServer
-from tests.recordings import FOLDER, reference
+from tests.support.live_server import LiveServer
+from tests.support.recordings import FOLDER, reference
+from tests.support.words import word_errors
 from tests.web.browser import chromium, opened
-from tests.words import word_errors
 
 CLIP = FOLDER / "12_short_clip.wav"
 

@@ -10,13 +10,13 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser, Download, Locator, Page, Route, WebSocketRoute, expect
 
-from app.access.keys_document import Holder, dump, new_document, new_key
+from app.access.keys_file import Holder, dump, new_document, new_key
 from app.domain import Segment, Transcript
-from app.render import subtitles
-from tests.live_server import LiveServer
-from tests.recordings import FOLDER, reference, silence, wav
+from app.openai import subtitles
+from tests.support.live_server import LiveServer
+from tests.support.recordings import FOLDER, reference, silence, wav
+from tests.support.words import word_errors
 from tests.web.browser import chromium, opened
-from tests.words import word_errors
 
 CLIP = FOLDER / "12_short_clip.wav"
 CALL = FOLDER / "02_two_voices.wav"

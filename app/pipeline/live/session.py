@@ -4,9 +4,11 @@ import asyncio
 from collections.abc import AsyncIterator, Sequence
 
 from app.audio.voice_activity import FRAME_SAMPLES, SPEECH_BEGINS, Activity
-from app.audio.windows import WindowPacker
+from app.audio.windowing import WindowPacker
 from app.domain import SAMPLE_RATE, Samples, Window
 from app.errors import AudioTooShort, Overloaded
+from app.pipeline.live.audio_buffer import Intake, split
+from app.pipeline.live.decoder_loop import Hearing
 from app.pipeline.live.events import (
     Cleared,
     Committed,
@@ -17,10 +19,8 @@ from app.pipeline.live.events import (
     TimedOut,
     TurnDetection,
 )
-from app.pipeline.live.hearing import Hearing
-from app.pipeline.live.intake import Intake, split
-from app.pipeline.live.item import Item
-from app.pipeline.live.turns import Began, Boundary, Ended, TurnDetector
+from app.pipeline.live.turn_detection import Began, Boundary, Ended, TurnDetector
+from app.pipeline.live.turn_transcript import Item
 from app.pipeline.transcriber import Transcriber
 from app.telemetry import metrics
 

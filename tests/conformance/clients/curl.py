@@ -5,7 +5,7 @@ import subprocess
 from collections.abc import Callable
 
 from tests.conformance.case import Answer, Case, Json, Value
-from tests.programs import require
+from tests.support.programs import require
 
 
 def curl(base_url: str) -> Callable[[Case], Answer]:

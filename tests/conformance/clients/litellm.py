@@ -15,8 +15,8 @@ from openai import OpenAI
 
 from tests.conformance.case import Answer, Case
 from tests.conformance.clients import python
-from tests.live_server import ROOT
-from tests.programs import require
+from tests.support.live_server import ROOT
+from tests.support.programs import require
 
 START_SECONDS = 90
 

@@ -6,8 +6,8 @@ from collections.abc import Callable, Sequence
 from functools import cache
 
 from tests.conformance.case import Answer, Case, Json
-from tests.live_server import ROOT
-from tests.programs import require
+from tests.support.live_server import ROOT
+from tests.support.programs import require
 
 FOLDER = ROOT / "tests" / "conformance" / "node"
 

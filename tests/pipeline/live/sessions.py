@@ -11,11 +11,11 @@ import numpy as np
 
 from app.domain import SAMPLE_RATE, Hypothesis, Priority, Samples
 from app.engine.batcher import Batcher
-from app.engine.model import DecodeOptions, Features, Job, SpeechModel
+from app.engine.speech_model import DecodeOptions, Features, Job, SpeechModel
 from app.pipeline.live.events import Completed, Event, LiveOptions, Partial, TurnDetection
 from app.pipeline.live.session import LiveSession
 from app.pipeline.transcriber import Transcriber
-from tests.fakes import FakeModel, hypothesis
+from tests.support.fakes import FakeModel, hypothesis
 
 PIECE = SAMPLE_RATE // 10
 

@@ -38,7 +38,7 @@ from tests.pipeline.live.sessions import (
     until,
     words,
 )
-from tests.recordings import load_sample, noise, silence
+from tests.support.recordings import load_sample, noise, silence
 
 CLIP = load_sample("12_short_clip.wav")
 BY_HAND = LiveOptions(Options(language="en"), turns=None)

@@ -6,7 +6,7 @@ import io
 import numpy as np
 import pytest
 
-from app.audio.length import Length
+from app.audio.expected_length import Length
 from app.domain import Options, Samples, Transcript, joined_text
 from app.engine.whisper import WhisperEngine
 from app.pipeline.admission import Work
@@ -14,8 +14,8 @@ from app.pipeline.deadline import Deadline
 from app.pipeline.live.events import LiveOptions, Partial
 from app.pipeline.transcriber import Transcriber
 from tests.pipeline.live.sessions import completed, live, rest, speak, text, told, transcriber
-from tests.recordings import load_sample, noise, reference, wav
-from tests.words import normalise, word_errors
+from tests.support.recordings import load_sample, noise, reference, wav
+from tests.support.words import normalise, word_errors
 
 SAMPLES = ["02_two_voices.wav", "09_german.wav"]
 

@@ -1,0 +1,172 @@
+"""The application: routes, middleware and error handlers around the services."""
+
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from functools import partial
+from typing import Any
+
+from fastapi import FastAPI, Request, Response
+from prometheus_fastapi_instrumentator import Instrumentator
+from starlette.exceptions import HTTPException
+from starlette.middleware.cors import CORSMiddleware
+from starlette.routing import Match
+
+from app.access.api_keys import configured_keys
+from app.errors import InvalidRequest, SpeechError
+from app.http.middleware.authentication import Authentication
+from app.http.middleware.body_limit import BodyLimit
+from app.http.middleware.cors import EXPOSED_HEADERS, METHODS
+from app.http.middleware.in_flight import InFlight
+from app.http.middleware.lingering_close import LingeringClose
+from app.http.middleware.rate_limiting import RateLimits
+from app.http.middleware.request_context import RequestContext
+from app.http.middleware.same_origin import SameOriginSockets
+from app.http.middleware.security_headers import SecurityHeaders
+from app.http.paths import UNMEASURED
+from app.http.replies import json_reply
+from app.http.routes import docs, drain, health, models, page, usage
+from app.http.routes.metrics import AsMetricsReader
+from app.models import loading
+from app.models.background_pulls import ModelSource
+from app.models.download.pull import pull
+from app.models.resident import LoadModel
+from app.openai.error_replies import reply, routing_reply
+from app.process.lifecycle import Lifecycle
+from app.services import configured_catalogue, models_directory, open_services
+from app.settings import Settings
+from app.sockets.realtime import client_secrets
+from app.sockets.realtime import routes as realtime
+from app.sockets.stream import routes as stream
+from app.telemetry.metrics import SECONDS_OF_REQUESTS
+from app.transcriptions import raw_body
+from app.transcriptions import routes as transcriptions
+
+
+def whisper_loader(settings: Settings) -> LoadModel:
+    """Loads real models, as the settings say."""
+    engine = settings.engine
+    choices = loading.EngineChoices(
+        device=engine.device,
+        compute_type=engine.compute_type,
+        device_indexes=engine.device_indexes,
+        workers=engine.workers,
+        threads_per_worker=engine.threads_per_worker,
+        beam_size=engine.beam_size,
+        max_batch_size=settings.batching.max_batch_size,
+    )
+    return partial(loading.load, choices=choices, models=models_directory(settings))
+
+
+def model_source(settings: Settings) -> ModelSource:
+    """Where models come from that are not on this machine, as the settings say."""
+    models = models_directory(settings)
+    return ModelSource(
+        is_here=lambda source: models.find(source) is not None,
+        pull=lambda source, progress: pull(source, models, progress),
+    )
+
+
+def create_app(
+    settings: Settings, load_model: LoadModel | None = None, lifecycle: Lifecycle | None = None
+) -> FastAPI:
+    """An ASGI application; its pinned models begin to load when its lifespan starts.
+
+    A `load_model` of one's own needs no models on this machine. Whoever runs it hears from
+    `lifecycle` when it must end, and tells it when the port closes.
+    Raises ValueError, with a sentence, for keys and models that cannot be served.
+    """
+    source = model_source(settings) if load_model is None else None
+    load_model = load_model or whisper_loader(settings)
+    lifecycle = lifecycle or Lifecycle()
+    keys, catalogue = configured_keys(settings.access), configured_catalogue(settings)
+
+    @asynccontextmanager
+    async def lifespan(_: FastAPI) -> AsyncIterator[Mapping[str, Any]]:
+        async with open_services(
+            settings, load_model, lifecycle, keys, catalogue, source
+        ) as services:
+            yield {"services": services}
+
+    # The routes parse their forms themselves, so FastAPI cannot know the document (routes/docs.py).
+    # A redirect to the path without its last slash would have the upload sent twice.
+    # FastAPI's own telemetry would send whole addresses, and prompts stand in those of /transcribe.
+    app = FastAPI(
+        openapi_url=None,
+        lifespan=lifespan,
+        redirect_slashes=False,
+        telemetry={"tracing": False, "metrics": False, "logs": False},
+    )
+    _add_routes(app, settings)
+    _add_middleware(app, settings, lifecycle)
+    app.add_exception_handler(SpeechError, _on_speech_error)
+    app.add_exception_handler(HTTPException, _on_http_error)
+    return app
+
+
+def _add_routes(app: FastAPI, settings: Settings) -> None:
+    for routes in (
+        transcriptions,
+        raw_body,
+        stream,
+        realtime,
+        client_secrets,
+        models,
+        usage,
+        health,
+        drain,
+    ):
+        app.include_router(routes.router)
+    if settings.server.docs:
+        app.include_router(docs.router)
+        app.mount("/docs/assets", docs.assets)
+    if settings.server.web_page:
+        app.include_router(page.router)
+        app.mount("/web", page.files)
+    if settings.telemetry.metrics_port is None:
+        Instrumentator().expose(app, dependencies=[AsMetricsReader])
+
+
+def _add_middleware(app: FastAPI, settings: Settings, lifecycle: Lifecycle) -> None:
+    """From the inside out."""
+    app.add_middleware(BodyLimit, max_bytes=settings.audio.max_upload_bytes)
+    app.add_middleware(RateLimits)
+    app.add_middleware(Authentication)
+    app.add_middleware(InFlight, lifecycle=lifecycle)
+    app.add_middleware(SameOriginSockets, allowed=settings.server.cors_origins)
+    app.add_middleware(RequestContext)
+    # Browsers ask without a key whether a page may send one.
+    if settings.server.cors_origins:
+        app.add_middleware(
+            CORSMiddleware,
+            allow_origins=settings.server.cors_origins,
+            allow_methods=METHODS,
+            allow_headers=("*",),
+            expose_headers=EXPOSED_HEADERS,
+        )
+    app.add_middleware(SecurityHeaders)
+    # Around all that may refuse a request: what clients see is what counts.
+    Instrumentator(excluded_handlers=UNMEASURED).instrument(
+        app, latency_lowr_buckets=SECONDS_OF_REQUESTS, latency_highr_buckets=SECONDS_OF_REQUESTS
+    )
+    app.add_middleware(LingeringClose)
+
+
+def _meant(request: Request, path: str) -> str | None:
+    """The same path under /v1, if a route has that: a base_url often lacks it."""
+    scope = {**request.scope, "path": f"/v1{path}"}
+    matches = (route.matches(scope)[0] for route in request.app.routes)
+    return f"/v1{path}" if any(each is not Match.NONE for each in matches) else None
+
+
+async def _on_speech_error(_: Request, error: Exception) -> Response:
+    return json_reply(reply(error))
+
+
+async def _on_http_error(request: Request, error: Exception) -> Response:
+    assert isinstance(error, HTTPException)
+    if error.status_code in (404, 405):
+        path = request.url.path
+        answer = routing_reply(error.status_code, request.method, path, _meant(request, path))
+        return json_reply(answer, error.headers)
+    # Starlette's own complaint about a multipart body that it cannot read.
+    return json_reply(reply(InvalidRequest(str(error.detail))))

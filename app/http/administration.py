@@ -1,0 +1,17 @@
+"""Who may change what the server does."""
+
+from fastapi import Depends
+
+from app.errors import NotAllowed
+from app.http.state import ThePrincipal
+
+
+def _administrator(principal: ThePrincipal) -> None:
+    if not principal.is_administrator:
+        raise NotAllowed(
+            "This needs an administrator's key: "
+            "`python -m app.keys create --name NAME --admin` makes one."
+        )
+
+
+AsAdministrator = Depends(_administrator)

@@ -1,0 +1,62 @@
+"""GET /openapi.json, and /docs: Swagger UI over it, from this process alone."""
+
+import base64
+import hashlib
+
+from fastapi import APIRouter, Response
+from fastapi.responses import HTMLResponse
+from fastapi.staticfiles import StaticFiles
+
+from app.http.replies import json_response
+from app.openai.document import DOCUMENT
+
+router = APIRouter(include_in_schema=False)
+
+assets = StaticFiles(packages=[("fastapi_swagger", "resources")])
+"""The files of Swagger UI, which that package brings along."""
+
+# Without `validatorUrl: null`, Swagger UI would ask swagger.io to validate the document.
+_START = """
+SwaggerUIBundle({
+  url: "openapi.json",
+  dom_id: "#swagger-ui",
+  deepLinking: true,
+  persistAuthorization: true,
+  tryItOutEnabled: true,
+  validatorUrl: null,
+});
+"""
+
+# Addresses are relative, so that a proxy may serve us under any host, scheme and path.
+_PAGE = f"""<!doctype html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<title>{DOCUMENT["info"]["title"]}</title>
+<link rel="icon" href="docs/assets/favicon-32x32.png">
+<link rel="stylesheet" href="docs/assets/swagger-ui.css">
+</head>
+<body>
+<div id="swagger-ui"></div>
+<script src="docs/assets/swagger-ui-bundle.js"></script>
+<script>{_START}</script>
+</body>
+</html>
+"""
+
+_START_HASH = base64.b64encode(hashlib.sha256(_START.encode()).digest()).decode()
+_POLICY = (
+    f"default-src 'self'; script-src 'self' 'sha256-{_START_HASH}'; "
+    "style-src 'self' 'unsafe-inline'; img-src 'self' data:; frame-ancestors 'none'"
+)
+"""Makes browsers refuse whatever comes from another host: companies run us without internet."""
+
+
+@router.get("/openapi.json")
+async def openapi() -> Response:
+    return json_response(DOCUMENT)
+
+
+@router.get("/docs")
+async def docs() -> HTMLResponse:
+    return HTMLResponse(_PAGE, headers={"content-security-policy": _POLICY})

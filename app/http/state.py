@@ -1,0 +1,54 @@
+"""What the middleware knows of a request or handshake: one typed value in ASGI's `state`."""
+
+from typing import Annotated, TypedDict, cast
+
+from fastapi import Depends
+from fastapi.requests import HTTPConnection
+from starlette.types import Scope
+
+from app.access.metering import UsageRecord
+from app.access.principal import Principal
+from app.services import Services
+
+
+class RequestState(TypedDict):
+    """`services` is there from the start; each middleware adds what it finds out."""
+
+    services: Services
+    request_id: str
+    usage: UsageRecord
+    """Audio that is decoded for the request or live session is charged to it."""
+    principal: Principal
+
+
+def state_of(scope: Scope) -> RequestState:
+    """The state of a connection; the one place that gives `scope["state"]` its type."""
+    return cast(RequestState, scope["state"])
+
+
+def _services(request: HTTPConnection) -> Services:
+    return state_of(request.scope)["services"]
+
+
+def _request_id(request: HTTPConnection) -> str:
+    return state_of(request.scope)["request_id"]
+
+
+def usage_of(request: HTTPConnection) -> UsageRecord:
+    """The usage record of a request or live session."""
+    return state_of(request.scope)["usage"]
+
+
+def caller(request: HTTPConnection) -> Principal:
+    """The authenticated caller."""
+    return state_of(request.scope)["principal"]
+
+
+TheServices = Annotated[Services, Depends(_services)]
+RequestId = Annotated[str, Depends(_request_id)]
+ThePrincipal = Annotated[Principal, Depends(caller)]
+
+
+def keep_alive_seconds(request: HTTPConnection) -> float:
+    """After so long without a byte an answer shows that it is being worked on; 0: never."""
+    return _services(request).settings.server.keep_alive_seconds

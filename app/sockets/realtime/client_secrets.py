@@ -1,0 +1,96 @@
+"""Keys for browsers: a server with a real key makes them, and each opens realtime sessions.
+
+Today's route and the beta's differ in their shapes alone (docs/contract.md §5.4).
+"""
+
+from typing import Literal, TypeVar
+from uuid import uuid4
+
+from fastapi import APIRouter, Request, Response
+from pydantic import ConfigDict, Field, ValidationError
+
+from app.access.principal import Principal
+from app.errors import InvalidRequest
+from app.http.replies import json_response
+from app.http.state import ThePrincipal, TheServices
+from app.intake import check_model
+from app.services import Services
+from app.sockets.realtime.dialects import Beta
+from app.sockets.realtime.session_settings import Part, Session, refusal
+
+router = APIRouter(prefix="/v1/realtime", tags=["realtime"])
+
+
+class Expiry(Part):
+    anchor: Literal["created_at"] = "created_at"
+    seconds: int = Field(600, ge=10, le=7200)
+
+
+class SecretRequest(Part):
+    expires_after: Expiry = Expiry()
+    session: object = {}
+
+
+class BetaSecret(Part):
+    expires_at: Expiry = Expiry()
+
+
+class BetaRequest(Part):
+    """Whatever else there is in the body is the session."""
+
+    model_config = ConfigDict(extra="allow")
+
+    client_secret: BetaSecret = BetaSecret()
+
+
+Asked = TypeVar("Asked", SecretRequest, BetaRequest)
+
+
+@router.post("/client_secrets")
+async def create_client_secret(
+    request: Request, services: TheServices, principal: ThePrincipal
+) -> Response:
+    """A secret for sessions that begin as the one given here."""
+    asked = _parsed(SecretRequest, await request.body())
+    session = Session().updated(asked.session)
+    value, expires_at = _issue(services, principal, session, asked.expires_after)
+    body = session.body(_session_id(), expires_at=0)
+    return json_response({"value": value, "expires_at": expires_at, "session": body})
+
+
+@router.post("/transcription_sessions")
+async def create_transcription_session(
+    request: Request, services: TheServices, principal: ThePrincipal
+) -> Response:
+    """The same in the words of the beta: the session, with a secret in it."""
+    asked = _parsed(BetaRequest, await request.body())
+    dialect = Beta()
+    try:
+        session = Session().updated(dialect.changes(asked.model_extra))
+    except InvalidRequest as error:
+        # The session is the body itself.
+        message = dialect.named(str(error)).replace("'session.", "'")
+        param = dialect.named(error.param or "").removeprefix("session.")
+        raise InvalidRequest(message, param) from None
+    value, expires_at = _issue(services, principal, session, asked.client_secret.expires_at)
+    body = dialect.body(session.body(_session_id(), expires_at=0))
+    return json_response(body | {"client_secret": {"value": value, "expires_at": expires_at}})
+
+
+def _parsed(kind: type[Asked], content: bytes) -> Asked:
+    """An empty body asks for the defaults. Raises InvalidRequest."""
+    try:
+        return kind.model_validate_json(content or b"{}")
+    except ValidationError as error:
+        raise refusal(error) from None
+
+
+def _issue(
+    services: Services, principal: Principal, session: Session, expiry: Expiry
+) -> tuple[str, int]:
+    check_model(principal, services, session.transcription.model)
+    return services.client_secrets.issue(principal, session.changes(), expiry.seconds)
+
+
+def _session_id() -> str:
+    return f"sess_{uuid4().hex}"

@@ -1,0 +1,114 @@
+"""What callers see of a server that drains. The whole sequence: tests/process/test_server.py."""
+
+import threading
+import time
+from collections.abc import Iterator
+
+import httpx
+import pytest
+
+from tests.support.api_keys import ADMIN_KEY, SALES_KEY, bearer, keys
+from tests.support.fakes import FakeModel
+from tests.support.live_server import wait_until
+from tests.support.recordings import FOLDER
+from tests.support.served import fake_app, served
+
+CLIP = (FOLDER / "12_short_clip.wav").read_bytes()
+
+
+@pytest.fixture
+def model() -> FakeModel:
+    return FakeModel()
+
+
+@pytest.fixture
+def url(model: FakeModel) -> Iterator[str]:
+    with served(fake_app(model, access={"keys": keys(sales={"key": SALES_KEY})})) as address:
+        yield address
+
+
+def ask(client: httpx.Client) -> httpx.Response:
+    return client.post(
+        "/v1/audio/transcriptions",
+        files={"file": CLIP},
+        data={"model": "whisper-1", "language": "en"},
+        headers=bearer(SALES_KEY),
+    )
+
+
+def test_new_work_is_taken_until_everybody_knows_and_then_refused(url: str) -> None:
+    with httpx.Client(base_url=url) as client:
+        assert "connection" not in ask(client).headers
+        answers: list[httpx.Response] = []
+        query = "/internal/drain?propagation=1.5&wait=30"
+        draining = threading.Thread(
+            target=lambda: answers.append(httpx.post(url + query, timeout=60))
+        )
+        began = time.monotonic()
+        draining.start()
+        wait_until(lambda: client.get("/health/ready").status_code == 503)
+        taken = ask(client)
+        assert (taken.status_code, taken.headers["connection"]) == (200, "close")
+        draining.join(30)
+        assert time.monotonic() - began >= 1.5
+        assert answers[0].json() == {"status": "drained", "in_flight": 0}
+        refused = ask(client)
+        assert (refused.status_code, refused.headers["connection"]) == (503, "close")
+        assert refused.headers["x-should-retry"] == "true"
+        assert int(refused.headers["retry-after"]) >= 1
+        assert refused.json()["error"]["type"] == "server_error"
+        assert client.get("/health/live").status_code == 200
+        assert "stt_windows_total" in client.get("/metrics", headers=bearer(ADMIN_KEY)).text
+
+
+def test_it_waits_for_what_is_in_flight_but_not_longer_than_asked(
+    url: str, model: FakeModel
+) -> None:
+    answers: list[httpx.Response] = []
+
+    def work() -> None:
+        with httpx.Client(base_url=url, timeout=60) as client:
+            answers.append(ask(client))
+
+    model.gate.clear()
+    working = threading.Thread(target=work)
+    working.start()
+    assert model.started.wait(10)
+    late = httpx.post(f"{url}/internal/drain?propagation=0&wait=0.3")
+    assert late.json() == {"status": "draining", "in_flight": 1}
+    threading.Timer(0.3, model.gate.set).start()
+    done = httpx.get(f"{url}/internal/drain?wait=30", timeout=60)
+    assert done.json() == {"status": "drained", "in_flight": 0}
+    working.join(30)
+    assert answers[0].status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("headers", "status"),
+    [
+        ({"x-forwarded-for": "192.0.2.1"}, 401),
+        ({"via": "1.1 proxy"}, 401),
+        ({"origin": "https://elsewhere.example"}, 401),
+        ({"sec-fetch-site": "cross-site"}, 401),
+        ({"via": "1.1 proxy", "authorization": "Bearer wrong"}, 401),
+        ({"via": "1.1 proxy", **bearer(SALES_KEY)}, 403),
+        ({"via": "1.1 proxy", **bearer(ADMIN_KEY)}, 200),
+        ({}, 200),
+    ],
+    ids=str,
+)
+def test_it_is_for_programs_on_this_machine_and_for_the_administrator(
+    url: str, headers: dict[str, str], status: int
+) -> None:
+    answer = httpx.get(f"{url}/internal/drain?wait=0", headers=headers)
+    assert answer.status_code == status
+    ready = httpx.get(f"{url}/health/ready").status_code
+    assert ready == (503 if status == 200 else 200)
+
+
+@pytest.mark.parametrize("query", ["wait=soon", "wait=-1", "wait=nan", "propagation=inf"])
+def test_what_is_no_number_of_seconds_is_named_and_changes_nothing(url: str, query: str) -> None:
+    answer = httpx.post(f"{url}/internal/drain?{query}")
+    assert answer.status_code == 400
+    assert answer.json()["error"]["param"] == query.partition("=")[0]
+    assert httpx.get(f"{url}/health/ready").status_code == 200

@@ -1,0 +1,432 @@
+"""OpenAI's realtime transcription as its clients see it. Audio is sent faster than it is spoken."""
+
+import asyncio
+import json
+import math
+import time
+from contextlib import suppress
+from typing import Any
+
+import numpy as np
+import pytest
+from websockets.exceptions import ConnectionClosed
+
+from tests.support.live_server import LiveServer, wait_until
+from tests.support.realtime_client import ITEM, RealtimeClient, g711, pcm, pieces, realtime
+from tests.support.recordings import FOLDER, load_sample, reference, silence
+from tests.support.words import normalise, word_errors
+
+CLIP = "12_short_clip.wav"
+SENTENCES = ["The printer is not working.", "I will call you back tomorrow."]
+PAUSE = 1.0
+"""Seconds of silence: more than ends a turn."""
+
+
+def spoken(name: str = CLIP, pause: float = PAUSE) -> "np.ndarray[Any, np.dtype[np.float32]]":
+    return np.concatenate([load_sample(name), silence(pause)])
+
+
+def rest_text(server: LiveServer, name: str, language: str) -> str:
+    transcriptions = server.client.audio.transcriptions
+    return transcriptions.create(file=FOLDER / name, model="whisper-1", language=language).text
+
+
+@pytest.mark.parametrize(
+    ("name", "language", "kind"),
+    [
+        (CLIP, "en", "audio/pcm"),
+        ("06_human_digits.wav", "en", "audio/pcm"),
+        ("09_german.wav", "de", "audio/pcma"),
+        ("14_telephone_mulaw.wav", "en", "audio/pcmu"),
+    ],
+)
+async def test_the_sdk_hears_the_words_of_a_recording(
+    server: LiveServer, name: str, language: str, kind: str
+) -> None:
+    audio = spoken(name)
+    data = pcm(audio) if kind == "audio/pcm" else g711(audio, {"u": "mulaw", "a": "alaw"}[kind[-1]])
+    rate = {"rate": 24_000} if kind == "audio/pcm" else {}
+    async with (
+        server.async_client as client,
+        client.realtime.connect(extra_query={"intent": "transcription"}) as connection,
+    ):
+        first = await connection.recv()
+        assert first.type == "session.created"
+        given: Any = {
+            "type": "transcription",
+            "audio": {
+                "input": {
+                    "format": {"type": kind, **rate},
+                    "transcription": {"model": "gpt-4o-transcribe", "language": language},
+                }
+            },
+        }
+        await connection.session.update(session=given)
+        for piece in pieces(data):
+            await connection.input_audio_buffer.append(audio=piece)
+        await connection.input_audio_buffer.clear()  # answered when all before it was looked at
+        committed, texts, is_all = 0, [], False
+        async with asyncio.timeout(60):
+            async for each in connection:
+                event: Any = each
+                committed += event.type == "input_audio_buffer.committed"
+                is_all = is_all or event.type == "input_audio_buffer.cleared"
+                if event.type == f"{ITEM}.completed":
+                    texts.append(event.transcript)
+                if is_all and len(texts) == committed:
+                    break
+    assert word_errors(rest_text(server, name, language), " ".join(texts)) == 0
+    assert normalise(" ".join(texts))
+
+
+async def test_events_come_in_openais_order(server: LiveServer) -> None:
+    async with realtime(server.url) as client:
+        await client.say(pcm(spoken()))
+        await client.completed()
+        await client.completed()
+    events = client.seen
+    assert len({event["event_id"] for event in events}) == len(events)
+    created = events[0]["session"]
+    assert events[0]["type"] == "session.created"
+    assert created["id"].startswith("sess_")
+    assert created["object"] == "realtime.transcription_session"
+    assert 3500 < created["expires_at"] - time.time() < 3700
+    committed = client.of("buffer.committed")
+    items = [event["item_id"] for event in committed]
+    assert [event["previous_item_id"] for event in committed] == [None, items[0]]
+    for item in items:
+        own = [e for e in events if item in (e.get("item_id"), e.get("item", {}).get("id"))]
+        assert [event["type"] for event in own if not event["type"].endswith(".delta")] == [
+            "input_audio_buffer.speech_started",
+            "input_audio_buffer.speech_stopped",
+            "input_audio_buffer.committed",
+            "conversation.item.added",
+            "conversation.item.done",
+            f"{ITEM}.completed",
+        ]
+        assert own[-1]["type"] == f"{ITEM}.completed"
+        deltas = [event["delta"] for event in own if event["type"].endswith(".delta")]
+        assert "".join(deltas) == own[-1]["transcript"] == SENTENCES[items.index(item)]
+        assert own[-1]["content_index"] == 0
+        assert own[-1]["usage"]["type"] == "duration"
+    # tests/samples/12_short_clip.segments.json: 0.4 to 1.81 and 2.38 to 4.19 seconds.
+    starts = [event["audio_start_ms"] for event in client.of("speech_started")]
+    stops = [event["audio_end_ms"] for event in client.of("speech_stopped")]
+    assert 0 <= starts[0] <= 400
+    assert 1_810 <= stops[0] <= starts[1] <= 2_380
+    assert 4_190 + 300 <= stops[1] <= 5_300
+
+
+def test_turns_end_by_hand_where_the_client_wants_it(server: LiveServer) -> None:
+    client = server.client
+    with client.realtime.connect(extra_query={"intent": "transcription"}) as connection:
+        given: Any = {"type": "transcription", "audio": {"input": {"turn_detection": None}}}
+        connection.session.update(session=given)
+        for piece in pieces(pcm(load_sample(CLIP))):
+            connection.input_audio_buffer.append(audio=piece)
+        connection.input_audio_buffer.commit()
+        kinds = []
+        for each in connection:
+            event: Any = each
+            kinds.append(event.type)
+            if event.type == f"{ITEM}.completed":
+                assert event.transcript == reference(CLIP)
+                break
+    assert not [kind for kind in kinds if "speech" in kind]
+    assert kinds.count("input_audio_buffer.committed") == 1
+
+
+async def test_words_come_while_the_person_still_speaks(server: LiveServer) -> None:
+    """The only one at the pace of speech: six seconds."""
+    heard_at: list[float] = []
+
+    async def listen(client: RealtimeClient, began: float) -> None:
+        while len(client.of(".completed")) < 2:
+            if (await client.next())["type"] == f"{ITEM}.delta":
+                heard_at.append(time.monotonic() - began)
+
+    async with realtime(server.url) as client:
+        await client.update(transcription={"language": "en"})
+        began = time.monotonic()
+        listening = asyncio.create_task(listen(client, began))
+        for number, piece in enumerate(pieces(pcm(spoken()))):
+            await asyncio.sleep(began + number * 0.1 - time.monotonic())
+            await client.send("input_audio_buffer.append", audio=piece)
+        sent_after = time.monotonic() - began
+        await listening
+    assert client.text == reference(CLIP)
+    assert heard_at[0] < sent_after - 1
+
+
+async def test_what_is_cleared_is_not_heard(server: LiveServer) -> None:
+    async with realtime(server.url) as client:
+        await client.update(turn_detection=None)
+        await client.say(pcm(load_sample("09_german.wav")))
+        await client.send("input_audio_buffer.clear")
+        await client.until("input_audio_buffer.cleared")
+        await client.say(pcm(load_sample(CLIP)))
+        await client.send("input_audio_buffer.commit")
+        assert (await client.completed())["transcript"] == reference(CLIP)
+
+
+async def test_what_is_too_short_to_commit_is_said_in_openais_words(server: LiveServer) -> None:
+    async with realtime(server.url) as client:
+        await client.send("input_audio_buffer.commit", event_id="mine")
+        error = (await client.until("error"))["error"]
+        assert error == {
+            "type": "invalid_request_error",
+            "code": "input_audio_buffer_commit_empty",
+            "message": "Error committing input audio buffer: buffer too small. Expected at least "
+            "100ms of audio, but buffer only has 0.00ms of audio.",
+            "param": None,
+            "event_id": "mine",
+        }
+        await client.update(turn_detection=None)
+        await client.say(bytes(4_800))  # exactly 100 ms
+        await client.send("input_audio_buffer.commit")
+        assert (await client.completed())["transcript"] == ""
+
+
+async def test_only_what_is_sent_changes_and_null_clears(server: LiveServer) -> None:
+    async with realtime(server.url) as client:
+        first = client.seen[0]["session"]["audio"]["input"]
+        assert first["format"] == {"type": "audio/pcm", "rate": 24_000}
+        assert first["turn_detection"]["silence_duration_ms"] == 500
+        answer = await client.update(
+            turn_detection={"type": "server_vad", "threshold": 0.7, "idle_timeout_ms": 6_000},
+            transcription={"language": "en-US", "delay": "xhigh"},
+            noise_reduction={"type": "far_field"},
+        )
+        inputs = answer["session"]["audio"]["input"]
+        assert inputs["turn_detection"] == {
+            "type": "server_vad",
+            "threshold": 0.7,
+            "prefix_padding_ms": 300,
+            "silence_duration_ms": 500,
+            "idle_timeout_ms": 6_000,
+        }
+        assert inputs["transcription"] == {"model": "whisper-1", "language": "en", "delay": "xhigh"}
+        assert inputs["noise_reduction"] == {"type": "far_field"}
+        answer = await client.update(transcription={"model": "gpt-4o-transcribe", "language": None})
+        inputs = answer["session"]["audio"]["input"]
+        assert inputs["transcription"] == {"model": "gpt-4o-transcribe", "delay": "xhigh"}
+        assert inputs["noise_reduction"] == {"type": "far_field"}
+        answer = await client.update(
+            turn_detection={"type": "semantic_vad", "eagerness": "high"}, noise_reduction=None
+        )
+        inputs = answer["session"]["audio"]["input"]
+        assert inputs["turn_detection"] == {"type": "semantic_vad", "eagerness": "high"}
+        assert inputs["noise_reduction"] is None
+        assert {"id", "object", "expires_at", "include"} <= set(answer["session"])
+
+
+INPUT = "session.audio.input"
+
+
+@pytest.mark.parametrize(
+    ("inputs", "param", "code"),
+    [
+        ({"format": {"type": "audio/mp3"}}, f"{INPUT}.format", "invalid_value"),
+        ({"format": {"type": "audio/pcm", "rate": 16000}}, f"{INPUT}.format.rate", "invalid_value"),
+        (
+            {"transcription": {"language": "xx"}},
+            f"{INPUT}.transcription.language",
+            "invalid_value",
+        ),
+        (
+            {"transcription": {"language": "es"}},  # the starter does not hear it
+            f"{INPUT}.transcription.language",
+            "invalid_value",
+        ),
+        (
+            {"transcription": {"model": "whisper-9"}},
+            f"{INPUT}.transcription.model",
+            "model_not_found",
+        ),
+        (
+            {"transcription": {"keywords": "one"}},
+            f"{INPUT}.transcription.keywords",
+            "invalid_value",
+        ),
+        ({"transcription": {"delay": "long"}}, f"{INPUT}.transcription.delay", "invalid_value"),
+        ({"noise_reduction": {"type": "no"}}, f"{INPUT}.noise_reduction.type", "invalid_value"),
+        ({"turn_detection": {"type": "push"}}, f"{INPUT}.turn_detection", "invalid_value"),
+        (
+            {"turn_detection": {"type": "server_vad", "threshold": 1.1}},
+            f"{INPUT}.turn_detection.threshold",
+            "invalid_value",
+        ),
+        (
+            {"turn_detection": {"type": "server_vad", "idle_timeout_ms": 4999}},
+            f"{INPUT}.turn_detection.idle_timeout_ms",
+            "invalid_value",
+        ),
+        (
+            {"turn_detection": {"type": "semantic_vad", "eagerness": "very"}},
+            f"{INPUT}.turn_detection.eagerness",
+            "invalid_value",
+        ),
+    ],
+    ids=str,
+)
+async def test_a_wrong_value_is_named_and_changes_nothing(
+    server: LiveServer, inputs: dict[str, object], param: str, code: str
+) -> None:
+    async with realtime(server.url) as client:
+        answer = await client.update(event_id="my-event", **inputs)
+        assert answer["type"] == "error"
+        assert answer["error"]["param"] == param
+        assert answer["error"]["code"] == code
+        assert answer["error"]["event_id"] == "my-event"
+        assert answer["error"]["message"]
+        after = await client.update()
+        assert after["session"] == client.seen[0]["session"]
+
+
+async def test_a_session_of_another_type_is_refused(server: LiveServer) -> None:
+    async with realtime(server.url) as client:
+        await client.send("session.update", session={"type": "realtime"})
+        assert (await client.until("error"))["error"]["param"] == "session.type"
+
+
+async def test_scores_and_tokens_are_counted_as_the_model_name_promises(server: LiveServer) -> None:
+    async with realtime(server.url, "model=gpt-4o-transcribe") as client:
+        session = {"type": "transcription", "include": ["item.input_audio_transcription.logprobs"]}
+        await client.send("session.update", session=session)
+        await client.say(pcm(spoken()))
+        await client.completed()
+        await client.completed()
+    for completed in client.of(".completed"):
+        text = completed["transcript"].encode()
+        assert b"".join(bytes(score["bytes"]) for score in completed["logprobs"]) == text
+        deltas = [e for e in client.of(".delta") if e["item_id"] == completed["item_id"]]
+        scores = [score for delta in deltas for score in delta["logprobs"]]
+        assert b"".join(bytes(score["bytes"]) for score in scores) == text
+        assert completed["usage"]["type"] == "tokens"
+        assert completed["usage"]["output_tokens"] > 4
+    audio = [e["usage"]["input_token_details"]["audio_tokens"] for e in client.of(".completed")]
+    spans = zip(client.of("speech_started"), client.of("speech_stopped"), strict=True)
+    heard = [(stop["audio_end_ms"] - start["audio_start_ms"]) / 1000 for start, stop in spans]
+    assert audio == [math.ceil(round(seconds * 10, 3)) for seconds in heard]
+
+
+async def test_another_model_goes_on_where_the_first_one_ended(server: LiveServer) -> None:
+    async with realtime(server.url) as client:
+        half = pcm(load_sample(CLIP)[: int(2.1 * 16_000)])
+        await client.say(half)
+        answer = await client.update(transcription={"model": "starter"})
+        assert answer["session"]["audio"]["input"]["transcription"]["model"] == "starter"
+        await client.say(pcm(spoken()[int(2.1 * 16_000) :]))
+        while len(client.of(".completed")) < 2:
+            await client.next()
+    assert client.text == reference(CLIP)
+    first, second = client.of("buffer.committed")
+    assert second["previous_item_id"] == first["item_id"]
+    assert 1_900 <= client.of("speech_started")[1]["audio_start_ms"] <= 2_380
+
+
+async def test_without_transcription_there_are_turns_and_no_text(server: LiveServer) -> None:
+    async with realtime(server.url) as client:
+        answer = await client.update(transcription=None)
+        assert answer["session"]["audio"]["input"]["transcription"] is None
+        await client.say(pcm(spoken()))
+        await client.until("input_audio_buffer.committed")
+        await client.until("input_audio_buffer.committed")
+        await client.update(transcription={"language": "en"})
+        await client.say(pcm(spoken()))
+        await client.completed()
+    texts = [event["transcript"] for event in client.of(".completed")]
+    assert texts == SENTENCES[:1]
+
+
+async def test_silence_after_speech_is_committed_at_the_idle_timeout(server: LiveServer) -> None:
+    async with realtime(server.url) as client:
+        await client.update(turn_detection={"type": "server_vad", "idle_timeout_ms": 5_000})
+        await client.say(pcm(spoken(pause=7.0)))
+        timeout = await client.until("input_audio_buffer.timeout_triggered")
+        assert timeout["audio_end_ms"] - timeout["audio_start_ms"] >= 5_000
+        while (event := await client.completed())["item_id"] != timeout["item_id"]:
+            pass
+    assert event["transcript"] == ""
+
+
+async def test_a_browser_sends_its_key_beside_its_subprotocol(server: LiveServer) -> None:
+    offered: Any = ["realtime", "openai-insecure-api-key.any"]
+    async with realtime(server.url, subprotocols=offered) as client:
+        assert client.socket.subprotocol == "realtime"
+
+
+BROKEN_EVENTS: list[tuple[str | bytes, str | None]] = [
+    ("no JSON", None),
+    ("[]", None),
+    ("null", None),
+    ("{}", "type"),
+    ('{"type": ["session.update"]}', "type"),
+    ('{"type": "response.create"}', "type"),
+    ('{"type": "transcription_session.update", "session": {}}', "type"),
+    ('{"type": "session.update"}', "session"),
+    ('{"type": "session.update", "session": "all"}', "session"),
+    ('{"type": "session.update", "event_id": 5}', "event_id"),
+    (json.dumps({"type": "input_audio_buffer.clear", "event_id": "x" * 513}), "event_id"),
+    ('{"type": "input_audio_buffer.append"}', "audio"),
+    ('{"type": "input_audio_buffer.append", "audio": 5}', "audio"),
+    ('{"type": "input_audio_buffer.append", "audio": "not base64"}', "audio"),
+    ('{"type": "input_audio_buffer.append", "audio": "é"}', "audio"),
+    ('{"type": "\\ud800"}', None),
+    ("[" * 100_000, None),
+    (b"\x00\x01" * 4_800, None),
+]
+
+
+async def test_a_broken_event_is_explained_and_the_session_goes_on(server: LiveServer) -> None:
+    async with realtime(server.url) as client:
+        for message, param in BROKEN_EVENTS:
+            await client.socket.send(message)
+            error = (await client.until("error"))["error"]
+            assert error["type"] == "invalid_request_error", message[:50]
+            assert error["param"] == param, message[:50]
+            assert 0 < len(error["message"]) < 1_000
+        await client.say(pcm(spoken()))
+        await client.completed()
+        await client.completed()
+    assert client.text == reference(CLIP)
+
+
+async def test_a_message_that_is_too_large_closes_the_socket(server: LiveServer) -> None:
+    async with realtime(server.url) as client:
+        with suppress(ConnectionClosed):  # it may be closed before all is sent
+            await client.socket.send("x" * (16 * 1024**2 + 1))
+        assert await client.rest() == 1009
+
+
+@pytest.mark.parametrize(
+    ("query", "word"), [("model=whisper-9", "whisper-9"), ("model=gpt-realtime", "transcribes")]
+)
+async def test_a_model_that_is_not_here_is_an_event_and_a_close_code(
+    server: LiveServer, query: str, word: str
+) -> None:
+    async with realtime(server.url, query) as client:
+        assert word in client.seen[0]["error"]["message"]
+        assert client.seen[0]["error"]["param"] == "model"
+        assert await client.rest() == 1008
+        assert (client.socket.close_reason or "").startswith("invalid_request_error.")
+
+
+async def test_clients_that_hang_up_leave_nothing_behind(server: LiveServer) -> None:
+    def tasks() -> float:
+        return server.metric("stt_event_loop_tasks")
+
+    async def abandon(index: int) -> None:
+        async with realtime(server.url) as client:
+            await client.say(pcm(load_sample(CLIP)[: 16_000 + index * 800]))
+            client.socket.transport.abort()
+
+    await abandon(0)
+    wait_until(lambda: server.metric("stt_live_sessions") == 0)
+    before, files = tasks(), server.open_files
+    for start in range(0, 50, 10):
+        await asyncio.gather(*(abandon(index) for index in range(start, start + 10)))
+    wait_until(lambda: server.metric("stt_live_sessions") == 0)
+    wait_until(lambda: tasks() <= before)
+    assert server.open_files == files
+    assert server.metric("stt_queue_windows") == 0

@@ -1,0 +1,24 @@
+"""An application whose limits have a shorter window than a minute, so that tests need not wait."""
+
+from dataclasses import replace
+
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from app.access.counter_store import MemoryStore
+from app.access.limiter import Limiter
+from app.access.metering import Metering
+from app.settings import LimitsSettings
+
+
+def with_window(app: ASGIApp, seconds: float, **limits: object) -> ASGIApp:
+    """The same application; its own limits, if it has any, do not hold."""
+    limiter = Limiter(MemoryStore(seconds), LimitsSettings.model_validate(limits))
+    metering = Metering(limiter)
+
+    async def limited(scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "lifespan":
+            state = scope["state"]
+            state["services"] = replace(state["services"], limiter=limiter, metering=metering)
+        await app(scope, receive, send)
+
+    return limited

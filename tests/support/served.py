@@ -1,0 +1,58 @@
+"""An application of ours on a real port, in this process, so that its model can be a fake."""
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import httpx
+import uvicorn
+from fastapi import FastAPI
+from openai import DefaultHttpxClient, OpenAI
+from starlette.types import ASGIApp
+
+from app.application import create_app
+from app.process.server import uvicorn_config
+from app.settings import ServerSettings, Settings
+from tests.support.fakes import FakeModel
+from tests.support.live_server import wait_until
+from tests.support.model_names import STARTER
+
+
+def fake_app(model: FakeModel, **settings: object) -> FastAPI:
+    """The whole application around a fake model, which has the starter's name; settings by group,
+    as Settings takes them.
+    """
+    return create_app(fake_settings(**settings), lambda _: model)
+
+
+def fake_settings(**settings: object) -> Settings:
+    """For an application around a fake model."""
+    return Settings.model_validate({"model": str(STARTER), **settings})
+
+
+@contextmanager
+def served(app: ASGIApp, **settings: object) -> Iterator[str]:
+    """The URL at which uvicorn serves it as `app/__main__.py` does; the port's own settings."""
+    server = uvicorn.Server(
+        uvicorn_config(app, ServerSettings.model_validate({"port": 0, **settings}))
+    )
+    thread = threading.Thread(target=server.run)
+    thread.start()
+    wait_until(lambda: server.started)
+    url = f"http://127.0.0.1:{server.servers[0].sockets[0].getsockname()[1]}"
+    wait_until(lambda: httpx.get(f"{url}/health/ready").status_code != 503)
+    try:
+        yield url
+    finally:
+        server.should_exit = True
+        thread.join(30)
+
+
+def counting_client(url: str, max_retries: int = 2) -> tuple[OpenAI, list[object]]:
+    """The official SDK, and every request that it sends, retries included."""
+    sent: list[object] = []
+    http = DefaultHttpxClient(event_hooks={"request": [sent.append]})
+    client = OpenAI(
+        base_url=f"{url}/v1", api_key="any key", http_client=http, max_retries=max_retries
+    )
+    return client, sent

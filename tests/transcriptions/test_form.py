@@ -1,0 +1,270 @@
+"""Forms as clients write them, without a server."""
+
+import io
+from typing import Any
+
+import pytest
+from starlette.datastructures import FormData, UploadFile
+
+from app.domain import Chunking
+from app.errors import InvalidRequest, MissingParameter, SpeechError, UnsupportedValue
+from app.openai.error_replies import reply
+from app.openai.model_families import OPENAI_NAMES
+from app.transcriptions.form import parse
+
+FILE = UploadFile(io.BytesIO(b"sound"), filename="upload")
+
+
+def form(*parts: tuple[str, str], model: str = "whisper-1") -> FormData:
+    return FormData([*parts, ("model", model), ("file", FILE)])
+
+
+def refusal(*parts: tuple[str, str], model: str = "whisper-1", task: Any = "transcribe") -> Any:
+    """The error object that these parts are answered with."""
+    with pytest.raises(SpeechError) as caught:
+        parse(form(*parts, model=model), task)
+    answer = reply(caught.value)
+    assert answer.status == 400
+    return answer.body["error"]
+
+
+def test_what_is_not_said_has_openais_defaults() -> None:
+    asked = parse(form(), "transcribe")
+    assert asked.response_format == "json"
+    assert asked.granularities == {"segment"}
+    assert not asked.stream
+    assert asked.options.temperature == 0.0
+    assert asked.options.language is None
+    assert asked.options.chunking is None
+
+
+@pytest.mark.parametrize(
+    "parts",
+    [
+        [("keywords[]", "Acme"), ("keywords[]", "solar panel")],
+        [("keywords", "Acme"), ("keywords", "solar panel")],
+        [("keywords[0]", "Acme"), ("keywords[1]", "solar panel")],
+        [("keywords[1]", "solar panel"), ("keywords[0]", "Acme")],
+        [("keywords[10]", "solar panel"), ("keywords[9]", "Acme")],
+        [("keywords", '["Acme", "solar panel"]')],
+        [("keywords[]", '["Acme", "solar panel"]')],
+        [("keywords[]", ""), ("keywords[]", "Acme"), ("keywords[]", "solar panel")],
+    ],
+)
+def test_a_list_may_be_written_in_every_way(parts: list[tuple[str, str]]) -> None:
+    assert parse(form(*parts), "transcribe").options.keywords == ("Acme", "solar panel")
+
+
+@pytest.mark.parametrize(
+    "parts",
+    [
+        [
+            ("chunking_strategy[type]", "server_vad"),
+            ("chunking_strategy[threshold]", "0.4"),
+            ("chunking_strategy[prefix_padding_ms]", "250"),
+            ("chunking_strategy[silence_duration_ms]", "700"),
+        ],
+        [
+            (
+                "chunking_strategy",
+                ' {"type":"server_vad","threshold":0.4,"prefix_padding_ms":250,'
+                '"silence_duration_ms":700}',
+            )
+        ],
+    ],
+)
+def test_an_object_may_be_written_in_leaves_or_as_json(parts: list[tuple[str, str]]) -> None:
+    assert parse(form(*parts), "transcribe").options.chunking == Chunking(0.4, 0.25, 0.7)
+
+
+def test_server_vad_alone_has_openais_numbers() -> None:
+    asked = parse(form(("chunking_strategy[type]", "server_vad")), "transcribe")
+    assert asked.options.chunking == Chunking(0.5, 0.3, 0.2)
+
+
+@pytest.mark.parametrize("text", ["auto", "null", ""])
+def test_a_strategy_of_none_leaves_the_windows_to_the_model(text: str) -> None:
+    assert parse(form(("chunking_strategy", text)), "transcribe").options.chunking is None
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [("true", True), ("True", True), ("TRUE", True), ("1", True), ("false", False), ("0", False)],
+)
+def test_booleans_come_in_any_case(text: str, expected: bool) -> None:
+    assert parse(form(("stream", text)), "transcribe").stream is expected
+
+
+def test_empty_parts_are_absent() -> None:
+    empty = [
+        (name, "")
+        for name in (
+            "language",
+            "prompt",
+            "response_format",
+            "temperature",
+            "stream",
+            "timestamp_granularities[]",
+            "include[]",
+            "keywords",
+            "chunking_strategy",
+            "known_speaker_names[]",
+        )
+    ]
+    assert parse(form(*empty), "transcribe") == parse(form(), "transcribe")
+
+
+def test_a_missing_field_is_named() -> None:
+    for data, field in (
+        (FormData([("file", FILE)]), "model"),
+        (FormData([("model", "whisper-1")]), "file"),
+    ):
+        with pytest.raises(MissingParameter) as caught:
+            parse(data, "transcribe")
+        assert caught.value.param == field
+
+
+def test_a_file_that_is_text_is_no_file() -> None:
+    with pytest.raises(InvalidRequest, match="must be a file upload") as caught:
+        parse(FormData([("file", "@call.wav"), ("model", "whisper-1")]), "transcribe")
+    assert caught.value.param == "file"
+
+
+@pytest.mark.parametrize(
+    ("field", "text"),
+    [
+        ("response_format", "yaml"),
+        ("language", "klingon"),
+        ("temperature", "9"),
+        ("temperature", "-0.1"),
+        ("temperature", "nan"),
+        ("temperature", "warm" * 1000),
+        ("stream", "maybe"),
+        ("timestamp_granularities", "sentence"),
+        ("timestamp_granularities", "[1"),
+        ("include", "thoughts"),
+        ("languages", "xx"),
+        ("chunking_strategy", "manual"),
+        ("chunking_strategy", '{"type":'),
+    ],
+)
+def test_a_wrong_value_names_its_field(field: str, text: str) -> None:
+    error = refusal((field, text))
+    assert (error["param"], error["code"]) == (field, "invalid_value")
+    assert len(error["message"]) < 300
+
+
+@pytest.mark.parametrize(
+    ("leaf", "text"),
+    [
+        ("type", "semantic_vad"),
+        ("threshold", "1.5"),
+        ("threshold", "loud"),
+        ("prefix_padding_ms", "-1"),
+        ("silence_duration_ms", "0.5"),
+        ("eagerness", "high"),
+    ],
+)
+def test_a_wrong_leaf_of_the_chunking_strategy_is_named(leaf: str, text: str) -> None:
+    parts = {"type": "server_vad", leaf: text}
+    error = refusal(*((f"chunking_strategy[{key}]", value) for key, value in parts.items()))
+    assert error["param"] == f"chunking_strategy.{leaf}"
+    assert error["code"] == "invalid_value"
+
+
+def test_a_chunking_strategy_without_its_type_is_refused() -> None:
+    assert refusal(("chunking_strategy[threshold]", "0.5"))["param"] == "chunking_strategy.type"
+
+
+# The hosted API's refusals (docs/contract.md §1.6).
+
+
+@pytest.mark.parametrize("model", ["gpt-4o-transcribe", "gpt-4o-mini-transcribe-2025-12-15"])
+@pytest.mark.parametrize("response_format", ["verbose_json", "srt", "vtt"])
+def test_gpt_4o_has_no_times(model: str, response_format: str) -> None:
+    assert refusal(("response_format", response_format), model=model) == {
+        "message": f"response_format '{response_format}' is not compatible with model '{model}'. "
+        "Use 'json' or 'text' instead.",
+        "type": "invalid_request_error",
+        "param": "response_format",
+        "code": "unsupported_value",
+    }
+
+
+def test_diarisation_needs_a_chunking_strategy() -> None:
+    assert refusal(model="gpt-4o-transcribe-diarize") == {
+        "message": "chunking_strategy is required for diarization models",
+        "type": "invalid_request_error",
+        "param": "chunking_strategy",
+        "code": "invalid_value",
+    }
+
+
+@pytest.mark.parametrize(
+    ("field", "text"),
+    [("prompt", "Hello."), ("include[]", "logprobs"), ("timestamp_granularities[]", "word")],
+)
+def test_diarisation_takes_no_prompt_no_logprobs_and_no_granularities(
+    field: str, text: str
+) -> None:
+    error = refusal((field, text), ("chunking_strategy", "auto"), model="gpt-4o-transcribe-diarize")
+    assert (error["param"], error["code"]) == (field.removesuffix("[]"), "unsupported_value")
+
+
+def test_granularities_need_verbose_json() -> None:
+    error = refusal(("timestamp_granularities[]", "word"))
+    assert (error["param"], error["code"]) == ("timestamp_granularities", "unsupported_value")
+
+
+@pytest.mark.parametrize("response_format", ["text", "verbose_json"])
+def test_logprobs_need_json(response_format: str) -> None:
+    error = refusal(("include[]", "logprobs"), ("response_format", response_format))
+    assert (error["param"], error["code"]) == ("include", "unsupported_value")
+
+
+def test_whisper_1_does_not_diarise_but_our_own_names_do() -> None:
+    assert refusal(("response_format", "diarized_json"))["param"] == "response_format"
+    asked = parse(form(("response_format", "diarized_json"), model="starter"), "transcribe")
+    assert asked.options.split_channels
+
+
+@pytest.mark.parametrize("model", ["starter", *OPENAI_NAMES])
+def test_a_translation_is_never_diarised(model: str) -> None:
+    error = refusal(
+        ("response_format", "diarized_json"),
+        ("chunking_strategy", "auto"),
+        model=model,
+        task="translate",
+    )
+    assert (error["param"], error["code"]) == ("response_format", "unsupported_value")
+
+
+SPEAKERS = [("response_format", "diarized_json"), ("known_speaker_names[]", "agent")]
+
+
+@pytest.mark.parametrize(
+    ("parts", "field"),
+    [
+        ([("known_speaker_names[]", name) for name in "abcde"], "known_speaker_names"),
+        ([("known_speaker_names[]", "agent")], "known_speaker_names"),
+        ([("known_speaker_references[]", "data:")] * 2, "known_speaker_references"),
+    ],
+)
+def test_speakers_have_distinct_names_and_each_reference_has_one(
+    parts: list[tuple[str, str]], field: str
+) -> None:
+    assert refusal(*SPEAKERS, *parts, model="starter")["param"] == field
+
+
+def test_speakers_belong_to_diarisation() -> None:
+    with pytest.raises(UnsupportedValue) as caught:
+        parse(form(("known_speaker_names[]", "agent")), "transcribe")
+    assert caught.value.param == "known_speaker_names"
+    both = [
+        ("known_speaker_names[]", "agent"),
+        ("known_speaker_references[]", "data:audio/wav;base64,"),
+        ("chunking_strategy", "auto"),
+    ]
+    asked = parse(form(*both, model="gpt-4o-transcribe-diarize"), "transcribe")
+    assert asked.speaker_names == ("agent",)
+    assert len(asked.speaker_references) == 1
