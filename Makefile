@@ -37,7 +37,7 @@ help:  ## this list
 
 test: $(CLIENTS) $(DEPLOY) $(LOCUST)/.ready lint  ## run every test
 	$(VENV)/bin/python -m app models pull base
-	$(VENV)/bin/python -m pytest -n 2 --dist loadfile $(ARGS)
+	$(VENV)/bin/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder $(ARGS)
 
 test-image: $(DEPLOY)  ## build the CPU image and transcribe in it; as root, with buildah and debootstrap
 	$(VENV)/bin/python -m pytest -s tests/deploy/test_image.py $(ARGS)

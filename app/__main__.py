@@ -13,11 +13,11 @@ from app.models import command as models
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run one command; returns the exit status. Without one it is `serve`."""
-    given = list(sys.argv[1:] if arguments is None else arguments)
-    if not given or (given[0] not in COMMANDS and given[0] not in ("-h", "--help", "--version")):
-        given.insert(0, "serve")
-    parsed = _parser().parse_args(given)
+    """Run a command, by default `serve`; returns the exit status."""
+    words = list(sys.argv[1:] if arguments is None else arguments)
+    if not words or (words[0] not in COMMANDS and words[0] not in ("-h", "--help", "--version")):
+        words.insert(0, "serve")
+    parsed = _parser().parse_args(words)
     status: int = parsed.run(parsed)
     return status
 

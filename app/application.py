@@ -9,6 +9,7 @@ from fastapi import FastAPI, Request, Response
 from prometheus_fastapi_instrumentator import Instrumentator
 from starlette.exceptions import HTTPException
 from starlette.middleware.cors import CORSMiddleware
+from starlette.requests import ClientDisconnect
 from starlette.routing import Match
 
 from app.access.api_keys import configured_keys
@@ -29,7 +30,7 @@ from app.http.routes.metrics import AsMetricsReader
 from app.models import loading
 from app.models.background_pulls import ModelSource
 from app.models.download.pull import pull
-from app.models.resident import LoadModel
+from app.models.registry import LoadModel
 from app.openai.error_replies import reply, routing_reply
 from app.process.lifecycle import Lifecycle
 from app.services import configured_catalogue, models_directory, open_services
@@ -71,8 +72,8 @@ def create_app(
 ) -> FastAPI:
     """An ASGI application; its pinned models begin to load when its lifespan starts.
 
-    A `load_model` of one's own needs no models on this machine. Whoever runs it hears from
-    `lifecycle` when it must end, and tells it when the port closes.
+    With a `load_model` of its own the application needs no models on this machine. `lifecycle`
+    tells the process when to end, and is told when the port closes.
     Raises ValueError, with a sentence, for keys and models that cannot be served.
     """
     source = model_source(settings) if load_model is None else None
@@ -100,6 +101,7 @@ def create_app(
     _add_middleware(app, settings, lifecycle)
     app.add_exception_handler(SpeechError, _on_speech_error)
     app.add_exception_handler(HTTPException, _on_http_error)
+    app.add_exception_handler(ClientDisconnect, _on_disconnect)
     return app
 
 
@@ -134,7 +136,7 @@ def _add_middleware(app: FastAPI, settings: Settings, lifecycle: Lifecycle) -> N
     app.add_middleware(InFlight, lifecycle=lifecycle)
     app.add_middleware(SameOriginSockets, allowed=settings.server.cors_origins)
     app.add_middleware(RequestContext)
-    # Browsers ask without a key whether a page may send one.
+    # Outside authentication: browsers send preflight requests without a key.
     if settings.server.cors_origins:
         app.add_middleware(
             CORSMiddleware,
@@ -144,15 +146,15 @@ def _add_middleware(app: FastAPI, settings: Settings, lifecycle: Lifecycle) -> N
             expose_headers=EXPOSED_HEADERS,
         )
     app.add_middleware(SecurityHeaders)
-    # Around all that may refuse a request: what clients see is what counts.
+    # Around everything that may refuse a request, so that refusals are measured too.
     Instrumentator(excluded_handlers=UNMEASURED).instrument(
         app, latency_lowr_buckets=SECONDS_OF_REQUESTS, latency_highr_buckets=SECONDS_OF_REQUESTS
     )
     app.add_middleware(LingeringClose)
 
 
-def _meant(request: Request, path: str) -> str | None:
-    """The same path under /v1, if a route has that: a base_url often lacks it."""
+def _suggested_path(request: Request, path: str) -> str | None:
+    """The same path under /v1 if there is such a route: a base_url often lacks `/v1`."""
     scope = {**request.scope, "path": f"/v1{path}"}
     matches = (route.matches(scope)[0] for route in request.app.routes)
     return f"/v1{path}" if any(each is not Match.NONE for each in matches) else None
@@ -162,11 +164,18 @@ async def _on_speech_error(_: Request, error: Exception) -> Response:
     return json_reply(reply(error))
 
 
+async def _on_disconnect(_: Request, __: Exception) -> Response:
+    """The caller has left; nginx logs this status."""
+    return Response(status_code=499)
+
+
 async def _on_http_error(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
     if error.status_code in (404, 405):
         path = request.url.path
-        answer = routing_reply(error.status_code, request.method, path, _meant(request, path))
+        answer = routing_reply(
+            error.status_code, request.method, path, _suggested_path(request, path)
+        )
         return json_reply(answer, error.headers)
-    # Starlette's own complaint about a multipart body that it cannot read.
+    # Starlette's own error for a multipart body that it cannot parse.
     return json_reply(reply(InvalidRequest(str(error.detail))))

@@ -1,4 +1,4 @@
-"""`python -m app check`: what a start would find, without serving."""
+"""`python -m app check`: the checks of a start, without serving."""
 
 import argparse
 import asyncio
@@ -8,8 +8,8 @@ from app.serve import add_arguments as add_settings
 from app.serve import chosen_settings, refused
 from app.settings import Settings, prepare_libraries, variables_set
 
-Finding = Callable[[Settings], str]
-"""Looks at one thing: returns what it found, raises ValueError for what stops a start."""
+Check = Callable[[Settings], str]
+"""Checks one thing: returns a description, raises ValueError for what prevents a start."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -18,14 +18,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Print a line for each thing; returns 0, or 2 if anything is wrong."""
+    """Print a line per check; returns 0, or 2 if any failed."""
     try:
         settings = chosen_settings(arguments)
     except ValueError as error:
         return refused(str(error))
     prepare_libraries()
     print(f"ok     settings  {', '.join(variables_set()) or 'none in the environment'}")
-    findings: dict[str, Finding] = {
+    checks: dict[str, Check] = {
         "device": _device,
         "model": _models,
         "port": _port,
@@ -33,9 +33,9 @@ def run(arguments: argparse.Namespace) -> int:
         "redis": _redis,
     }
     is_wrong = False
-    for name, finding in findings.items():
+    for name, check in checks.items():
         try:
-            print(f"ok     {name:<8}  {finding(settings)}")
+            print(f"ok     {name:<8}  {check(settings)}")
         except ValueError as error:
             is_wrong = True
             print(f"WRONG  {name:<8}  {error}")
@@ -67,8 +67,8 @@ def _models(settings: Settings) -> str:
 def _port(settings: Settings) -> str:
     from app.process.server import bound_sockets
 
-    for taken in bound_sockets(settings.server.host, settings.server.port):
-        taken.close()
+    for bound in bound_sockets(settings.server.host, settings.server.port):
+        bound.close()
     return f"{settings.server.port} of {settings.server.host} is free"
 
 

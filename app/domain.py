@@ -1,11 +1,11 @@
-"""The values that flow through the server. Frozen, without I/O and without knowledge of HTTP.
+"""Values that flow through the server: frozen, without I/O, without knowledge of HTTP.
 
-All times are seconds. Times inside a `Hypothesis` count from the start of its window; a `Segment`
-leaves that frame exactly once, by `placed_at`, and is absolute from then on.
+All times are seconds. Times inside a `Hypothesis` count from the start of its window. Each
+`Segment` is moved to the recording's clock exactly once, by `shifted`.
 """
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from enum import IntEnum
 from typing import Literal
@@ -24,11 +24,14 @@ Span = tuple[float, float]
 
 
 class Priority(IntEnum):
-    """Who goes first when the device is busy; lower goes first."""
+    """Class of a window in the device's queue; a lower value goes first."""
 
     LIVE = 0
+    """Windows of live sessions (pipeline/live/decoder_loop.py)."""
     INTERACTIVE = 1
+    """Requests whose caller waits, and drafts of live sessions."""
     BULK = 2
+    """Orders of jobs, for whose result no caller waits (`Order.priority`)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,11 +42,11 @@ class Window:
     """Seconds from the start of the recording."""
     samples: Samples
     speech: tuple[Span, ...]
-    """Where the voice activity detector heard speech, in seconds from the window's start."""
+    """Spans that the voice activity detector judged speech, in seconds from the window's start."""
     channel: int = 0
-    """Which channel of the recording it is from; 0 if they are mixed."""
+    """Channel of the recording; 0 if the channels are mixed."""
     others_start: float = math.inf
-    """No later window of another channel starts before this, in seconds of the recording."""
+    """Lower bound on the start of later windows of other channels, in seconds of the recording."""
 
     @property
     def duration(self) -> float:
@@ -62,7 +65,7 @@ class Window:
 
 @dataclass(frozen=True, slots=True)
 class Chunking:
-    """How a caller wants speech told from silence: OpenAI's `server_vad`, with its defaults."""
+    """Voice activity detection as requested: OpenAI's `server_vad`, with its defaults."""
 
     threshold: float = 0.5
     """Speech begins at this probability."""
@@ -74,25 +77,24 @@ class Chunking:
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """What a caller asked for, not how it is rendered."""
+    """How a recording is transcribed, as the caller requested; not how the result is rendered."""
 
     task: Task = "transcribe"
     language: str | None = None
-    """ISO 639-1 code; None: the first window names it."""
+    """ISO 639-1 code; None: detected in the first window."""
     languages: tuple[str, ...] = ()
-    """Candidates when `language` is None; each window then names its own."""
+    """Candidates when `language` is None; the language is then detected in each window."""
     prompt: str = ""
     temperature: float = 0.0
     """0 decodes by beam search and falls back to sampling; above 0 samples at just that value."""
     keywords: tuple[str, ...] = ()
-    """Words and phrases that may well occur: they bias the decoding of every window."""
+    """Likely words and phrases: the decoding of every window is biased to them."""
     words: bool = False
     token_scores: bool = False
     chunking: Chunking | None = None
-    """None: windows as they suit the model."""
+    """None: the model's own windowing."""
     split_channels: bool = False
     """Transcribe the two channels of a stereo recording apart; other recordings are mixed."""
-    priority: Priority = Priority.INTERACTIVE
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,16 +102,17 @@ class Word:
     start: float
     end: float
     text: str
-    """As the tokenizer gives it: with its leading space and punctuation."""
+    """The tokenizer's output, with leading space and punctuation."""
     probability: float
 
-    def placed_at(self, offset: float) -> "Word":
+    def shifted(self, offset: float) -> "Word":
+        """The word `offset` seconds later."""
         return replace(self, start=self.start + offset, end=self.end + offset)
 
 
 @dataclass(frozen=True, slots=True)
 class TokenScore:
-    """How sure the model was of one token of text."""
+    """The model's confidence in one token of text."""
 
     token: bytes
     """UTF-8, though one token may hold only a part of a character."""
@@ -119,7 +122,7 @@ class TokenScore:
 
 @dataclass(frozen=True, slots=True)
 class Segment:
-    """What was said between two of the model's timestamps."""
+    """Text between two timestamps of the model."""
 
     start: float
     end: float
@@ -133,27 +136,27 @@ class Segment:
     compression_ratio: float = 0.0
     no_speech_prob: float = 0.0
     window_start: float = 0.0
-    """Where the window that heard it starts: Whisper's `seek`, in seconds."""
+    """Start of the window that the segment was decoded from: Whisper's `seek`, in seconds."""
     channel: int = 0
     token_scores: tuple[TokenScore, ...] = ()
-    """One for each token of the text; empty unless asked for. Together their bytes are `text`."""
+    """One for each token of the text; empty unless requested. Joined, their bytes are `text`."""
     text_token_count: int = 0
-    """How many of `tokens` are text."""
+    """Number of text tokens in `tokens`."""
 
-    def placed_at(self, offset: float) -> "Segment":
-        """The segment of a window that starts `offset` seconds into the recording."""
+    def shifted(self, offset: float) -> "Segment":
+        """The segment on the recording's clock; `offset`: where its window starts, in seconds."""
         return replace(
             self,
             start=self.start + offset,
             end=self.end + offset,
-            words=tuple(word.placed_at(offset) for word in self.words),
+            words=tuple(word.shifted(offset) for word in self.words),
             window_start=offset,
         )
 
 
 @dataclass(frozen=True, slots=True)
 class Hypothesis:
-    """What the model heard in one window, and how sure it was."""
+    """The model's decoding of one window, and its confidence."""
 
     language: str
     segments: tuple[Segment, ...]
@@ -162,11 +165,11 @@ class Hypothesis:
     compression_ratio: float
     no_speech_prob: float
     is_cut_off: bool = False
-    """The model was still writing when its token budget ended."""
+    """The token budget ended before the text did."""
     is_full_length: bool = True
-    """The budget was all that the model can write."""
+    """The budget was the model's maximum."""
     prompt_token_count: int = 0
-    """Text tokens of keywords and prompt that the model was told."""
+    """Text tokens of keywords and prompt in the decoder's context."""
 
     @property
     def text(self) -> str:
@@ -175,7 +178,7 @@ class Hypothesis:
 
 @dataclass(frozen=True, slots=True)
 class Transcript:
-    """The whole answer to one request."""
+    """The transcription of one recording."""
 
     task: Task
     language: str
@@ -193,5 +196,31 @@ class Transcript:
 
 
 def joined_text(segments: Iterable[Segment]) -> str:
-    """Segments carry their own spaces (none in Chinese, one in English), so joining adds none."""
+    """The text of all segments, stripped.
+
+    Segments carry their own spaces (none in Chinese, one in English), so joining adds none.
+    """
     return "".join(segment.text for segment in segments).strip()
+
+
+def scores_of_prefix(scores: Sequence[TokenScore], text: str) -> list[TokenScore]:
+    """The scores of `text`, with which the joined tokens begin."""
+    return _scores_between(scores, 0, len(text.encode()))
+
+
+def scores_after_prefix(scores: Sequence[TokenScore], text: str) -> list[TokenScore]:
+    """The scores of the tokens after `text`, with which the joined tokens begin."""
+    total = sum(len(score.token) for score in scores)
+    return _scores_between(scores, len(text.encode()), total)
+
+
+def _scores_between(scores: Sequence[TokenScore], start: int, stop: int) -> list[TokenScore]:
+    """The scores of bytes [start, stop). A token at an edge keeps only its bytes inside."""
+    kept = []
+    at = 0
+    for score in scores:
+        token = score.token[max(0, start - at) : max(0, stop - at)]
+        at += len(score.token)
+        if token:
+            kept.append(replace(score, token=token))
+    return kept

@@ -1,8 +1,27 @@
-"""What can go wrong, without status codes: `render/errors.py` numbers these for HTTP."""
+"""The server's errors, without status codes: `openai/error_replies.py` has these for HTTP.
+
+SpeechError
+├── InvalidRequest
+│   ├── UnsupportedValue, MissingParameter
+│   ├── UndecodableAudio, AudioTooShort, AudioTooLong, TooLarge
+│   └── SessionExpired
+├── UploadStalled, UnknownModel, ModelBusy, EngineFailed, DeadlineExceeded
+├── NotAuthenticated
+│   └── WrongKey
+├── NotAllowed
+│   └── ModelNotAllowed
+└── Refused
+    ├── RateLimited
+    │   └── AudioRateLimited
+    ├── Overloaded
+    │   └── ModelUnavailable, ModelOnItsWay, EngineBroken
+    └── ProviderUnavailable
+SetupError (ValueError)
+"""
 
 
 class SpeechError(Exception):
-    """The root. `str(error)` is always safe to show to a caller; `param` names the bad field."""
+    """The root. `str(error)` is safe to show to a caller; `param` names the field at fault."""
 
     def __init__(self, message: str, param: str | None = None) -> None:
         super().__init__(message)
@@ -14,7 +33,7 @@ class InvalidRequest(SpeechError):
 
 
 class UnsupportedValue(InvalidRequest):
-    """A value that is right elsewhere, but not with this model or beside that field."""
+    """A valid value that is not supported with this model or with another field."""
 
 
 class MissingParameter(InvalidRequest):
@@ -26,27 +45,27 @@ class UndecodableAudio(InvalidRequest):
 
 
 class AudioTooShort(InvalidRequest):
-    """Less audio than can hold a word."""
+    """The recording is shorter than a word."""
 
 
 class AudioTooLong(InvalidRequest):
-    """The recording is longer than the server takes."""
+    """The recording is longer than the server accepts."""
 
 
 class TooLarge(InvalidRequest):
-    """The request body is larger than the server takes."""
+    """The request body is larger than the server accepts."""
 
 
 class SessionExpired(InvalidRequest):
-    """A live session has lasted, or was silent, for as long as it may."""
+    """A live session has reached its longest duration, or its longest silence."""
 
 
 class UploadStalled(SpeechError):
-    """The request body stopped coming before its end."""
+    """No more of the request body arrived before its end."""
 
 
 class UnknownModel(SpeechError):
-    """No such model is served here."""
+    """The server has no such model."""
 
 
 class ModelBusy(SpeechError):
@@ -54,11 +73,11 @@ class ModelBusy(SpeechError):
 
 
 class NotAuthenticated(SpeechError):
-    """Nobody said who is calling."""
+    """The request has no credentials."""
 
 
 class WrongKey(NotAuthenticated):
-    """The key is none that we know."""
+    """The credentials are not valid."""
 
 
 class NotAllowed(SpeechError):
@@ -70,7 +89,7 @@ class ModelNotAllowed(NotAllowed):
 
 
 class Refused(SpeechError):
-    """Not now: a retry after `retry_after_seconds` may succeed."""
+    """The server cannot serve the request now; a retry after `retry_after_seconds` may succeed."""
 
     def __init__(self, message: str, retry_after_seconds: int = 1) -> None:
         super().__init__(message)
@@ -78,11 +97,11 @@ class Refused(SpeechError):
 
 
 class RateLimited(Refused):
-    """This caller has asked too often."""
+    """The caller has made too many requests."""
 
 
 class AudioRateLimited(RateLimited):
-    """This caller has sent too much audio."""
+    """The caller has sent too much audio."""
 
 
 class Overloaded(Refused):
@@ -90,23 +109,23 @@ class Overloaded(Refused):
 
 
 class ProviderUnavailable(Refused):
-    """The identity provider does not say by which keys its tokens are checked."""
+    """The keys of the identity provider, by which its tokens are checked, are not available."""
 
 
 class DeadlineExceeded(SpeechError):
-    """The answer was not ready in the time that the server gives to a request."""
+    """The response was not ready within the server's time limit for a request."""
 
 
 class ModelUnavailable(Overloaded):
-    """The model is served here, but could not be loaded."""
+    """The model is served, but could not be loaded or pulled."""
 
 
 class ModelOnItsWay(Overloaded):
-    """The model is being pulled, or the server is still loading it at its start."""
+    """The model is being pulled, or loaded at the start of the server."""
 
 
 class EngineBroken(Overloaded):
-    """The model fails on everything: the process ends, and what takes its place may serve."""
+    """The model fails on everything: the process ends, and its successor may serve the request."""
 
 
 class EngineFailed(SpeechError):
@@ -114,7 +133,15 @@ class EngineFailed(SpeechError):
 
 
 class SetupError(ValueError):
-    """The server cannot start, or a model cannot be had: one sentence, with what helps.
+    """The server cannot start, or a model cannot be pulled or loaded: one sentence with the remedy.
 
-    For the operator, never for a caller: it names paths and settings.
+    For the operator, never for a caller: the message names paths and settings.
     """
+
+
+def reason_of(error: BaseException) -> str:
+    """The error in one line, for the operator."""
+    lines = str(error).strip().splitlines()
+    if isinstance(error, SetupError) and lines:
+        return lines[0]
+    return f"{type(error).__name__}: {lines[0]}" if lines else type(error).__name__

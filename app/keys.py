@@ -1,6 +1,6 @@
 """`python -m app keys`: create, list, rotate and revoke API keys in a file.
 
-Only a new key goes to stdout, so that a script can take it; what it means goes to stderr.
+Only a new key goes to stdout, so that a script can read it; messages go to stderr.
 """
 
 import argparse
@@ -33,20 +33,20 @@ UNITS = {"d": "days", "h": "hours", "m": "minutes", "s": "seconds"}
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Returns the exit status: 0, or 1 after one line on stderr. Wrong usage ends with 2."""
+    """Run a command; returns the exit status: 0, or 1 after one line on stderr. Wrong usage: 2."""
     parser = argparse.ArgumentParser(prog="python -m app.keys", description=__doc__)
     add_commands(parser)
     return run(parser.parse_args(arguments))
 
 
-def run(asked: argparse.Namespace) -> int:
-    """Do what was parsed; returns as `main` does."""
+def run(arguments: argparse.Namespace) -> int:
+    """Run the parsed command; returns as `main` does."""
     try:
-        file = asked.file or read_settings().access.keys_file
+        file = arguments.file or read_settings().access.keys_file
         if file is None:
             raise ValueError("no file is named, by --file or VERBATIM_ACCESS__KEYS_FILE")
-        action: Callable[[argparse.Namespace, Path], None] = asked.action
-        action(asked, file)
+        action: Callable[[argparse.Namespace, Path], None] = arguments.action
+        action(arguments, file)
     except ValidationError as error:
         return _failed(complaints(error))
     except OSError as error:
@@ -56,40 +56,42 @@ def run(asked: argparse.Namespace) -> int:
     return 0
 
 
-def _create(asked: argparse.Namespace, file: Path) -> None:
-    key = _key(asked)
+def _create(arguments: argparse.Namespace, file: Path) -> None:
+    key = _key(arguments)
 
     def change(document: KeysDocument) -> KeysDocument:
         holder = Holder(
-            name=asked.name,
-            **{limit: getattr(asked, limit) for limit in LIMITS},
-            models=asked.models,
-            admin=asked.admin,
-            keys=(document.stored(key, asked.expires),),
+            name=arguments.name,
+            **{limit: getattr(arguments, limit) for limit in LIMITS},
+            models=arguments.models,
+            admin=arguments.admin,
+            keys=(document.stored(key, arguments.expires),),
         )
         return added(document, holder)
 
     edit(file, change, may_be_new=True)
-    _show(asked, key, f"'{asked.name}' has a key in {file}.")
+    _show(arguments, key, f"'{arguments.name}' has a key in {file}.")
 
 
-def _rotate(asked: argparse.Namespace, file: Path) -> None:
-    key = _key(asked)
-    old_ends = None if asked.keep is None else _now() + asked.keep
+def _rotate(arguments: argparse.Namespace, file: Path) -> None:
+    key = _key(arguments)
+    old_ends = None if arguments.keep is None else _now() + arguments.keep
     edit(
         file,
         lambda document: rotated(
-            document, asked.name, document.stored(key, asked.expires), old_ends
+            document, arguments.name, document.stored(key, arguments.expires), old_ends
         ),
         may_be_new=False,
     )
     until = "it is revoked" if old_ends is None else _date(old_ends)
-    _show(asked, key, f"'{asked.name}' has a new key in {file}; the old one holds until {until}.")
+    outcome = f"'{arguments.name}' has a new key in {file}; the old one holds until {until}."
+    _show(arguments, key, outcome)
 
 
-def _revoke(asked: argparse.Namespace, file: Path) -> None:
-    edit(file, lambda document: revoked(document, asked.name, asked.key_id), may_be_new=False)
-    print(f"'{asked.name}': {asked.key_id or 'all keys'} revoked.", file=sys.stderr)
+def _revoke(arguments: argparse.Namespace, file: Path) -> None:
+    name, key_id = arguments.name, arguments.key_id
+    edit(file, lambda document: revoked(document, name, key_id), may_be_new=False)
+    print(f"'{name}': {key_id or 'all keys'} revoked.", file=sys.stderr)
 
 
 def _list(_: argparse.Namespace, file: Path) -> None:
@@ -104,9 +106,9 @@ def _list(_: argparse.Namespace, file: Path) -> None:
         print("  ".join(cells).rstrip())
 
 
-def _key(asked: argparse.Namespace) -> str:
-    """A new one, or one from elsewhere. Raises ValueError if that is easy to guess."""
-    if not asked.key_from_stdin:
+def _key(arguments: argparse.Namespace) -> str:
+    """A new key, or one from stdin. Raises ValueError if the latter is easy to guess."""
+    if not arguments.key_from_stdin:
         return new_key()
     key = sys.stdin.readline().strip()
     if len(key) < MIN_KEY_CHARS or not key.isprintable():
@@ -114,8 +116,8 @@ def _key(asked: argparse.Namespace) -> str:
     return key
 
 
-def _show(asked: argparse.Namespace, key: str, outcome: str) -> None:
-    if asked.key_from_stdin:
+def _show(arguments: argparse.Namespace, key: str, outcome: str) -> None:
+    if arguments.key_from_stdin:
         print(outcome, file=sys.stderr)
     else:
         print(outcome, "It is shown this once:", file=sys.stderr)
@@ -124,12 +126,12 @@ def _show(asked: argparse.Namespace, key: str, outcome: str) -> None:
 
 def _limits(holder: Holder) -> str:
     limits = {limit: getattr(holder, limit) for limit in LIMITS}
-    said = [f"{name}={value:.12g}" for name, value in limits.items() if value is not None]
+    shown = [f"{name}={value:.12g}" for name, value in limits.items() if value is not None]
     if holder.models is not None:
-        said.append(f"models={','.join(holder.models)}")
+        shown.append(f"models={','.join(holder.models)}")
     if holder.admin:
-        said.append("admin")
-    return " ".join(said) or "-"
+        shown.append("admin")
+    return " ".join(shown) or "-"
 
 
 def _expiry(key: StoredKey) -> str:
@@ -167,7 +169,7 @@ def _end(text: str) -> datetime:
 
 
 def add_commands(parser: argparse.ArgumentParser) -> None:
-    """Each sets `run`, which takes the arguments and returns the exit status."""
+    """Add subcommands; each sets `run`, which takes the arguments and returns the exit status."""
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
 
     def command(name: str, action: object, about: str) -> argparse.ArgumentParser:

@@ -1,4 +1,4 @@
-"""The languages Whisper knows: ISO 639-1 codes (and three longer ones) and their English names.
+"""Whisper's languages: ISO 639-1 codes (and three longer ones) and their English names.
 
 The order and the names are those of the language tokens of openai/whisper's tokenizer.
 """
@@ -25,12 +25,12 @@ _CODES = {name: code for code, name in LANGUAGES.items()}
 
 
 def language_name(code: str) -> str:
-    """The lower-case English name that verbose_json carries: `en` -> `english`."""
+    """The lower-case English name of a code, as in verbose_json: `en` -> `english`."""
     return LANGUAGES.get(code, code).replace("_", " ")
 
 
 def language_code(text: str) -> str | None:
-    """The code for what clients send: `en`, `EN`, `en-US`, `english`; None if it is no language."""
+    """The code for a client's `en`, `EN`, `en-US` or `english`; None if it is no language."""
     wanted = text.strip().lower()
     base = wanted.replace("_", "-").split("-")[0]
     return next((code for code in (wanted, base) if code in LANGUAGES), None) or _CODES.get(

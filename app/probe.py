@@ -1,6 +1,6 @@
-"""python -m app.probe PATH: asks the server on this machine; for health checks and hooks.
+"""python -m app.probe PATH: GET a path of the server on this machine; for health checks and hooks.
 
-The settings say where it listens. Exit status 0 for an answer of success, else 1.
+The address comes from the settings. Exit status: 0 for a successful response, else 1.
 """
 
 import ssl
@@ -11,11 +11,11 @@ from app.settings import Settings, read_settings
 
 
 def main() -> int:
-    """Prints the body of the answer, or why there is none."""
+    """Print the body of the response, or the error; returns the exit status."""
     url = f"{_address(read_settings())}{sys.argv[1]}"
-    # The certificate is for the name by which others call.
+    # The certificate is for the public name, not for 127.0.0.1.
     unchecked = urllib.request.HTTPSHandler(context=ssl._create_unverified_context())
-    # Proxies of the environment are for what the server asks of others.
+    # Proxies of the environment are for the server's own outgoing requests.
     direct = urllib.request.build_opener(urllib.request.ProxyHandler({}), unchecked)
     try:
         with direct.open(url) as answer:

@@ -12,7 +12,7 @@ from app.telemetry import logging
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """The settings that a person types; the environment has all of them."""
+    """Add the settings that people type; the environment can set all of them."""
     parser.add_argument("--host", help="where to listen (VERBATIM_SERVER__HOST, 127.0.0.1)")
     parser.add_argument("--port", type=int, help="(VERBATIM_SERVER__PORT, 8000)")
     parser.add_argument(
@@ -22,7 +22,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def chosen_settings(arguments: argparse.Namespace) -> Settings:
-    """The environment's settings with those of the command line before them. Raises ValueError."""
+    """Settings of the command line, then of the environment. Raises ValueError."""
     server = {name: getattr(arguments, name) for name in ("host", "port")}
     chosen: dict[str, object] = {
         "server": {name: value for name, value in server.items() if value is not None}
@@ -33,7 +33,7 @@ def chosen_settings(arguments: argparse.Namespace) -> Settings:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Serve until SIGTERM or SIGINT, until the engine breaks, or until the model cannot be had.
+    """Serve until SIGTERM or SIGINT, until the engine fails, or until no model can be loaded.
 
     Returns the exit status: 2 after one line on stderr where the server cannot start.
     """
@@ -44,7 +44,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def refused(reason: str) -> int:
-    """Say in one line why nothing is served."""
+    """Print in one line why the server cannot start; returns the exit status."""
     print(f"Verbatim cannot start: {reason}", file=sys.stderr)
     return 2
 
@@ -78,8 +78,8 @@ def _serve(settings: Settings) -> int:
             note="no API keys are configured: whoever reaches this port may use it",
         )
     server = Server(uvicorn_config(app, settings.server), lifecycle)
-    # uvicorn raises the signal again once it has drained, which would end the process with an
-    # error after a clean stop; the handler it then finds is this one.
+    # uvicorn raises the signal again after draining, which would end the process with an error
+    # after a clean stop; this handler ignores it.
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: None)
     server.run(sockets)

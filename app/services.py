@@ -1,4 +1,4 @@
-"""What lives as long as the process: opened top to bottom, closed in reverse."""
+"""Services that live as long as the process: opened top to bottom, closed in reverse."""
 
 import asyncio
 import gc
@@ -21,11 +21,9 @@ from app.models.background_pulls import ModelSource
 from app.models.catalogue import Catalogue, ServedModel
 from app.models.directory import ModelsDirectory
 from app.models.loading import local_profile
-from app.models.registry import Registry
-from app.models.resident import LoadModel
+from app.models.registry import LoadModel, Registry
 from app.openai.model_families import OPENAI_NAMES
 from app.pipeline.admission import Admission
-from app.pipeline.transcriber import Transcriber
 from app.process.event_loop import watch_lag
 from app.process.lifecycle import Lifecycle
 from app.process.watchdog import Watchdog
@@ -36,7 +34,7 @@ from app.telemetry.metrics_port import metrics_port
 
 @dataclass(frozen=True, slots=True)
 class Services:
-    """Routes find this in `request.state.services`."""
+    """All services; routes find them in `request.state.services`."""
 
     settings: Settings
     authenticator: Authenticator
@@ -52,16 +50,8 @@ class Services:
 
     @property
     def default_model(self) -> str:
-        """The id of the model for those who name none."""
+        """The id of the model for requests that name none."""
         return model_id(self.settings.model)
-
-    @asynccontextmanager
-    async def transcribing(self, model: str) -> AsyncIterator[Transcriber]:
-        """Holds the model in memory as long as the context is open. Raises as `Registry.lease`."""
-        async with self.registry.lease(model) as resident:
-            yield Transcriber(
-                resident.model, resident.batcher, self.cpu, self.settings.engine.fallback
-            )
 
 
 @asynccontextmanager
@@ -73,7 +63,7 @@ async def open_services(
     catalogue: Catalogue,
     source: ModelSource | None = None,
 ) -> AsyncIterator[Services]:
-    """Start serving, and loading the pinned models; leaving stops it in good order."""
+    """Open all services and start loading the pinned models; leaving closes them in reverse."""
     async with AsyncExitStack() as stack:
         stack.enter_context(tracing.exported(settings.telemetry))
         watchdog = stack.enter_context(Watchdog(settings.engine.stuck_seconds))
@@ -105,7 +95,7 @@ async def open_services(
         freezing = asyncio.create_task(_freeze(registry), name="freeze")
         stack.callback(freezing.cancel)
         metrics.REQUESTS_IN_FLIGHT.set_function(lambda: lifecycle.in_flight)
-        admission = Admission(settings.limits, settings.live, registry.check_opened)
+        admission = Admission(settings.limits, settings.live, registry.opening.check)
         limiter = limiter_of(settings.limits)
         stack.push_async_callback(limiter.close)
         yield Services(
@@ -123,8 +113,8 @@ async def open_services(
 
 
 async def _freeze(registry: Registry) -> None:
-    """What start-up made stays: collections need not look at it again."""
-    await registry.opened()
+    """Exclude the objects of the start-up from garbage collections."""
+    await registry.opening.wait()
     gc.collect()
     gc.freeze()
 
@@ -137,9 +127,10 @@ async def _oidc(settings: OidcSettings, stack: AsyncExitStack) -> OidcVerifier |
 
 
 def configured_catalogue(settings: Settings) -> Catalogue:
-    """What is served, the default model first; it has all of OpenAI's names that are free.
+    """The served models, the default one first; all of OpenAI's names without an alias stand for
+    it.
 
-    Raises ValueError for a source that can be no model's, and for a profile that is wrong.
+    Raises ValueError for a source that can be no model's, and for an invalid profile.
     """
     here = models_directory(settings)
     default = model_id(settings.model)

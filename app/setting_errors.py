@@ -1,4 +1,4 @@
-"""What is wrong with the environment, in one line that names the variable and what it wants."""
+"""Errors of the environment, in one line that names the variable and the form of its value."""
 
 import json
 from collections.abc import Iterable, Mapping
@@ -11,9 +11,9 @@ DOCUMENT = "docs/settings.md has all of them"
 
 
 def check_names(environment: Mapping[str, str], prefix: str, settings: type[BaseModel]) -> None:
-    """Raises ValueError for a variable that means nothing, and a list or mapping that is not JSON.
+    """Raise ValueError for an unknown variable, and for a list or mapping that is not JSON.
 
-    A misspelt setting that is silently ignored is found too late.
+    A misspelt setting that is silently ignored would be found too late.
     """
     known = variables(prefix, settings)
     for name, value in environment.items():
@@ -39,26 +39,26 @@ def variables(prefix: str, settings: type[BaseModel]) -> dict[str, Any]:
 
 
 def complaints(error: ValidationError) -> str:
-    """What is wrong and where in a document, in one line that does not repeat what was given."""
+    """The errors of a document and their paths, in one line that does not repeat the input."""
     return "; ".join(_complaint(".".join(map(str, each["loc"])), each) for each in error.errors())
 
 
 def setting_complaints(error: ValidationError, prefix: str) -> str:
-    """As `complaints`, with the names of variables."""
+    """The errors of `complaints`, with names of variables for paths."""
     return "; ".join(_complaint(_variable(each["loc"], prefix), each) for each in error.errors())
 
 
-def _complaint(place: str, error: Mapping[str, Any]) -> str:
-    # Not pydantic's own text: it shows what was given, and that may be a key.
+def _complaint(path: str, error: Mapping[str, Any]) -> str:
+    # Not pydantic's own text: the text shows the input, which may be a key.
     reason = str(error["msg"]).removeprefix("Value error, ")
-    return f"{place}: {reason}" if place and not reason.startswith("VERBATIM_") else reason
+    return f"{path}: {reason}" if path and not reason.startswith("VERBATIM_") else reason
 
 
-def _variable(place: Iterable[int | str], prefix: str) -> str:
-    """`VERBATIM_SERVER__PORT`; inside a list or mapping, with the place there behind it."""
+def _variable(path: Iterable[int | str], prefix: str) -> str:
+    """`VERBATIM_SERVER__PORT`; inside a list or mapping, followed by the path there."""
     names: list[str] = []
     inside = ""
-    for part in place:
+    for part in path:
         if isinstance(part, int):
             inside += f"[{part}]"
         elif inside:
@@ -69,7 +69,7 @@ def _variable(place: Iterable[int | str], prefix: str) -> str:
 
 
 def _example(kind: Any, value: str) -> str | None:
-    """The JSON that a list, mapping or group wants, if the value is none."""
+    """An example of the JSON that a list, mapping or group needs; None if the value is JSON."""
     container = get_origin(kind)
     if not _is_group(kind) and container not in (tuple, dict):
         return None

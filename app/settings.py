@@ -30,12 +30,12 @@ PREFIX = "VERBATIM_"
 
 
 Origin = Annotated[str, Field(pattern=r"^(\*|https?://[^/\s]+)$")]
-"""As browsers send it: scheme, host and port, and nothing behind them; `*` is any."""
+"""An origin as browsers send it: scheme, host and port, nothing more; `*` is any."""
 
 Algorithm = Literal[
     "RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512"
 ]  # fmt: skip
-"""Never symmetric ones: whoever knows the provider's public key could sign with it as a secret."""
+"""Asymmetric only: with a symmetric one the provider's public key would be the signing secret."""
 
 
 class Group(BaseModel):
@@ -71,7 +71,7 @@ class ServerSettings(Group):
             ssl.create_default_context(ssl.Purpose.CLIENT_AUTH).load_cert_chain(
                 self.tls_certificate_file,
                 self.tls_key_file,
-                password="",  # or OpenSSL would ask for one at the terminal
+                password="",  # else OpenSSL prompts for one at the terminal
             )
         except OSError as error:  # SSLError is one
             raise ValueError(f"the TLS files cannot be used: {error}") from None
@@ -79,7 +79,7 @@ class ServerSettings(Group):
 
 
 class Rule(Group):
-    """What tokens with a certain claim may do; a limit left out is the server's own."""
+    """Permissions of tokens with a certain claim; a limit left out is the server's default."""
 
     claim: str = Field(description="name of the claim, `groups` or `realm_access.roles`")
     value: str = Field(description="what it is, or what its list holds")
@@ -103,7 +103,7 @@ class OidcSettings(Group):
 
     @model_validator(mode="after")
     def _an_issuer_has_an_audience(self) -> "OidcSettings":
-        # Else a token that the provider made for any other program would open this one.
+        # Else a token that the provider issued for any other program would be valid here.
         if self.issuer is not None and not self.audience:
             raise ValueError("an issuer needs an audience: whom its tokens must be made for")
         if self.issuer is not None and not self.issuer.startswith(("https://", "http://")):
@@ -113,7 +113,7 @@ class OidcSettings(Group):
 
 class ModelsSettings(Group):
     directory: Path = Field(
-        Path(os.path.expanduser("~/.cache/verbatim/models")),  # which raises nothing
+        Path(os.path.expanduser("~/.cache/verbatim/models")),  # raises nothing
         description="where models lie and are pulled to",
     )
     built_in: Path | None = Field(
@@ -128,8 +128,8 @@ class ModelsSettings(Group):
 
     @field_validator("directory", "built_in")
     @classmethod
-    def _home_is_meant(cls, directory: Path | None) -> Path | None:
-        # No shell has replaced the ~ of an environment file.
+    def _expand_home(cls, directory: Path | None) -> Path | None:
+        # The ~ of an environment file was not expanded by a shell.
         return None if directory is None else Path(os.path.expanduser(directory))
 
 
@@ -161,7 +161,7 @@ class AccessSettings(Group):
 
     @property
     def is_guarded(self) -> bool:
-        """Callers have to say who they are."""
+        """True if callers must authenticate."""
         sources = (self.keys_file, self.keys, self.oidc.issuer)
         return any(source is not None for source in sources)
 
@@ -188,7 +188,9 @@ class LimitsSettings(Group):
         "allow", description="what happens to requests while the store does not answer"
     )
     max_wait_seconds: float = Field(
-        60.0, gt=0, description="a request that others may hold up for longer gets a 503"
+        60.0,
+        gt=0,
+        description="a request is refused with a 503 if its estimated wait exceeds half of this",
     )
     deadline_seconds: float | None = Field(
         None, gt=0, description="a request not answered in time gets a 504"
@@ -237,7 +239,7 @@ class TelemetrySettings(Group):
 
 
 class Settings(BaseSettings):
-    """What the process was told. Read once, in `__main__`; parts are handed down from there."""
+    """All settings of the process, read once at start. Components get their group or values."""
 
     model_config = SettingsConfigDict(
         env_prefix=PREFIX, env_nested_delimiter="__", frozen=True, extra="forbid"
@@ -263,7 +265,7 @@ class Settings(BaseSettings):
         return self
 
     @model_validator(mode="after")
-    def _nobody_is_served_by_mistake(self) -> "Settings":
+    def _an_open_server_is_intended(self) -> "Settings":
         access, host = self.access, self.server.host
         if not (access.is_guarded or access.open or _is_loopback(host)):
             raise ValueError(
@@ -275,11 +277,11 @@ class Settings(BaseSettings):
 
 
 def model_id(source: str) -> str:
-    """What requests call a model: a directory or a prefix by its last part, any other by its name.
+    """The id of a model in requests: the last part of a directory or prefix, else its name.
 
-    A hub id loses the revision behind its `@`.
+    A hub id loses its `@` and revision.
     """
-    if "://" in source or os.path.isdir(source):  # Path's raises for a name that is too long
+    if "://" in source or os.path.isdir(source):  # Path.is_dir raises if a name is too long
         return Path(source).absolute().name
     return source.partition("@")[0]
 
@@ -292,7 +294,10 @@ def _is_loopback(host: str) -> bool:
 
 
 def _check_models(ids: list[str], models: ModelsSettings) -> None:
-    """`ids` are of all models that are served, the default first."""
+    """Check aliases, pins and memory against `ids`, those of all served models, the default first.
+
+    Raises ValueError.
+    """
     serves = f"the models served are {', '.join(ids)}"
     if len(set(ids)) < len(ids):
         raise ValueError(f"{PREFIX}MODELS__SERVED: two models have one id; {serves}")
@@ -312,9 +317,9 @@ def _check_models(ids: list[str], models: ModelsSettings) -> None:
 
 
 def read_settings(**chosen: object) -> Settings:
-    """Settings from the environment; before them go those that are chosen, by group.
+    """Settings from the environment; `chosen` ones, by group, take precedence.
 
-    Raises ValueError, in one line, for a bad value and for a `VERBATIM_` name that means nothing.
+    Raises ValueError, in one line, for a bad value and for an unknown `VERBATIM_` name.
     """
     check_names(os.environ, PREFIX, Settings)
     try:
@@ -332,7 +337,7 @@ class _ModelsAlone(BaseSettings):
 
 
 def read_models_settings() -> ModelsSettings:
-    """Those of models alone: who may call is no business of who pulls one. Raises ValueError."""
+    """The models' settings alone: a pull needs no valid access settings. Raises ValueError."""
     check_names(os.environ, PREFIX, Settings)
     try:
         return _ModelsAlone().models
@@ -341,12 +346,12 @@ def read_models_settings() -> ModelsSettings:
 
 
 def variables_set() -> list[str]:
-    """The names of all settings that the environment has."""
+    """Names of the environment's variables that are settings."""
     return sorted(name for name in os.environ if name.upper().startswith(PREFIX))
 
 
 def prepare_libraries() -> None:
-    """Tell libraries, before they are imported, what only the environment can tell them.
+    """Set environment variables that libraries read on import.
 
     One thread per BLAS call: our own threads are as many as the cores already, and unpinned,
     OpenBLAS makes features slower and the event loop late (docs/engine.md §5.4). No telemetry:

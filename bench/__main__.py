@@ -61,7 +61,7 @@ def plan_of(arguments: argparse.Namespace) -> Plan:
     settings = {
         "VERBATIM_TELEMETRY__LOG_LEVEL": "warning",
         "VERBATIM_AUDIO__MAX_UPLOAD_BYTES": str(2 * 1024**3),
-        # The load is chosen here; python -m bench.overload measures what the server chooses.
+        # The load is set here; python -m bench.overload measures the server's own limit.
         "VERBATIM_LIMITS__MAX_WAIT_SECONDS": "1e9",
         # The baselines decode each window once, so the server must too.
         "VERBATIM_ENGINE__FALLBACK": "false",

@@ -1,9 +1,8 @@
-"""`python -m bench.access`: what authentication and limiting cost a request.
+"""`python -m bench.access`: the cost of authentication and limits for a request.
 
-Nothing is transcribed and there are no sockets: the middleware stands around an application that
-answers at once, and that application alone is measured by turns with it. Each request is made with
-another key, and has limits of requests, of audio and of requests at once, counted in memory. The
-time is that of the CPU: nothing here waits for anything.
+Without transcription and sockets: the middleware around an application that answers at once is
+measured by turns with that application alone. Each request has another key, and limits of requests,
+of audio and of concurrency, counted in memory. The time is CPU time: nothing here waits.
 """
 
 import asyncio
@@ -44,7 +43,7 @@ class Cost:
 
 @dataclass(frozen=True, slots=True)
 class Access:
-    """As much of `Services` as the middleware asks for."""
+    """The part of `Services` that the middleware uses."""
 
     authenticator: Authenticator
     limiter: Limiter
@@ -53,7 +52,7 @@ class Access:
 
 @dataclass(slots=True)
 class Statuses:
-    """What was answered."""
+    """Status codes of the answers."""
 
     seen: set[int] = field(default_factory=set)
 
@@ -63,7 +62,7 @@ class Statuses:
 
 
 async def measure(callers: int, requests: int = REQUESTS, rounds: int = ROUNDS) -> Cost:
-    """The median of several rounds; the bare application's turn comes before each."""
+    """Medians of several rounds, each after one of the bare application."""
     access, keys = access_of(callers)
     guarded = Authentication(RateLimits(answer))
     bare_rounds, guarded_rounds = [], []
@@ -74,7 +73,7 @@ async def measure(callers: int, requests: int = REQUESTS, rounds: int = ROUNDS) 
 
 
 def access_of(callers: int) -> tuple[Access, list[str]]:
-    """So many keys, and what knows and limits their callers."""
+    """Access for a number of callers, and their keys."""
     empty = new_document()
     keys = [f"vb_{index:043d}" for index in range(callers)]
     holders = tuple(

@@ -1,7 +1,7 @@
-"""Baseline: CTranslate2 called straight, always with full batches, features ready beforehand.
+"""Baseline: CTranslate2 called directly, always with full batches and precomputed features.
 
-Runs in a process of its own: `python -m bench.bare_engine slice|sweep SECONDS CLIPS SETUP`, JSON
-out. CLIPS: of the short clips, the first so many.
+Runs in a process of its own: `python -m bench.bare_engine slice|sweep SECONDS CLIPS SETUP`, prints
+JSON. CLIPS: number of short clips.
 """
 
 import itertools
@@ -33,9 +33,9 @@ class BareWindow:
     features: np.ndarray
     """(mels, 3000)"""
     seconds: float
-    """Of sound."""
+    """Length of the sound."""
     text: str | None
-    """What is said, if it is a whole recording."""
+    """Words spoken, if the window is a whole recording."""
 
 
 Batch = Sequence[BareWindow]
@@ -59,7 +59,7 @@ class BareEngine:
         ]
 
     def batch(self, index: int, size: int) -> Batch:
-        """The next windows of an endless round, so that each comes as often as any other."""
+        """The next windows of an endless round, so that all are used equally often."""
         first = index * size
         return [self._windows[i % len(self._windows)] for i in range(first, first + size)]
 
@@ -75,12 +75,12 @@ class BareEngine:
         return self._model.model.encode(ctranslate2.StorageView.from_array(inputs))
 
     def generate(self, encoded: Any, size: int) -> list[list[int]]:
-        """The tokens of each window."""
+        """Tokens of each window."""
         prompts = [self._decoding.prompt] * size
         results = self._model.model.generate(encoded, prompts, **self._decoding.options(self.setup))
         return [result.sequences_ids[0] for result in results]
 
-    def words(self, heard: Iterable[tuple[BareWindow, list[int]]]) -> Words:
+    def words(self, results: Iterable[tuple[BareWindow, list[int]]]) -> Words:
         tokenizer = Tokenizer(
             self._model.hf_tokenizer,
             self._model.model.is_multilingual,
@@ -89,7 +89,7 @@ class BareEngine:
         )
         return Words.of(
             (window.text, tokenizer.decode(tokens))
-            for window, tokens in heard
+            for window, tokens in results
             if window.text is not None
         )
 
@@ -99,28 +99,28 @@ def features(model: WhisperModel, samples: Samples) -> np.ndarray:
 
 
 def measure_slice(engine: BareEngine, seconds: float) -> EngineSlice:
-    """All workers busy at once; each counts up to the end of its own last batch."""
+    """Run all workers at once; each counts until the end of its own last batch."""
     size, workers = engine.setup.max_batch_size, engine.setup.workers
     index = itertools.count()
 
     def worker(deadline: float) -> tuple[list[tuple[BareWindow, list[int]]], float]:
         started = time.perf_counter()
-        heard: list[tuple[BareWindow, list[int]]] = []
+        results: list[tuple[BareWindow, list[int]]] = []
         while time.perf_counter() < deadline:
             batch = engine.batch(next(index), size)
-            heard += zip(batch, engine.generate(engine.encode(batch), size), strict=True)
-        return heard, time.perf_counter() - started
+            results += zip(batch, engine.generate(engine.encode(batch), size), strict=True)
+        return results, time.perf_counter() - started
 
     with ThreadPoolExecutor(workers) as threads:
         list(threads.map(worker, [time.perf_counter() + 0.5] * workers))  # warm-up
         cpu_before = time.process_time()
         counted = list(threads.map(worker, [time.perf_counter() + seconds] * workers))
         cpu_seconds = time.process_time() - cpu_before
-    everything = [each for heard, _ in counted for each in heard]
+    everything = [each for results, _ in counted for each in results]
     return EngineSlice(
-        windows_per_second=sum(len(heard) / elapsed for heard, elapsed in counted),
+        windows_per_second=sum(len(results) / elapsed for results, elapsed in counted),
         audio_seconds_per_second=sum(
-            sum(window.seconds for window, _ in heard) / elapsed for heard, elapsed in counted
+            sum(window.seconds for window, _ in results) / elapsed for results, elapsed in counted
         ),
         cpu_ms_per_window=1000 * cpu_seconds / len(everything),
         words=engine.words(everything),
@@ -128,7 +128,7 @@ def measure_slice(engine: BareEngine, seconds: float) -> EngineSlice:
 
 
 def measure_sweep(engine: BareEngine, seconds: float) -> list[SweepPoint]:
-    """One call at a time, so with one worker."""
+    """Time single calls of one worker by batch size."""
     sizes = (1, 2, 4, 8) if engine.setup.device == "cpu" else (1, 2, 4, 8, 16, 32)
     points = []
     for size in sizes:
@@ -141,7 +141,7 @@ def measure_sweep(engine: BareEngine, seconds: float) -> list[SweepPoint]:
 
 
 def repeated_ms(call: Callable[[], object], seconds: float) -> float:
-    """Median milliseconds of a call, repeated for that long; the first call is warm-up."""
+    """Median milliseconds of a call, repeated for `seconds`; the first call is warm-up."""
     call()
     times: list[float] = []
     deadline = time.perf_counter() + seconds

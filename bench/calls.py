@@ -16,14 +16,14 @@ SPEECH = Path(__file__).parent.parent / "samples"
 SAMPLES = Path(__file__).parent.parent / "tests" / "samples"
 """Synthetic speech of every kind, with the times of its words."""
 RATE = 16_000
-"""Samples per second, 16 bits each, one channel: what the sentences have."""
+"""Samples per second of the sentences: 16 bits, one channel."""
 
 
 @dataclass(frozen=True, slots=True)
 class Call:
     pcm: bytes
     text: str
-    """What is said."""
+    """Words spoken."""
 
     @property
     def seconds(self) -> float:
@@ -42,7 +42,7 @@ class Call:
 
 @cache
 def sentences(folder: str | Path = SPEECH) -> tuple[Call, ...]:
-    """English ones: of the samples those read from a book, of another folder every wav."""
+    """English sentences: of the samples those read from a book, of another folder every wav."""
     found = []
     for path in sorted(Path(folder).glob("libri_*.wav" if folder == SPEECH else "*.wav")):
         with wave.open(str(path)) as file:
@@ -52,16 +52,16 @@ def sentences(folder: str | Path = SPEECH) -> tuple[Call, ...]:
 
 
 def call(seconds: float, first: int = 0, known: Sequence[Call] | None = None) -> Call:
-    """Whole sentences, at least one, for about so long; they begin with number `first`.
+    """Whole sentences, at least one, of about `seconds`, starting with number `first`.
 
-    The others are in an order of its own, so that one call is not taken for another.
+    The others are in an order of their own, so that calls differ.
     """
     known = sentences() if known is None else known
     chance = random.Random(first)
     chosen = [known[first % len(known)]]
     length = chosen[0].seconds
     while True:
-        # Never one twice in a row: models take that for a slip of their own.
+        # Never one twice in a row: models take a repetition for an error of their own.
         others = [each for each in known if each is not chosen[-1]]
         each = chance.choice(others or chosen)
         if length + each.seconds / 2 > seconds:

@@ -1,4 +1,4 @@
-"""Live text beside what was said: how long after a word is spoken it can be read."""
+"""Live text against the reference: the delay from a spoken word to its text."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
@@ -13,7 +13,7 @@ MARKS = ".,;:?!"
 class SpokenWord:
     text: str
     end: float | None
-    """Seconds of the session; None where nobody noted them."""
+    """Seconds of the session; None if unknown."""
 
     def later(self, seconds: float) -> "SpokenWord":
         return SpokenWord(self.text, None if self.end is None else self.end + seconds)
@@ -25,7 +25,7 @@ def bare(word: str) -> str:
 
 @dataclass(slots=True)
 class _Line:
-    """The text of one item, and when each of its words was first read in its place."""
+    """The text of one item, and the time of the first text of each word at its position."""
 
     sent: str = ""
     shown: dict[tuple[int, str], float] = field(default_factory=dict)
@@ -33,12 +33,12 @@ class _Line:
 
 
 class Captions:
-    """What a client of one session sees."""
+    """Text that a client of one session receives."""
 
     def __init__(self) -> None:
         self._lines: dict[str, _Line] = {}
 
-    def see(self, event: Event, now: float) -> None:
+    def receive(self, event: Event, now: float) -> None:
         """`now`: seconds of the session."""
         if isinstance(event, Partial):
             line = self._lines.setdefault(event.item_id, _Line())
@@ -47,27 +47,27 @@ class Captions:
             _note(line.stable, line.sent, now)
         elif isinstance(event, Completed):
             line = self._lines.setdefault(event.item_id, _Line())
-            assert line.sent == event.transcript.text, "what was said has been taken back"
+            assert line.sent == event.transcript.text, "text that was sent has changed"
 
     @property
     def text(self) -> str:
         return " ".join(line.sent for line in self._lines.values())
 
-    def delays(self, said: Sequence[SpokenWord]) -> tuple[list[float], list[float]]:
-        """For each word that has a time and was heard right, the seconds from its end until it
-        could be read for the first time, and until it was certain."""
+    def delays(self, spoken: Sequence[SpokenWord]) -> tuple[list[float], list[float]]:
+        """Seconds from the end of each word with a time and a right text to its first text, and
+        to its final text."""
         words = [
             (bare(word), line, index)
             for line in self._lines.values()
             for index, word in enumerate(line.sent.split())
         ]
         matcher = SequenceMatcher(
-            None, [word.text for word in said], [word for word, _, _ in words], autojunk=False
+            None, [word.text for word in spoken], [word for word, _, _ in words], autojunk=False
         )
         shown, stable = [], []
         for at, start, size in matcher.get_matching_blocks():
             for spoken_word, (word, line, index) in zip(
-                said[at : at + size], words[start : start + size], strict=True
+                spoken[at : at + size], words[start : start + size], strict=True
             ):
                 if spoken_word.end is not None:
                     shown.append(line.shown[index, word] - spoken_word.end)
@@ -76,9 +76,9 @@ class Captions:
 
 
 def _note(times: dict[tuple[int, str], float], text: str, now: float) -> None:
-    for place in _places(text.split()):
-        times.setdefault(place, now)
+    for position in _positions(text.split()):
+        times.setdefault(position, now)
 
 
-def _places(words: Iterable[str]) -> list[tuple[int, str]]:
+def _positions(words: Iterable[str]) -> list[tuple[int, str]]:
     return [(index, bare(word)) for index, word in enumerate(words)]

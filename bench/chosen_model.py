@@ -22,7 +22,7 @@ def add_argument(parser: argparse._ActionsContainer, default: str | None = DEFAU
 
 
 def directory_of(model: str) -> Path:
-    """Where it lies. Ends the process with 2, and one line, where it does not."""
+    """The directory of a model. Exits with status 2 and one line if there is none."""
     try:
         models = models_directory(read_settings())
         folder = models.find(model)

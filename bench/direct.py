@@ -1,7 +1,7 @@
-"""Baseline: one recording after another straight through faster-whisper and CTranslate2.
+"""Baseline: one recording after another directly through faster-whisper and CTranslate2.
 
-The same work as one request, without a server: decode, find speech, features, encode, generate.
-Runs in a process of its own: `python -m bench.direct WAV REQUESTS SETUP`, JSON out.
+The work of one request, without a server: decoding, voice activity, features, encode, generate.
+Runs in a process of its own: `python -m bench.direct WAV REQUESTS SETUP`, prints JSON.
 """
 
 import gc
@@ -44,7 +44,7 @@ def main() -> None:
         keep_memory()
     model, content = load(setup), Path(wav).read_bytes()
     decoding = Decoding.english(model)
-    gc.freeze()  # decode_audio collects garbage each time; what is loaded by now is none
+    gc.freeze()  # decode_audio collects garbage each time; objects loaded by now are none
     seconds = []
     for _ in range(requests + 2):  # the first two are warm-up
         started = time.perf_counter()

@@ -1,4 +1,4 @@
-"""What a measured engine runs with: taken from the running server, handed to every baseline."""
+"""Setup of the measured engine: read from the running server, passed to every baseline."""
 
 import json
 from dataclasses import asdict, dataclass
@@ -43,7 +43,7 @@ def load(setup: EngineSetup) -> WhisperModel:
 
 @dataclass(frozen=True, slots=True)
 class Decoding:
-    """How CTranslate2's generate() is called for an English request, as the server does."""
+    """Arguments of CTranslate2's generate() for an English request, as the server passes them."""
 
     prompt: list[int]
     suppress_tokens: list[int]
@@ -70,7 +70,7 @@ class Decoding:
 
 
 def vad_options(setup: EngineSetup) -> VadOptions:
-    """faster-whisper's nearest to the server's own cutting."""
+    """faster-whisper's options closest to the server's own windowing."""
     return VadOptions(
         min_silence_duration_ms=round(1000 * setup.max_gap_seconds),
         speech_pad_ms=120,

@@ -1,4 +1,4 @@
-"""Everything a run measures, as plain values; their fields are the keys of the JSON file."""
+"""Measurements of a run as plain values; field names are the keys of the JSON file."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -23,13 +23,13 @@ class Latency:
 
 @dataclass(frozen=True, slots=True)
 class Traffic:
-    """What the clients of one concurrency level saw."""
+    """Measurements by the clients of one concurrency level."""
 
     concurrency: int
     requests_per_second: float
     audio_seconds_per_second: float
     windows_per_second: float
-    """Windows as our server cuts them, whichever server is measured."""
+    """Windows as our server cuts them, for every server."""
     latency: Latency
     words: Words
     client_cpu_share: float
@@ -38,15 +38,15 @@ class Traffic:
 
 @dataclass(frozen=True, slots=True)
 class ServerLevel:
-    """One level of load, with what the server says of itself meanwhile."""
+    """One level of load, with the server's own metrics."""
 
     traffic: Traffic
     decoded_windows_per_second: float
-    """By the server's own count: with whatever it decodes twice, and coarse, a batch at a time."""
+    """By the server's own count: including windows decoded twice, in steps of a batch."""
     mean_encode_batch: float
     mean_decode_batch: float
     device_busy_share: float
-    """Of the workers' time; 1 means that no worker ever waited."""
+    """Share of the workers' time; 1 means that no worker ever waited."""
     loop_lag_seconds: float | None
     """Upper bound of the worst lag of the event loop; None: beyond the last bucket."""
     cpu_ms_per_window: float
@@ -60,7 +60,7 @@ class EngineSlice:
     audio_seconds_per_second: float
     cpu_ms_per_window: float
     words: Words
-    """Of windows that are whole recordings: what is said in others is not known."""
+    """Of windows that are whole recordings: the words of others are unknown."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +74,7 @@ class SweepPoint:
 
 @dataclass(frozen=True, slots=True)
 class IdleOverhead:
-    """The same one-window recording, one at a time: over HTTP, and straight in a process."""
+    """One recording of one window, one at a time: over HTTP, and directly in a process."""
 
     server: Latency
     direct: Latency
@@ -86,7 +86,7 @@ class IdleOverhead:
 
 @dataclass(frozen=True, slots=True)
 class MixedLoad:
-    """A clip of some five seconds, on the idle server and beside a long recording."""
+    """A clip of about five seconds, on the idle server and beside a long recording."""
 
     long_seconds: float
     interval_seconds: float
@@ -111,17 +111,17 @@ class LongRecording:
     first_words_seconds: float
     """From the end of the upload to the first event."""
     added_bytes: int
-    """Resident memory of the server at its highest, over what it had before."""
+    """Peak resident memory of the server minus resident memory before."""
     words: Words
 
 
 @dataclass(slots=True)
 class Figures:
-    """A whole run. Slices of the bare engine lie before each level and after the last."""
+    """A whole run. Slices of the bare engine are before each level and after the last."""
 
     setup: EngineSetup
-    hears: bool
-    """Not with random weights: their words are nothing."""
+    has_words: bool
+    """False with random weights, whose words mean nothing."""
     idle: IdleOverhead | None = None
     levels: list[ServerLevel] = field(default_factory=list)
     slices: list[EngineSlice] = field(default_factory=list)
@@ -161,14 +161,14 @@ class Figures:
 
     @property
     def words(self) -> dict[str, Words]:
-        """Of everybody, over all that they were asked."""
+        """Word errors of each system, over all its transcripts."""
         none = Words(0, 0)
-        heard = {
+        words = {
             "server": sum((level.traffic.words for level in self.levels), none),
             "naive server": sum((level.words for level in self.naive), none),
             "bare engine": sum((part.words for part in self.slices), none),
         }
-        return {**heard, "long recording": self.long.words} if self.long else heard
+        return {**words, "long recording": self.long.words} if self.long else words
 
     @property
     def naive_ratios(self) -> list[float]:

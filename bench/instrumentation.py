@@ -1,7 +1,7 @@
-"""`python -m bench.instrumentation`: what the metrics cost, as a share of the work they count.
+"""`python -m bench.instrumentation`: the cost of metrics as a share of the work they count.
 
-A recording is transcribed in this process, again and again, by the whole application. Every update
-of a metric is timed on the way. The timing counts as theirs, so the share is a little too high.
+The whole application transcribes a recording repeatedly in this process. Every update of a metric
+is timed. The timing itself counts as metrics, so the share is a little too high.
 """
 
 import argparse
@@ -34,7 +34,7 @@ _UPDATES = (
 
 
 class Spent:
-    """Seconds in updates of metrics, and how many there were."""
+    """Seconds in updates of metrics, and their number."""
 
     def __init__(self) -> None:
         self.seconds = 0.0
@@ -53,15 +53,15 @@ class Spent:
 
 
 async def transcribe(requests: int, clients: int, model: str) -> None:
-    """So many requests, by so many clients at a time."""
+    """Send requests, `clients` at a time, and print the cost of metrics."""
     settings = {"model": model, "limits": {"max_wait_seconds": 600}}
     app = create_app(Settings.model_validate(settings))
     samples = joined(ENGLISH)
     content = wav(samples)
-    places = asyncio.Semaphore(clients)
+    slots = asyncio.Semaphore(clients)
 
     async def one(client: httpx.AsyncClient) -> None:
-        async with places:
+        async with slots:
             answer = await client.post(
                 "/v1/audio/transcriptions",
                 files={"file": ("samples.wav", content)},
@@ -90,7 +90,7 @@ async def transcribe(requests: int, clients: int, model: str) -> None:
 
 
 async def until_ready(http: httpx.AsyncClient) -> None:
-    """The model is loaded while the application serves."""
+    """Wait for the model, which is loaded while the application serves."""
     async with asyncio.timeout(START_SECONDS):
         while True:
             if (await http.get("/health/ready")).is_success:

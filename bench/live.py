@@ -1,6 +1,6 @@
-"""`python -m bench.live`: people who speak at once into live sessions, at the pace of speech.
+"""`python -m bench.live`: concurrent speakers in live sessions, at the pace of speech.
 
-The sessions run in this process, or with `--socket` in a server that they reach by OpenAI's SDK.
+The sessions run in this process, or with `--socket` in a server, over OpenAI's SDK.
 """
 
 import argparse
@@ -27,6 +27,7 @@ from app.pipeline.deadline import Deadline
 from app.pipeline.live.events import LiveOptions, TurnDetection
 from app.pipeline.live.session import LiveSession
 from app.pipeline.transcriber import Transcriber
+from app.pipeline.window_decoder import WindowDecoder
 from app.process.memory import keep_memory
 from app.services import models_directory
 from app.settings import model_id, prepare_libraries, read_settings
@@ -54,7 +55,7 @@ def parser() -> argparse.ArgumentParser:
     chosen_model.add_argument(parser)
     parser.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto")
     parser.add_argument("--max-batch-size", type=int)
-    parser.add_argument("--language", help="named by the clients; default: detected in each turn")
+    parser.add_argument("--language", help="set by the clients; default: detected in each turn")
     parser.add_argument("--silence", type=float, default=0.5, help="seconds that end a turn")
     return parser
 
@@ -70,22 +71,24 @@ async def in_process(arguments: argparse.Namespace) -> None:
     ids = count()
     with ThreadPoolExecutor(2) as cpu:
         async with Batcher(model) as batcher:
-            transcriber = Transcriber(model, batcher, cpu, use_fallback=True)
+            decoder = WindowDecoder(model, batcher, cpu, use_fallback=True)
+            decoder.check(options.options)
 
             async def transcribed(wav: bytes) -> str:
-                work = Work(transcriber.pace, Length(0.0, is_claimed=False), Deadline())
-                asked = Options(language=arguments.language)
-                return (await transcriber.transcribe(io.BytesIO(wav), asked, "r", work)).text
+                work = Work(decoder.pace, Length(0.0, is_claimed=False), Deadline())
+                requested = Options(language=arguments.language)
+                transcriber = Transcriber(decoder)
+                return (await transcriber.transcribe(io.BytesIO(wav), requested, "r", work)).text
 
             people = await speakers(arguments.sessions, arguments.seconds, transcribed)
             before = snapshot()
-            sessions = [LiveSession(transcriber, options, f"session-{next(ids)}") for _ in people]
+            sessions = [LiveSession(decoder, options, f"session-{next(ids)}") for _ in people]
             await all_speak(people, sessions)
             report(people, Period(before, snapshot()), model.info.workers)
 
 
 def snapshot() -> Snapshot:
-    """Of this process."""
+    """Metrics and CPU time of this process."""
     samples = samples_in(generate_latest(REGISTRY).decode())
     return Snapshot(time.perf_counter(), time.process_time(), samples)
 
@@ -98,10 +101,10 @@ async def over_sockets(arguments: argparse.Namespace) -> None:
         "VERBATIM_LIVE__MAX_SESSIONS": arguments.sessions,
         "VERBATIM_TELEMETRY__LOG_LEVEL": "warning",
     }
-    given = {name: str(value) for name, value in settings.items() if value is not None}
+    environment = {name: str(value) for name, value in settings.items() if value is not None}
     model = model_id(arguments.model)
     form = {"model": model, **({"language": arguments.language} if arguments.language else {})}
-    with running(["app"], given) as server:
+    with running(["app"], environment) as server:
         async with (
             httpx.AsyncClient(base_url=server.base_url, timeout=600) as http,
             AsyncOpenAI(base_url=f"{server.base_url}/v1", api_key="any") as client,
@@ -135,13 +138,13 @@ async def all_speak(
 def report(people: Sequence[Speaker], period: Period, workers: int) -> None:
     shown, stable = [], []
     for speaker in people:
-        first, certain = speaker.captions.delays(speaker.said)
+        first, certain = speaker.captions.delays(speaker.spoken)
         shown += first
         stable += certain
-    said = sum(len(speaker.said) for speaker in people)
+    spoken = sum(len(speaker.spoken) for speaker in people)
     print(
-        f"{len(people)} sessions, {period.seconds:.0f} s, {said} words, {len(shown)} of them heard "
-        "right and with a known time"
+        f"{len(people)} sessions, {period.seconds:.0f} s, {spoken} words, {len(shown)} of them "
+        "transcribed right and with a known time"
     )
     print(f"{'seconds':36} {'p50':>5}  {'p95':>5}  {'max':>5}")
     line("from a word to its first text", shown)

@@ -1,16 +1,17 @@
-"""Clients: a closed loop of so many, one after another, and clips beside a long recording."""
+"""The HTTP loads: a closed loop of clients, an open loop, and clips beside a long recording."""
 
 import asyncio
 import itertools
 import json
 import time
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
 import httpx
 import numpy as np
 
+from bench.calls import Call
 from bench.figures import Latency, LongRecording, Traffic
 from bench.recordings import Clip
 from bench.words import Words
@@ -23,55 +24,80 @@ UPLOAD_PIECE_BYTES = 1 << 18
 
 
 @dataclass(frozen=True, slots=True)
-class Request:
-    """An encoded upload: encoded once, so that the clients leave the cores to the server."""
+class Upload:
+    """A recording as a form, encoded once so that the clients leave the cores to the server."""
 
     body: bytes
     content_type: str
     audio_seconds: float
-    windows: int
     text: str
-    """What is said."""
+    """The words spoken."""
+    windows: int = 0
+    """Number of windows that the server cuts; 0 if unknown."""
 
     @staticmethod
-    def of(clip: Clip, **fields: str) -> "Request":
-        body, content_type = form(clip.wav, **fields)
-        return Request(body, content_type, clip.seconds, len(clip.windows), clip.text)
-
-
-def form(wav: bytes, **fields: str) -> tuple[bytes, str]:
-    """The body of an upload and its content type."""
-    data = {"model": "whisper-1", "language": "en", "response_format": "json", **fields}
-    files = {"file": ("clip.wav", wav)}
-    upload = httpx.Request("POST", "http://host", data=data, files=files)
-    return upload.read(), upload.headers["content-type"]
+    def of(recording: Clip | Call, **fields: str) -> "Upload":
+        data = {"model": "whisper-1", "language": "en", "response_format": "json", **fields}
+        files = {"file": ("clip.wav", recording.wav)}
+        form = httpx.Request("POST", "http://host", data=data, files=files)
+        return Upload(
+            form.read(),
+            form.headers["content-type"],
+            recording.seconds,
+            recording.text,
+            len(recording.windows) if isinstance(recording, Clip) else 0,
+        )
 
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """When a request was answered, how long it took and what was in it."""
+    """The answer to an upload. Times are seconds since the load began."""
 
-    at: float
-    latency_seconds: float
-    request: Request
+    upload: Upload
+    intended: float
+    """Time at which the upload was due; in a closed loop, when it was sent."""
+    sent: float
+    done: float
+    status: int
     text: str
+    """The transcript; empty without one."""
+
+    @property
+    def latency_seconds(self) -> float:
+        """From the intended time, also if the load generator was late."""
+        return self.done - self.intended
 
 
-async def post(client: httpx.AsyncClient, upload: Request) -> Answer:
-    started = time.perf_counter()
+def clients(base_url: str, key: str | None = None) -> httpx.AsyncClient:
+    limits = httpx.Limits(max_connections=None, max_keepalive_connections=None)
+    headers = {} if key is None else {"authorization": f"Bearer {key}"}
+    return httpx.AsyncClient(
+        base_url=base_url, headers=headers, timeout=TIMEOUT_SECONDS, limits=limits
+    )
+
+
+async def post(
+    client: httpx.AsyncClient, upload: Upload, began: float = 0.0, intended: float | None = None
+) -> Answer:
+    """Send an upload. `began`: the `time.perf_counter()` that times of the answer start from."""
+    sent = time.perf_counter() - began
     response = await client.post(
         "/v1/audio/transcriptions",
         content=upload.body,
         headers={"content-type": upload.content_type},
     )
-    response.raise_for_status()
-    ended = time.perf_counter()
-    return Answer(ended, ended - started, upload, response.json()["text"])
+    done = time.perf_counter() - began
+    text = response.json()["text"] if response.is_success else ""
+    due = sent if intended is None else intended
+    return Answer(upload, due, sent, done, response.status_code, text)
 
 
-def clients(base_url: str) -> httpx.AsyncClient:
-    limits = httpx.Limits(max_connections=None, max_keepalive_connections=None)
-    return httpx.AsyncClient(base_url=base_url, timeout=TIMEOUT_SECONDS, limits=limits)
+async def transcribed(client: httpx.AsyncClient, upload: Upload) -> Answer:
+    """Send an upload that must succeed. Raises RuntimeError."""
+    answer = await post(client, upload)
+    if answer.status != 200:
+        raise RuntimeError(f"an upload got status {answer.status}")
+    return answer
 
 
 async def closed_loop(
@@ -81,25 +107,25 @@ async def closed_loop(
     seconds: float,
     mark: Callable[[], T],
 ) -> tuple[Traffic, T, T]:
-    """So many clients, each sending its next request once the last is answered.
+    """Clients that each send the next request once the last is answered.
 
-    Measured is a stretch in the middle: after a warm-up, by whose pace the number of requests is
-    set to fill `seconds`, and before the first client stops. `mark` is called at both its ends.
+    Measured is a stretch in the middle: after a warm-up, whose pace sets the number of requests
+    that fill `seconds`, and before the first client stops. `mark` is called at both ends of it.
     """
     answers: list[Answer] = []
-    turn = itertools.cycle([Request.of(clip) for clip in clips])
+    turn = itertools.cycle([Upload.of(clip) for clip in clips])
     stopping = False
 
     async def send() -> None:
         while not stopping:
-            answers.append(await post(client, next(turn)))
+            answers.append(await transcribed(client, next(turn)))
 
     async def wait_for(count: int) -> None:
         while len(answers) < count:
             await asyncio.sleep(0.002)
             for task in tasks:
                 if task.done():
-                    task.result()  # no client stops yet, so this raises what went wrong
+                    task.result()  # no client stops yet, so this raises the error
 
     async with clients(base_url) as client:
         started = time.perf_counter()
@@ -118,50 +144,67 @@ async def closed_loop(
     return traffic(measured, concurrency, cpu_share), before, after
 
 
+async def open_loop(
+    base_url: str, uploads: Sequence[Upload], at: Iterable[float], key: str | None = None
+) -> list[Answer]:
+    """Send the uploads by turns, each at one of the moments `at`, answered or not.
+
+    Moments are in seconds from now.
+    """
+    turn = itertools.cycle(uploads)
+    began = time.perf_counter()
+    async with clients(base_url, key) as client, asyncio.TaskGroup() as group:
+        sending = []
+        for intended in at:
+            await asyncio.sleep(max(0.0, began + intended - time.perf_counter()))
+            sending.append(group.create_task(post(client, next(turn), began, intended)))
+    return [task.result() for task in sending]
+
+
 def traffic(answers: Sequence[Answer], concurrency: int, cpu_share: float) -> Traffic:
     return Traffic(
         concurrency=concurrency,
         requests_per_second=rate(answers, [1 for _ in answers]),
-        audio_seconds_per_second=rate(answers, [a.request.audio_seconds for a in answers]),
-        windows_per_second=rate(answers, [a.request.windows for a in answers]),
+        audio_seconds_per_second=rate(answers, [each.upload.audio_seconds for each in answers]),
+        windows_per_second=rate(answers, [each.upload.windows for each in answers]),
         latency=Latency.of([answer.latency_seconds for answer in answers]),
-        words=Words.of((answer.request.text, answer.text) for answer in answers),
+        words=Words.of((answer.upload.text, answer.text) for answer in answers),
         client_cpu_share=cpu_share,
     )
 
 
 def rate(answers: Sequence[Answer], amounts: Sequence[float]) -> float:
-    """How fast the sum of the amounts grows: the slope of a line through it, per second.
+    """Growth of the sum of the amounts per second: the slope of a line through it.
 
     Answers come in bursts, a batch at a time. A sum over a stretch of time would be wrong by up
     to a batch of each worker; a line through all the steps is not.
     """
-    slope, _ = np.polyfit([answer.at for answer in answers], np.cumsum(amounts), 1)
+    slope, _ = np.polyfit([answer.done for answer in answers], np.cumsum(amounts), 1)
     return float(slope)
 
 
-async def one_at_a_time(base_url: str, upload: Request, count: int) -> list[float]:
+async def one_at_a_time(base_url: str, upload: Upload, count: int) -> list[float]:
     """Latencies in seconds, after two requests as warm-up."""
     async with clients(base_url) as client:
-        answers = [await post(client, upload) for _ in range(count + 2)]
+        answers = [await transcribed(client, upload) for _ in range(count + 2)]
     return [answer.latency_seconds for answer in answers[2:]]
 
 
 async def beside(
-    base_url: str, long: Request, clip: Request, count: int, interval_seconds: float
+    base_url: str, long: Upload, clip: Upload, count: int, interval_seconds: float
 ) -> list[float]:
     """Latencies of clips sent at an interval while the long recording is sent over and over."""
     async with clients(base_url) as client:
 
         async def keep_busy() -> None:
             while True:
-                await post(client, long)
+                await transcribed(client, long)
 
         busy = asyncio.create_task(keep_busy())
         sent = []
         for _ in range(count):
             await asyncio.sleep(interval_seconds)
-            sent.append(asyncio.create_task(post(client, clip)))
+            sent.append(asyncio.create_task(transcribed(client, clip)))
         answers = await asyncio.gather(*sent)
         if busy.done():
             busy.result()  # it never ends by itself, so this raises
@@ -171,9 +214,9 @@ async def beside(
 
 
 async def stream_long(
-    base_url: str, upload: Request, resident_bytes: Callable[[], int]
+    base_url: str, upload: Upload, resident_bytes: Callable[[], int]
 ) -> LongRecording:
-    """Stream a recording to its end: when its first words come, and what memory it takes."""
+    """Stream a recording to its end; measure the delay of its first words, and memory."""
     uploaded = 0.0
 
     async def pieces() -> AsyncIterator[bytes]:
@@ -195,6 +238,6 @@ async def stream_long(
             if line.startswith("data: {"):
                 first_words_seconds = first_words_seconds or time.perf_counter() - uploaded
                 most = max(most, resident_bytes())
-                text = json.loads(line[6:]).get("text", "")  # of the last event, the whole
+                text = json.loads(line[6:]).get("text", "")  # the last event has the whole text
     words = Words.of([(upload.text, text)])
     return LongRecording(upload.audio_seconds, first_words_seconds, most - before, words)

@@ -1,12 +1,12 @@
-"""Agents as Locust users: they talk, and what they said is uploaded, streamed back or heard live.
+"""Agents as Locust users: their calls are uploaded, streamed back or transcribed live.
 
 `make load ARGS="--host http://127.0.0.1:8000 --headless --users 100 --run-time 5m"`; profile and
 key by the environment: LOAD_PROFILE=sales-1000, LOAD_KEY=vb_…, and in LOAD_CALLS a folder of other
 sentences than those of `samples/`. Runs in Locust's own environment.
 
-Locust's users are closed loops: someone who waits for an answer makes no other call meanwhile, and
-a slow server therefore gets less load. `python -m bench.open_loop` measures waits; this is for many
-connections at once, over hours and from several machines.
+Locust's users are closed loops: a user that waits for an answer makes no other call, so a slow
+server gets less load. `python -m bench.open_loop` measures waits; Locust is for many connections at
+once, over hours and from several machines.
 """
 
 import json
@@ -30,37 +30,37 @@ HEADERS = {"authorization": f"Bearer {os.environ.get('LOAD_KEY', 'any')}"}
 SENTENCES = sentences(os.environ.get("LOAD_CALLS", SPEECH))
 CALLS = [call(seconds, first, SENTENCES) for first, seconds in enumerate(PROFILE.lengths(20))]
 CHECKED_SHARE = 0.25
-"""Of the answers; comparing words takes time from sending."""
+"""Share of answers whose words are compared, which takes time from sending."""
 MIN_RIGHT = 0.7
-"""Of the words. Whisper base hears nearly all; a server that mixes callers up, half at most."""
+"""Share of right words. Whisper base has nearly all; a server that mixes calls up, half at most."""
 JUDGED_WORDS = 14
-"""At least, in a call: with fewer, one thing that a model always mishears is half of the call."""
+"""Minimum length of a compared call: a phrase that a model always gets wrong may be half of it."""
 PIECE_SECONDS = 0.1
 TIMEOUT_SECONDS = 600
 STREAMED_SHARE = 0.5
-"""Of the uploads."""
+"""Share of uploads."""
 
 _pause = max(1.0, 3600 / PROFILE.recordings_per_hour / PROFILE.busy_factor - PROFILE.mean_seconds)
 
 
-def right_words(said: str, heard: str) -> float:
-    """Share of the words that were said and are in the answer, in their order."""
-    wanted, found = (re.findall(r"[a-z']+", text.lower()) for text in (said, heard))
+def right_words(reference: str, transcript: str) -> float:
+    """Share of the words of the reference that are in the transcript, in order."""
+    wanted, found = (re.findall(r"[a-z']+", text.lower()) for text in (reference, transcript))
     blocks = SequenceMatcher(None, wanted, found, autojunk=False).get_matching_blocks()
     return sum(block.size for block in blocks) / len(wanted)
 
 
-def complaint(call: Call, heard: str) -> str | None:
-    """What is wrong with an answer's words, of those that are checked."""
+def complaint(call: Call, transcript: str) -> str | None:
+    """The error of a transcript with too few right words; None for others and for most answers."""
     if random.random() >= CHECKED_SHARE or len(call.text.split()) < JUDGED_WORDS:
         return None
-    if right_words(call.text, heard) >= MIN_RIGHT:
+    if right_words(call.text, transcript) >= MIN_RIGHT:
         return None
-    return f"other words than were said: {heard[:200]!r}"
+    return f"other words than were spoken: {transcript[:200]!r}"
 
 
 class Agent(HttpUser):
-    """One person with a headset, who pauses between calls and while a recording is made.
+    """A person with a headset, with pauses between calls and while a recording is made.
 
     Live calls last as long as their speech, uploads as long as their answer takes.
     """
@@ -76,7 +76,7 @@ class Agent(HttpUser):
 
     @task(round(100 * (1 - PROFILE.live_share) * STREAMED_SHARE))
     def upload_streamed(self) -> None:
-        """`first event` takes until the first words are there, `upload, streamed` until all are."""
+        """`first event` is the time to the first words, `upload, streamed` to all of them."""
         chosen, began, text = random.choice(CALLS), time.perf_counter(), None
         with self._post(chosen, "upload, streamed", {"stream": "true"}) as reply:
             for line in reply.iter_lines() if reply.ok else ():
@@ -103,14 +103,14 @@ class Agent(HttpUser):
         assert isinstance(reply, ResponseContextManager)
         return reply
 
-    def _judge(self, reply: ResponseContextManager, call: Call, heard: str) -> None:
-        wrong = complaint(call, heard)
+    def _judge(self, reply: ResponseContextManager, call: Call, transcript: str) -> None:
+        wrong = complaint(call, transcript)
         if wrong:
             reply.failure(wrong)
 
     @task(round(100 * PROFILE.live_share))
     def live(self) -> None:
-        """A call at the pace of speech; its time is that from the last sound to the last text."""
+        """A call at the pace of speech, timed from the last sound to the last text."""
         chosen, ended = random.choice(CALLS), time.perf_counter()
         error: Exception | None = None
         try:
@@ -119,13 +119,13 @@ class Agent(HttpUser):
             try:
                 socket.send(json.dumps({"language": "en", "sample_rate": RATE}))
                 speaking = gevent.spawn(speak, socket, chosen.pcm)
-                wrong = complaint(chosen, heard_on(socket))
+                wrong = complaint(chosen, transcript_of(socket))
                 ended = speaking.get()
             finally:
                 socket.close()
             if wrong:
                 error = ValueError(wrong)
-        except Exception as problem:  # whatever it was, the report has it
+        except Exception as problem:  # any error goes to the report
             error = problem
         self._report("WS", "live call", ended, error)
 
@@ -141,7 +141,7 @@ class Agent(HttpUser):
 
 
 def speak(socket: WebSocket, pcm: bytes) -> float:
-    """When the last sound was sent."""
+    """Send sound at the pace of speech; returns the time after the last piece."""
     began, size = time.perf_counter(), 2 * round(PIECE_SECONDS * RATE)
     for at in range(0, len(pcm), size):
         due = began + (at + size) / 2 / RATE
@@ -152,11 +152,11 @@ def speak(socket: WebSocket, pcm: bytes) -> float:
     return ended
 
 
-def heard_on(socket: WebSocket) -> str:
-    """All that was heard in a session. Raises RuntimeError for what the server complains of."""
+def transcript_of(socket: WebSocket) -> str:
+    """The transcript of a session. Raises RuntimeError for an error of the server."""
     while True:
-        said = json.loads(socket.recv())
-        if said["type"] == "error":
-            raise RuntimeError(said["error"]["message"])
-        if said["type"] == "done":
-            return str(said["text"])
+        message = json.loads(socket.recv())
+        if message["type"] == "error":
+            raise RuntimeError(message["error"]["message"])
+        if message["type"] == "done":
+            return str(message["text"])

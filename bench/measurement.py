@@ -31,23 +31,23 @@ from bench.server import Period, Server, Snapshot, running
 from bench.words import Words
 
 IDLE_CLIP_SECONDS, MIXED_CLIP_SECONDS = 10.0, 5.0
-MAX_IDLE_REQUESTS = 20  # per round and side
+MAX_IDLE_REQUESTS = 20  # per round, of each of the two
 SWEEP_SECONDS = 1.0  # per batch size, for encoding and for generating
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What to measure, and for how long."""
+    """Amounts and durations of a run."""
 
     model_dir: Path
     random: bool
     settings: Mapping[str, str]
     """The server's environment variables."""
     clips: int
-    """Of the short clips, the first so many: the last ones are the longest."""
+    """Number of short clips used: the first ones, which are shorter."""
     idle_rounds: int
     idle_seconds: float
-    """Of each round and side."""
+    """Per round, of server and of direct calls."""
     concurrency: tuple[int, ...]
     level_seconds: float
     slice_seconds: float
@@ -56,7 +56,7 @@ class Plan:
 
 
 def setup_of(snapshot: Snapshot, model_dir: Path) -> EngineSetup:
-    """What the server says that its engine runs with, and what the model says of itself."""
+    """The engine's setup by the server's metrics and the model's profile."""
     info = snapshot.labels("stt_engine_info")
     profile = read_profile(model_dir)
     return EngineSetup(
@@ -74,7 +74,7 @@ def setup_of(snapshot: Snapshot, model_dir: Path) -> EngineSetup:
 
 
 class Measurement:
-    """The state of a run; `figures` fill up in the order of the methods."""
+    """A run; its methods fill `figures` in order."""
 
     def __init__(self, plan: Plan, progress: "tqdm[Any]") -> None:
         self._plan = plan
@@ -85,7 +85,7 @@ class Measurement:
         with running(["app"], self._plan.settings) as server:
             setup = setup_of(server.snapshot(), self._plan.model_dir)
             clips = short_clips(setup)[: self._plan.clips]
-            figures = Figures(setup, hears=not self._plan.random)
+            figures = Figures(setup, has_words=not self._plan.random)
             figures.idle = self._idle(server, one_window(clips, IDLE_CLIP_SECONDS), setup)
             self._levels(server, clips, figures)
             long = long_recording(self._plan.long_seconds, setup)
@@ -93,7 +93,7 @@ class Measurement:
             figures.mixed = self._mixed(server, long, clip)
             figures.long = asyncio.run(
                 load.stream_long(
-                    server.base_url, load.Request.of(long, stream="true"), server.resident_bytes
+                    server.base_url, load.Upload.of(long, stream="true"), server.resident_bytes
                 )
             )
             self._done("long recording")
@@ -105,7 +105,7 @@ class Measurement:
         return figures
 
     def _idle(self, server: Server, clip: Clip, setup: EngineSetup) -> IdleOverhead:
-        upload = load.Request.of(clip)
+        upload = load.Upload.of(clip)
         first = asyncio.run(load.one_at_a_time(server.base_url, upload, 1))[0]
         count = max(1, min(MAX_IDLE_REQUESTS, round(self._plan.idle_seconds / first)))
         over_http: list[float] = []
@@ -119,7 +119,7 @@ class Measurement:
         return IdleOverhead(server=Latency.of(over_http), direct=Latency.of(direct))
 
     def _levels(self, server: Server, clips: list[Clip], figures: Figures) -> None:
-        """The bare engine runs before and after each level, so that noise meets both."""
+        """Run the bare engine before and after each level, so that noise affects both."""
         figures.slices.append(self._slice(figures.setup))
         for concurrency in self._plan.concurrency:
             traffic, before, after = asyncio.run(
@@ -143,10 +143,10 @@ class Measurement:
         return EngineSlice(**{**figures, "words": Words(**figures["words"])})
 
     def _mixed(self, server: Server, recording: Clip, beside: Clip) -> MixedLoad:
-        clip, long = load.Request.of(beside), load.Request.of(recording)
+        clip, long = load.Upload.of(beside), load.Upload.of(recording)
         count = self._plan.mixed_clips
         idle = Latency.of(asyncio.run(load.one_at_a_time(server.base_url, clip, count)))
-        # On slow devices less often, or the clips alone would be more than the device can do.
+        # Less often on slow devices, where the clips alone would be too much load.
         interval_seconds = max(1.0, 3 * idle.p50_seconds)
         loaded = asyncio.run(load.beside(server.base_url, long, clip, count, interval_seconds))
         self._done("mixed load")
@@ -188,7 +188,7 @@ def server_level(traffic: Traffic, period: Period, workers: int) -> ServerLevel:
 
 
 def baseline(module: str, *arguments: object) -> Any:
-    """Run such a module of ours in a process of its own; the JSON that it prints."""
+    """Run a module of bench in a process of its own; returns the JSON that it prints."""
     words = [a.to_json() if isinstance(a, EngineSetup) else str(a) for a in arguments]
     # As in the server: several threads for one small matrix product are slower than one.
     environment = {**os.environ, "OPENBLAS_NUM_THREADS": "1"}

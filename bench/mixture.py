@@ -1,4 +1,4 @@
-"""What clients send in a soak: every kind of request, sent well and badly."""
+"""Requests of a soak: every kind, well-behaved and not."""
 
 import asyncio
 import json
@@ -14,17 +14,17 @@ from bench.calls import SAMPLES
 Manner = Literal["plain", "slow", "cut", "cancelled"]
 
 MANNERS: dict[Manner, float] = {"plain": 0.57, "slow": 0.05, "cut": 0.05, "cancelled": 0.33}
-"""Their shares. `cut` breaks the upload off; `cancelled` hangs up at a random moment."""
+"""Shares of the manners. `cut` aborts the upload; `cancelled` disconnects at a random moment."""
 
 PIECES = 8
-"""Of an upload that is slow or cut."""
+"""Of a slow or cut upload."""
 MAX_PAUSE_SECONDS = 0.2
 """Between the pieces of a slow upload."""
 
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """An encoded upload, and how its answer begins; what it says is learnt from an idle server."""
+    """An encoded upload, and the status of its answer; the text comes from an idle server."""
 
     path: str
     body: bytes
@@ -88,9 +88,9 @@ def requests(model: str) -> list[Request]:
 
 
 def words(answer: httpx.Response) -> list[str]:
-    """All that it says: texts and names, without times, scores and ids.
+    """Texts and names of an answer, without times, scores and ids.
 
-    Raises ValueError for an answer without an end.
+    Raises ValueError for a stream without its end.
     """
     media = answer.headers["content-type"].partition(";")[0]
     if media == "application/json":
@@ -115,13 +115,13 @@ def _texts(node: object) -> list[str]:
 
 @dataclass(slots=True)
 class Tally:
-    """What became of the requests."""
+    """Numbers of requests by outcome."""
 
     right: int = 0
     cut: int = 0
     cancelled: int = 0
     wrong: list[str] = field(default_factory=list)
-    """What is not as it should be, one line for each."""
+    """Wrong answers, one line each."""
 
     @property
     def count(self) -> int:
@@ -129,11 +129,11 @@ class Tally:
 
 
 class _CutOffError(Exception):
-    """Our own client breaks off its upload."""
+    """The client itself aborts its upload."""
 
 
 async def send(client: httpx.AsyncClient, request: Request, manner: Manner) -> httpx.Response:
-    """Raises _CutOffError for what is cut."""
+    """Send a request. Raises _CutOffError for a cut one."""
     headers = {"content-type": request.content_type, "content-length": str(len(request.body))}
     content = request.body if manner in ("plain", "cancelled") else _pieces(request, manner)
     return await client.post(request.path, content=content, headers=headers)
@@ -156,7 +156,7 @@ async def judge(
     expected: list[str],
     tally: Tally,
 ) -> None:
-    """Send one request, hang up after `patience_seconds` if it is to be, and count the outcome."""
+    """Send one request, disconnect after `patience_seconds` if cancelled, and count the outcome."""
     try:
         limit = patience_seconds if manner == "cancelled" else None
         async with asyncio.timeout(limit):

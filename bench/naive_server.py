@@ -1,5 +1,5 @@
-"""Baseline: the server one writes first. Each request calls faster-whisper in the thread pool, so
-requests share the workers but never a batch. Run as `python -m bench.naive_server SETUP`."""
+"""Baseline: the obvious server. Each request calls faster-whisper in the thread pool, so requests
+share the workers but never a batch. Run as `python -m bench.naive_server SETUP`."""
 
 import os
 import sys

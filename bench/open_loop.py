@@ -1,20 +1,18 @@
-"""`python -m bench.open_loop`: recordings that come whether or not the last one is answered.
+"""`python -m bench.open_loop`: recordings sent whether or not the last one is answered.
 
-They come at random moments, as those of a traffic profile (`bench/profiles.py`), beside as many
-live sessions as the profile has open on average. Waits count from the moment a recording was to be
-sent, also if the load generator itself is late: a slow server cannot hide behind clients that wait
-for it (coordinated omission).
+Recordings are sent at the random moments of a traffic profile (`bench/profiles.py`), beside as many
+live sessions as the profile has open on average. Waits count from the moment a recording was due,
+also if the load generator itself is late: clients that wait for a slow server would send less and
+make it look faster (coordinated omission).
 """
 
 import argparse
 import asyncio
-import time
 from collections.abc import Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
-import httpx
 import matplotlib
 import numpy as np
 from openai import AsyncOpenAI
@@ -22,8 +20,9 @@ from openai import AsyncOpenAI
 matplotlib.use("Agg")
 from matplotlib import pyplot as plt
 
-from bench import chosen_model, load
+from bench import chosen_model
 from bench.calls import Call, call
+from bench.load import Answer, Upload, open_loop
 from bench.profiles import PROFILES, Profile, moments
 from bench.recordings import samples_of_pcm
 from bench.sdk_session import sdk_session
@@ -33,24 +32,8 @@ from bench.words import Words
 
 RESULTS = Path(__file__).parent / "results"
 LENGTHS = 20
-"""Different lengths of recordings in a run, equally likely."""
+"""Number of different lengths of recordings in a run, equally likely."""
 PERCENTILES = (50, 75, 90, 95, 99)
-
-
-@dataclass(frozen=True, slots=True)
-class Answer:
-    """What became of one recording; all in seconds since the run began."""
-
-    call: Call
-    intended: float
-    sent: float
-    done: float
-    status: int
-    text: str
-
-    @property
-    def latency_seconds(self) -> float:
-        return self.done - self.intended
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,40 +51,13 @@ class Run:
 
     @property
     def live_delays(self) -> list[float]:
-        """From the end of each live turn, by the pace of speech, to its whole text."""
+        """Seconds from the end of each live turn to its whole text."""
         return [delay for speaker in self.speakers for delay in speaker.final_delays]
 
     @property
     def words(self) -> Words:
-        """Of the answers."""
-        return Words.of((each.call.text, each.text) for each in self.answered)
-
-
-async def open_loop(
-    base_url: str, calls: Sequence[Call], at: Sequence[float], key: str = "any"
-) -> list[Answer]:
-    """Send a recording at each of these moments, in seconds from now, each from the next call."""
-    uploads = {each: load.form(each.wav) for each in set(calls)}
-    began = time.perf_counter()
-    headers = {"authorization": f"Bearer {key}"}
-
-    async def send(client: httpx.AsyncClient, call: Call, intended: float) -> Answer:
-        sent = time.perf_counter() - began
-        body, content_type = uploads[call]
-        reply = await client.post(
-            "/v1/audio/transcriptions",
-            content=body,
-            headers={"content-type": content_type, **headers},
-        )
-        text = reply.json()["text"] if reply.is_success else ""
-        return Answer(call, intended, sent, time.perf_counter() - began, reply.status_code, text)
-
-    async with load.clients(base_url) as client, asyncio.TaskGroup() as group:
-        sending = []
-        for number, intended in enumerate(at):
-            await asyncio.sleep(max(0.0, began + intended - time.perf_counter()))
-            sending.append(group.create_task(send(client, calls[number % len(calls)], intended)))
-    return [task.result() for task in sending]
+        """Word errors of the answers."""
+        return Words.of((each.upload.text, each.text) for each in self.answered)
 
 
 def calls_of(profile: Profile, seed: int) -> list[Call]:
@@ -113,8 +69,8 @@ def calls_of(profile: Profile, seed: int) -> list[Call]:
 async def run(
     base_url: str, profile: Profile, scale: float, seconds: float, seed: int, key: str = "any"
 ) -> Run:
-    """`scale`: of the profile's agents, so many times as many."""
-    calls = calls_of(profile, seed)
+    """Send the profile's traffic; `scale` multiplies the number of its agents."""
+    uploads = [Upload.of(each) for each in calls_of(profile, seed)]
     at = list(moments(profile.uploads_per_second * scale, seconds, seed))
     speakers = [
         speaker_of(call(seconds, first)) for first in range(round(profile.live_sessions * scale))
@@ -125,7 +81,7 @@ async def run(
         group = await stack.enter_async_context(asyncio.TaskGroup())
         for speaker in speakers:
             group.create_task(speaker.speak(sdk_session(client, "whisper-1", "en", 0.5)))
-        answers = await open_loop(base_url, calls, at, key)
+        answers = await open_loop(base_url, uploads, at, key)
     return Run(answers, speakers)
 
 
@@ -153,7 +109,7 @@ def row(name: str, seconds: Sequence[float]) -> str:
 
 
 def plot(run: Run, title: str, path: Path) -> None:
-    """Seconds by percentile, the last ones drawn wide as that is where waits are."""
+    """Plot seconds by percentile, the highest ones wide, for waits are there."""
     figure, axes = plt.subplots(figsize=(8, 4.5), layout="constrained")
     for name, values in (("answers", run.latencies), ("live turns", run.live_delays)):
         if values:
@@ -178,7 +134,7 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=60.0)
     parser.add_argument("--seed", type=int, default=0)
     chosen_model.add_argument(parser)
-    parser.add_argument("--url", help="of a server that runs; otherwise one is started")
+    parser.add_argument("--url", help="of a running server; otherwise one is started")
     parser.add_argument("--key", default="any", help="an API key, if the server has keys")
     parser.add_argument("--plot", type=Path, default=RESULTS / "open_loop.png")
     chosen = parser.parse_args()

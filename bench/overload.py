@@ -1,43 +1,41 @@
-"""`python -m bench.overload`: more than the server can take, and before and after it its best.
+"""`python -m bench.overload`: load beyond the server's capacity, and its best before and after.
 
-The best throughput is that of clients who wait for their answers. In between, requests come at a
-multiple of that rate, whether answered or not. What a clip's words are is what the idle server
-heard in it, and every accepted request must answer with just these.
+The best throughput is that of clients that wait for their answers. In between, requests come at a
+multiple of that rate, whether answered or not. Every accepted request must get the text that the
+idle server answers for the same clip.
 """
 
 import argparse
 import asyncio
-import itertools
-import random
-import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from statistics import median
 
-import httpx
 import numpy as np
 
 from bench import chosen_model, load
 from bench.figures import Traffic
+from bench.load import Answer, Upload
 from bench.measurement import setup_of
+from bench.profiles import moments
 from bench.recordings import Clip, single_clips
 from bench.server import Period, Server, running
 from bench.words import Words
 
 SETTLING_SHARE = 0.25
-"""Of the overload, until as many wait as are let in; throughput and memory count from then on."""
+"""Share of the overload until the queue is full; throughput and memory count from then on."""
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
     seconds: float
-    """How long requests keep coming."""
+    """Duration of the overload."""
     factor: float
-    """Their rate in multiples of the best."""
+    """Rate of requests in multiples of the best."""
     max_wait_seconds: float
-    """The server's promise."""
+    """The server's setting."""
     clients: int
-    """Who wait for their answers: enough for full batches, too few for anyone to be refused."""
+    """Clients of the closed loop: enough for full batches, too few for refusals."""
     model: str = chosen_model.DEFAULT
 
     @property
@@ -46,28 +44,14 @@ class Plan:
             "VERBATIM_MODEL": self.model,
             "VERBATIM_TELEMETRY__LOG_LEVEL": "error",
             "VERBATIM_LIMITS__MAX_WAIT_SECONDS": str(self.max_wait_seconds),
-            # Sampling at temperatures above 0 would hear other words from one time to the next.
+            # Sampling at temperatures above 0 gives other words each time.
             "VERBATIM_ENGINE__FALLBACK": "false",
         }
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
-    """What became of one request."""
-
-    answer: load.Answer
-    status: int
-    expected: str
-    """What the idle server heard."""
-
-    @property
-    def text(self) -> str:
-        return self.answer.text
-
-
-@dataclass(frozen=True, slots=True)
 class Overload:
-    """What a run measured; throughput in seconds of recordings per second."""
+    """Measurements of a run; throughput in seconds of recordings per second."""
 
     best_before: float
     best_after: float
@@ -77,23 +61,25 @@ class Overload:
     shared machine it says more than the clock."""
     cpu_ms: float
     """The same in the overload, refusals included."""
-    outcomes: Sequence[Outcome]
+    answers: Sequence[Answer]
+    expected: Mapping[Upload, str]
+    """Text that the idle server answered for each upload."""
     alone_seconds: float
-    """A request to the idle server takes so long in the middle."""
+    """Median latency of requests to the idle server."""
     resident_bytes: tuple[int, int]
-    """When the overload had settled and at its end."""
+    """When the overload had settled, and at its end."""
 
-    def having(self, status: int) -> list[Outcome]:
-        return [each for each in self.outcomes if each.status == status]
+    def having(self, status: int) -> list[Answer]:
+        return [each for each in self.answers if each.status == status]
 
     @property
     def words(self) -> Words:
-        """Against what is said."""
-        return Words.of((each.answer.request.text, each.text) for each in self.having(200))
+        """Word errors of the transcripts."""
+        return Words.of((each.upload.text, each.text) for each in self.having(200))
 
     @property
-    def wrong(self) -> list[Outcome]:
-        return [each for each in self.having(200) if each.text != each.expected]
+    def wrong(self) -> list[Answer]:
+        return [each for each in self.having(200) if each.text != self.expected[each.upload]]
 
 
 def main() -> None:
@@ -103,8 +89,10 @@ def main() -> None:
     parser.add_argument("--max-wait", type=float, default=60.0, help="seconds")
     parser.add_argument("--clients", type=int, default=8)
     chosen_model.add_argument(parser)
-    chosen = parser.parse_args()
-    plan = Plan(chosen.seconds, chosen.factor, chosen.max_wait, chosen.clients, chosen.model)
+    arguments = parser.parse_args()
+    plan = Plan(
+        arguments.seconds, arguments.factor, arguments.max_wait, arguments.clients, arguments.model
+    )
     model_dir = chosen_model.directory_of(plan.model)
     with running(["app"], plan.settings) as server:
         clips = single_clips(setup_of(server.snapshot(), model_dir))
@@ -112,32 +100,31 @@ def main() -> None:
 
 
 async def measured(server: Server, clips: Sequence[Clip], plan: Plan) -> Overload:
-    uploads = [load.Request.of(clip) for clip in clips]
+    uploads = [Upload.of(clip) for clip in clips]
     async with load.clients(server.base_url) as client:
-        alone = [await send(client, upload, "") for upload in uploads]
-        before, at_best = await best(server, clips, plan)
-        known = itertools.cycle(zip(uploads, (each.text for each in alone), strict=True))
-        rate = plan.factor * before.requests_per_second
-        start = time.perf_counter()
-        coming = asyncio.create_task(open_loop(client, known, rate, plan.seconds))
-        await asyncio.sleep(plan.seconds * SETTLING_SHARE)
-        settled, settled_at = server.resident_bytes(), await asyncio.to_thread(server.snapshot)
-        await asyncio.sleep(plan.seconds * (1 - SETTLING_SHARE))
-        memory = (settled, server.resident_bytes())
-        overloaded = Period(settled_at, await asyncio.to_thread(server.snapshot))
-        outcomes = await coming
-        after, _ = await best(server, clips, plan)
-    begin, end = start + plan.seconds * SETTLING_SHARE, start + plan.seconds
-    answers = sorted((each.answer for each in outcomes if each.status == 200), key=lambda a: a.at)
-    counted = [answer for answer in answers if begin <= answer.at <= end]
+        alone = [await load.transcribed(client, upload) for upload in uploads]
+    before, at_best = await best(server, clips, plan)
+    rate, begin = plan.factor * before.requests_per_second, plan.seconds * SETTLING_SHARE
+    at = moments(rate, plan.seconds, seed=0)
+    coming = asyncio.create_task(load.open_loop(server.base_url, uploads, at))
+    await asyncio.sleep(begin)
+    settled, settled_at = server.resident_bytes(), await asyncio.to_thread(server.snapshot)
+    await asyncio.sleep(plan.seconds - begin)
+    memory = (settled, server.resident_bytes())
+    overloaded = Period(settled_at, await asyncio.to_thread(server.snapshot))
+    answers = await coming
+    after, _ = await best(server, clips, plan)
+    transcripts = sorted((each for each in answers if each.status == 200), key=lambda a: a.done)
+    counted = [each for each in transcripts if begin <= each.done <= plan.seconds]
     return Overload(
         before.audio_seconds_per_second,
         after.audio_seconds_per_second,
-        load.rate(counted, [answer.request.audio_seconds for answer in counted]),
+        load.rate(counted, [each.upload.audio_seconds for each in counted]),
         cpu_ms(at_best),
         cpu_ms(overloaded),
-        outcomes,
-        median(each.answer.latency_seconds for each in alone),
+        answers,
+        {each.upload: each.text for each in alone},
+        median(each.latency_seconds for each in alone),
         memory,
     )
 
@@ -153,39 +140,9 @@ def cpu_ms(period: Period) -> float:
     return 1000 * period.cpu_seconds / period.total("stt_audio_seconds_total")
 
 
-async def open_loop(
-    client: httpx.AsyncClient,
-    requests: Iterator[tuple[load.Request, str]],
-    per_second: float,
-    seconds: float,
-) -> list[Outcome]:
-    """Requests at random moments, as from many who know nothing of each other."""
-    chance = random.Random(0)
-    sending = []
-    at = start = time.perf_counter()
-    while at < start + seconds:
-        await asyncio.sleep(at - time.perf_counter())
-        sending.append(asyncio.create_task(send(client, *next(requests))))
-        at += chance.expovariate(per_second)
-    return await asyncio.gather(*sending)
-
-
-async def send(client: httpx.AsyncClient, upload: load.Request, expected: str) -> Outcome:
-    started = time.perf_counter()
-    reply = await client.post(
-        "/v1/audio/transcriptions",
-        content=upload.body,
-        headers={"content-type": upload.content_type},
-    )
-    ended = time.perf_counter()
-    text = reply.json()["text"] if reply.is_success else ""
-    answer = load.Answer(ended, ended - started, upload, text)
-    return Outcome(answer, reply.status_code, expected)
-
-
 def report(run: Overload, plan: Plan) -> str:
     accepted, refused = run.having(200), run.having(503)
-    others = len(run.outcomes) - len(accepted) - len(refused)
+    others = len(run.answers) - len(accepted) - len(refused)
     share = run.throughput / ((run.best_before + run.best_after) / 2)
     settled, end = (count / 1024**2 for count in run.resident_bytes)
     return "\n".join(
@@ -196,7 +153,7 @@ def report(run: Overload, plan: Plan) -> str:
             f"{run.throughput:.1f} overloaded, {run.best_after:.1f} at best after ({share:.0%})",
             f"CPU time of the server per audio second: {run.best_cpu_ms:.0f} ms at best, "
             f"{run.cpu_ms:.0f} ms overloaded",
-            f"requests: {len(run.outcomes)}, answered {len(accepted)}, refused {len(refused)}, "
+            f"requests: {len(run.answers)}, answered {len(accepted)}, refused {len(refused)}, "
             f"others {others}, with other words than alone {len(run.wrong)}",
             f"word errors of the answers: {run.words}",
             f"answered after {latencies(accepted)}; alone {run.alone_seconds * 1000:.0f} ms",
@@ -206,10 +163,10 @@ def report(run: Overload, plan: Plan) -> str:
     )
 
 
-def latencies(outcomes: Sequence[Outcome]) -> str:
-    if not outcomes:
+def latencies(answers: Sequence[Answer]) -> str:
+    if not answers:
         return "nothing"
-    seconds = [each.answer.latency_seconds for each in outcomes]
+    seconds = [each.latency_seconds for each in answers]
     p50, p95, most = np.percentile(seconds, (50, 95, 100)) * 1000
     return f"{p50:.0f} ms (p50), {p95:.0f} ms (p95), {most:.0f} ms (most)"
 

@@ -1,4 +1,4 @@
-"""Who sends how much: traffic as named data, for Locust, the open loop and the planner alike.
+"""Traffic profiles as named data, for Locust, the open loop and the planner alike.
 
 Only the standard library: Locust has an environment of its own.
 """
@@ -12,7 +12,7 @@ from statistics import NormalDist, fmean
 
 @dataclass(frozen=True, slots=True)
 class Profile:
-    """People whose speech is transcribed, in an ordinary hour and in the busiest of the day."""
+    """Agents whose speech is transcribed, in an ordinary hour and in the busiest of the day."""
 
     about: str
     agents: int
@@ -23,13 +23,13 @@ class Profile:
     variation: float
     """Standard deviation of its length over the mean; lengths are log-normal."""
     live_share: float
-    """Of the recordings: heard while they are spoken. The others are uploaded when they end."""
+    """Share of recordings transcribed while spoken. The others are uploaded when they end."""
     busy_factor: float
     """The busiest hour over an ordinary one."""
 
     @property
     def recordings_per_second(self) -> float:
-        """In the busiest hour, live ones included."""
+        """In the busiest hour, including live ones."""
         return self.agents * self.recordings_per_hour * self.busy_factor / 3600
 
     @property
@@ -38,7 +38,7 @@ class Profile:
 
     @property
     def live_sessions(self) -> float:
-        """How many are open at once on average, in the busiest hour (Little's law)."""
+        """Average number open at once in the busiest hour (Little's law)."""
         return self.recordings_per_second * self.live_share * self.mean_seconds
 
     @property
@@ -51,7 +51,7 @@ class Profile:
         return self.audio_seconds_per_second / self.busy_factor
 
     def lengths(self, count: int) -> list[float]:
-        """So many lengths in seconds, equally likely, that together are like the distribution."""
+        """Lengths in seconds, equally likely: quantiles of the distribution."""
         sigma = sqrt(log(1 + self.variation**2))
         quantiles = [NormalDist().inv_cdf((index + 0.5) / count) for index in range(count)]
         shape = [exp(sigma * quantile) for quantile in quantiles]
@@ -59,9 +59,9 @@ class Profile:
 
 
 def moments(per_second: float, seconds: float, seed: int) -> Iterator[float]:
-    """When strangers begin, in seconds: a Poisson process, the same for the same seed.
+    """Random moments in seconds: a Poisson process, the same for the same seed.
 
-    At another rate it is the same process stretched, so that rates can be compared.
+    At another rate the same process is stretched, so that rates can be compared.
     """
     chance = random.Random(seed)
     at = chance.expovariate(1.0) / per_second

@@ -1,7 +1,7 @@
 """Whisper models in true dimensions with random weights, so that speed can be measured offline.
 
-They hear nothing, but every window costs the same known work: one timestamp, then text without
-another, then the end after exactly so many tokens, put into the weights of the decoder.
+Transcripts are meaningless, but every window costs the same known work: one timestamp, then text
+without another, then the end after an exact number of tokens, built into the decoder's weights.
 """
 
 import itertools
@@ -48,14 +48,14 @@ DIMENSIONS = {
 
 
 def cached(models_dir: Path, name: str, compute_type: str, decode_tokens: int) -> Path:
-    """The directory of such a model; built on first use."""
+    """The directory of a random model, built on first use."""
     directory = models_dir / f"random-{name}-{compute_type}-{decode_tokens}"
     if not directory.exists():
         partial = directory.with_name(directory.name + ".partial")
         shutil.rmtree(partial, ignore_errors=True)
         partial.mkdir(parents=True)
         build(partial, DIMENSIONS[name], compute_type, decode_tokens)
-        partial.rename(directory)  # so that an interrupted build is never taken for a model
+        partial.rename(directory)  # so that an interrupted build never looks like a model
     return directory
 
 
@@ -85,7 +85,7 @@ def synthetic_tokenizer(languages: int) -> Tokenizer:
     pairs = itertools.product(reversed(alphabet), alphabet)
     merges = list(itertools.islice(pairs, TEXT_TOKENS - len(alphabet)))
     texts = [*alphabet, *("".join(pair) for pair in merges)]
-    texts.append("")  # by this CTranslate2 knows that a model is multilingual
+    texts.append("")  # by this token CTranslate2 detects a multilingual model
     tokenizer = Tokenizer(models.BPE({text: i for i, text in enumerate(texts)}, merges))
     tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
     tokenizer.decoder = decoders.ByteLevel()
@@ -133,9 +133,9 @@ def fill(spec: WhisperSpec, dims: Dimensions, vocabulary_size: int) -> None:
 
 
 def end_after(decode_tokens: int, decoder: Any, width: int, tokens: dict[str, int]) -> None:
-    """Make the decoder's own position tell it when to end.
+    """Make the decoder end at a fixed position.
 
-    From that position on its state points in one direction, which the end of text looks for.
+    From that position on its state points in one direction, to which the end of text responds.
     """
     direction = np.where(np.arange(width) % 2, 1, -1).astype(np.float32)  # survives normalisation
     end = tokens["<|endoftext|>"]

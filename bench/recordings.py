@@ -1,5 +1,5 @@
-"""What the load is made of: real speech from `samples/`, whose words are known, as it is and joined
-to longer recordings, cut into windows by the server's own audio code."""
+"""Recordings of the load: real speech from `samples/` with known words, single and joined to
+longer recordings, cut into windows by the server's own audio code."""
 
 import io
 import itertools
@@ -26,14 +26,14 @@ PAUSE_SECONDS = 0.5
 
 @dataclass(frozen=True, slots=True)
 class Clip:
-    """A recording as 16-bit mono wav, and the samples of the windows that the server cuts."""
+    """A recording as 16-bit mono wav at 16 kHz, and the samples of the server's windows."""
 
     name: str
     wav: bytes
     seconds: float
     windows: tuple[Samples, ...]
     text: str
-    """What is said."""
+    """Words spoken."""
 
 
 def single_clips(setup: EngineSetup) -> list[Clip]:
@@ -42,19 +42,19 @@ def single_clips(setup: EngineSetup) -> list[Clip]:
 
 
 def short_clips(setup: EngineSetup) -> list[Clip]:
-    """These, and two that they make together: of half a minute, and longer."""
+    """Single clips, and two joined from them: of half a minute, and longer."""
     joints = [clip_of_names(names, setup) for names in (READ, ENGLISH)]
     return single_clips(setup) + joints
 
 
 def one_window(clips: Sequence[Clip], seconds: float) -> Clip:
-    """The clip of one window whose length is nearest to that."""
+    """The clip of one window whose length is closest to `seconds`."""
     candidates = [clip for clip in clips if len(clip.windows) == 1]
     return min(candidates, key=lambda clip: abs(clip.seconds - seconds))
 
 
 def long_recording(seconds: float, setup: EngineSetup) -> Clip:
-    """Whole recordings one after the other, over and over, for at least so long."""
+    """Whole recordings, joined and repeated to at least `seconds`."""
     names: list[str] = []
     length = 0.0
     for name in itertools.cycle(ENGLISH):

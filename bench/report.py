@@ -1,4 +1,4 @@
-"""A run's figures as tables for people, JSON for programs and a plot."""
+"""Figures of a run as tables, JSON and a plot."""
 
 import json
 from collections.abc import Sequence
@@ -43,7 +43,7 @@ def levels_table(figures: Figures) -> str:
             f"{level.traffic.audio_seconds_per_second:.1f}",
             f"{1000 * level.traffic.latency.p50_seconds:.0f}",
             f"{1000 * level.traffic.latency.p95_seconds:.0f}",
-            f"{level.traffic.words.share:.1%}" if figures.hears else "-",
+            f"{level.traffic.words.share:.1%}" if figures.has_words else "-",
             f"{level.traffic.windows_per_second:.2f}",
             f"{level.mean_encode_batch:.1f}",
             f"{level.mean_decode_batch:.1f}",
@@ -51,7 +51,7 @@ def levels_table(figures: Figures) -> str:
             f"{level.cpu_ms_per_window:.1f}",
             "over" if level.loop_lag_seconds is None else f"{1000 * level.loop_lag_seconds:.0f}",
             f"{naive.requests_per_second:.2f}",
-            f"{naive.words.share:.1%}" if figures.hears else "-",
+            f"{naive.words.share:.1%}" if figures.has_words else "-",
             f"{ratio:.2f}",
         )
         for level, naive, ratio in zip(
@@ -94,9 +94,9 @@ def ratios(figures: Figures) -> list[str]:
         f"server/bare engine  {figures.throughput_ratio:.3f} of its windows/s "
         f"(target >= {THROUGHPUT_TARGET}), {figures.cpu_ratio:.3f} of its CPU time per window",
     ]
-    if figures.hears:
-        heard = ", ".join(f"{name} {words}" for name, words in figures.words.items())
-        lines.append(f"word errors         {heard}")
+    if figures.has_words:
+        errors = ", ".join(f"{name} {words}" for name, words in figures.words.items())
+        lines.append(f"word errors         {errors}")
     if figures.idle:
         idle = figures.idle
         lines.append(
@@ -139,7 +139,7 @@ def write_json(figures: Figures, path: Path) -> None:
 
 
 def plot(figures: Figures, path: Path) -> None:
-    """Throughput and latency by the number of clients."""
+    """Plot throughput and latency by the number of clients."""
     figure, (rates, waits) = plt.subplots(1, 2, figsize=(11, 4.5), layout="constrained")
     series = (
         ("server", "tab:blue", [level.traffic for level in figures.levels]),

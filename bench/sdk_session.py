@@ -1,4 +1,4 @@
-"""A live session over OpenAI's SDK and a socket, as `bench.speakers` wants it."""
+"""A `bench.speakers.Session` over OpenAI's SDK and a socket."""
 
 import asyncio
 import base64
@@ -20,7 +20,7 @@ RATE = 24_000
 
 
 class SdkSession:
-    """Sends what is appended, and says with our own events what the server's say."""
+    """Sends appended samples, and converts the server's events to our own."""
 
     def __init__(self, connection: AsyncRealtimeConnection) -> None:
         self._connection = connection
@@ -29,7 +29,7 @@ class SdkSession:
 
     @property
     def backlog_seconds(self) -> float:
-        """What the socket does not take, in pieces of a tenth of a second."""
+        """Unsent sound; appends are pieces of a tenth of a second."""
         return self._unsent.qsize() / 10
 
     def append(self, samples: Samples) -> None:
@@ -39,7 +39,7 @@ class SdkSession:
         self._unsent.put_nowait(None)
 
     async def events(self) -> AsyncIterator[Event]:
-        """Ends with the item that `finish` commits: no speech began it."""
+        """Events until the completed item that `finish` commits, which has no speech_started."""
         sending = asyncio.create_task(self._send())
         spoken: set[str] = set()
         async for event in self._connection:

@@ -1,8 +1,7 @@
-"""A server in a process of its own, and what it reports on `/metrics`."""
+"""A server in a process of its own, and its `/metrics`."""
 
 import math
 import os
-import socket
 import subprocess
 import sys
 import time
@@ -13,6 +12,8 @@ from dataclasses import dataclass
 import httpx
 import psutil
 from prometheus_client.parser import text_string_to_metric_families
+
+from tests.support.waiting import bound_port
 
 START_SECONDS = 300  # a GPU may compile kernels for the first time
 STOP_SECONDS = 60
@@ -34,7 +35,7 @@ class Snapshot:
 
 @dataclass(frozen=True, slots=True)
 class Period:
-    """What happened between two snapshots."""
+    """Changes between two snapshots."""
 
     start: Snapshot
     end: Snapshot
@@ -48,7 +49,7 @@ class Period:
         return self.end.cpu_seconds - self.start.cpu_seconds
 
     def total(self, name: str, **labels: str) -> float:
-        """Growth of a counter, summed over all labels that are not given."""
+        """Growth of a counter, summed over all labels that are not named."""
         return sum(
             value - self.start.samples.get(sample, 0.0)
             for sample, value in self.end.samples.items()
@@ -90,7 +91,7 @@ class Server:
 
 
 def samples_in(text: str) -> dict[Sample, float]:
-    """The values of a page of metrics."""
+    """Values of a page of metrics."""
     return {
         (sample.name, frozenset(sample.labels.items())): sample.value
         for family in text_string_to_metric_families(text)
@@ -100,14 +101,14 @@ def samples_in(text: str) -> dict[Sample, float]:
 
 @contextmanager
 def running(command: Sequence[str], settings: Mapping[str, str]) -> Iterator[Server]:
-    """Start `python -m <command>` on a free port, told by Verbatim's own environment variables."""
-    port = free_port()
-    address = {"VERBATIM_SERVER__HOST": "127.0.0.1", "VERBATIM_SERVER__PORT": str(port)}
+    """Start `python -m <command>` on a free port, set by Verbatim's own environment variables."""
+    address = {"VERBATIM_SERVER__HOST": "127.0.0.1", "VERBATIM_SERVER__PORT": "0"}
     process = subprocess.Popen(
         [sys.executable, "-m", *command], env={**os.environ, **settings, **address}
     )
-    server = Server(f"http://127.0.0.1:{port}", psutil.Process(process.pid))
     try:
+        port = bound_port(process, START_SECONDS)
+        server = Server(f"http://127.0.0.1:{port}", psutil.Process(process.pid))
         wait_until_ready(process, server.base_url)
         yield server
     finally:
@@ -130,9 +131,3 @@ def wait_until_ready(process: subprocess.Popen[bytes], base_url: str) -> None:
             pass
         time.sleep(0.1)
     raise TimeoutError(f"no server on {base_url} after {START_SECONDS} s")
-
-
-def free_port() -> int:
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        return int(listener.getsockname()[1])

@@ -1,7 +1,7 @@
-"""`python -m bench.soak`: thousands of mixed requests, then whatever they left behind.
+"""`python -m bench.soak`: thousands of mixed requests, then a check for leaks.
 
-Every request that its client waited for must have got the words that the idle server gives, and
-memory, descriptors, threads, tasks and spooled files must be back where they were.
+Every request that its client waited for must get the words that the idle server answers, and
+memory, descriptors, threads, tasks and spooled files must return to their earlier numbers.
 """
 
 import argparse
@@ -25,24 +25,24 @@ from bench.mixture import MANNERS, Manner, Request, Tally, judge, requests, send
 from bench.server import Server, running
 
 MAX_GROWTH = 0.05
-"""Of resident memory after the warm-up."""
+"""Share of resident memory after the warm-up."""
 POOLED_THREADS = (os.cpu_count() or 1) + 4
-"""What asyncio's own pool of threads grows to when it is first needed that much."""
+"""Maximum size of asyncio's own pool of threads, which grows on demand."""
 REST_SECONDS = 30.0
-"""The longest that a server may take to be at rest after its last request."""
+"""Maximum time until a server is at rest after its last request."""
 MAX_LOADED_SECONDS = 4.0
-"""Cancellations come at a random moment up to here: few answers under load take longer."""
+"""Latest moment of a cancellation: few answers under load take longer."""
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
     requests: int = 2000
     warm_up: int = 500
-    """Sent before the first look at the server: the same mixture."""
+    """Requests of the same mixture before the first measurement."""
     concurrency: int = 8
     seed: int = 1
     limit_seconds: float = 1800.0
-    """A run that takes longer sends no more, and reports what it has."""
+    """A run that takes longer stops sending, and reports its results so far."""
     model: str = chosen_model.DEFAULT
 
     @property
@@ -50,14 +50,14 @@ class Plan:
         return {
             "VERBATIM_MODEL": self.model,
             "VERBATIM_TELEMETRY__LOG_LEVEL": "error",
-            # Sampling at temperatures above 0 would hear other words from one time to the next.
+            # Sampling at temperatures above 0 gives other words each time.
             "VERBATIM_ENGINE__FALLBACK": "false",
         }
 
 
 @dataclass(frozen=True, slots=True)
-class Holdings:
-    """What the process of a server at rest has."""
+class Resources:
+    """Resources of the process of a server at rest."""
 
     resident_mib: float
     descriptors: int
@@ -67,15 +67,15 @@ class Holdings:
 
     @property
     def countable(self) -> tuple[int, ...]:
-        """What must be the same again; threads belong to pools, which fill up as needed."""
+        """Numbers that must be the same again; threads belong to pools, which grow on demand."""
         return (self.descriptors, self.tasks, self.spooled_files)
 
 
 @dataclass(frozen=True, slots=True)
 class Report:
     tally: Tally
-    before: Holdings
-    after: Holdings
+    before: Resources
+    after: Resources
     seconds: float
 
     @property
@@ -83,7 +83,7 @@ class Report:
         return self.after.resident_mib / self.before.resident_mib - 1
 
     def failures(self) -> list[str]:
-        """Empty if all is well."""
+        """Failures of the run; empty if there are none."""
         found = list(self.tally.wrong)
         if self.after.countable != self.before.countable:
             found.append("descriptors, tasks or files are not back where they were")
@@ -95,7 +95,7 @@ class Report:
 
 
 def soak(plan: Plan) -> Report:
-    """Start a server, put the load on it, stop it."""
+    """Start a server, load it, stop it."""
     with (
         tempfile.TemporaryDirectory() as spool,
         tqdm(total=plan.warm_up + plan.requests, unit="request", disable=None) as progress,
@@ -129,7 +129,7 @@ class _Soak:
         return Report(tally, before, after, seconds)
 
     async def _learn(self) -> None:
-        """What the idle server answers is the measure for the loaded one."""
+        """Store the idle server's answers, which the loaded one must repeat."""
         async with clients(self._server.base_url) as client:
             for request in self._requests:
                 answer = await send(client, request, "plain")
@@ -137,7 +137,7 @@ class _Soak:
                 self._expected[request] = words(answer)
 
     async def _load(self, count: int) -> Tally:
-        """So many requests, some at a time."""
+        """Send `count` requests, `concurrency` at a time."""
         tally = Tally()
         names: list[Manner] = list(MANNERS)
         manners = self._random.choices(names, list(MANNERS.values()), k=count)
@@ -156,23 +156,23 @@ class _Soak:
             await asyncio.gather(*(work(client) for _ in range(self._plan.concurrency)))
         return tally
 
-    async def _at_rest(self, before: Holdings | None) -> Holdings:
-        """Once what can be counted is as `before`, or has not changed for a second."""
+    async def _at_rest(self, before: Resources | None) -> Resources:
+        """Resources once the countable ones equal `before`, or have not changed for a second."""
         deadline = time.monotonic() + REST_SECONDS
-        last, seen_before = None, self._holdings()
-        while time.monotonic() < deadline and seen_before.countable not in (
+        last, current = None, self._resources()
+        while time.monotonic() < deadline and current.countable not in (
             last,
             before.countable if before else None,
         ):
-            last = seen_before.countable
+            last = current.countable
             await asyncio.sleep(1.0)
-            seen_before = self._holdings()
-        return seen_before
+            current = self._resources()
+        return current
 
-    def _holdings(self) -> Holdings:
+    def _resources(self) -> Resources:
         process = self._server.process
         tasks = self._server.snapshot().samples["stt_event_loop_tasks", frozenset()]
-        return Holdings(
+        return Resources(
             resident_mib=process.memory_info().rss / 2**20,
             descriptors=process.num_fds(),
             threads=process.num_threads(),

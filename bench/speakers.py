@@ -1,4 +1,4 @@
-"""People who speak into live sessions at the pace of speech, and what they see of their words."""
+"""Speakers in live sessions at the pace of speech, and the text that they receive."""
 
 import asyncio
 import itertools
@@ -20,13 +20,13 @@ from bench.captions import Captions, SpokenWord, bare
 from bench.recordings import ENGLISH, samples_of, text_of, wav
 
 PIECE_SECONDS = 0.1
-"""What clients send at a time."""
+"""Length of one append."""
 PAUSE_SECONDS = 1.0
 """Between two recordings."""
 
 
 class Session(Protocol):
-    """As much of `LiveSession` as a speaker needs."""
+    """The part of `LiveSession` that a speaker uses."""
 
     @property
     def backlog_seconds(self) -> float: ...
@@ -41,16 +41,16 @@ class Session(Protocol):
 @dataclass(frozen=True, slots=True)
 class Recording:
     samples: Samples
-    said: Sequence[SpokenWord]
+    spoken: Sequence[SpokenWord]
     reference: str
-    """What is said."""
+    """Words spoken."""
     text: str
-    """What a request for the same recording is answered."""
+    """Transcript of a request for the same recording."""
 
 
 @dataclass(slots=True)
 class Speaker:
-    """One session: what is said in it, and what came of it."""
+    """One session: its recordings and its results."""
 
     recordings: Sequence[Recording]
     captions: Captions = field(default_factory=Captions)
@@ -66,10 +66,10 @@ class Speaker:
         return np.concatenate(parts).astype(np.float32)
 
     @property
-    def said(self) -> list[SpokenWord]:
+    def spoken(self) -> list[SpokenWord]:
         words, offset = [], 0.0
         for each in self.recordings:
-            words += [word.later(offset) for word in each.said]
+            words += [word.later(offset) for word in each.spoken]
             offset += len(each.samples) / SAMPLE_RATE + PAUSE_SECONDS
         return words
 
@@ -79,7 +79,7 @@ class Speaker:
 
     @property
     def text(self) -> str:
-        """As requests for the recordings have it."""
+        """Transcripts of requests for the recordings."""
         return " ".join(each.text for each in self.recordings)
 
     async def speak(self, opened: AbstractAsyncContextManager[Session]) -> None:
@@ -89,7 +89,7 @@ class Speaker:
             ends: dict[str, float] = {}
             async for event in session.events():
                 now = time.perf_counter() - began
-                self.captions.see(event, now)
+                self.captions.receive(event, now)
                 if isinstance(event, SpeechStopped):
                     ends[event.item_id] = event.end
                 elif isinstance(event, Completed) and event.item_id in ends:
@@ -112,24 +112,24 @@ class Speaker:
 async def speakers(
     count: int, seconds: float, transcribed: Callable[[bytes], Awaitable[str]]
 ) -> list[Speaker]:
-    """So many who speak for so long; each begins with another of the recordings.
+    """`count` speakers of `seconds` of speech, each starting with another recording.
 
-    `transcribed`: what a request for a wav file is answered.
+    `transcribed` returns the transcript of a request for a wav file.
     """
     paths = recording_paths()
     stretches = [_stretch(paths, first, seconds) for first in range(count)]
     known: dict[Path, Recording] = {}
     for path in itertools.chain.from_iterable(stretches):
         if path not in known:
-            heard = await transcribed(wav(samples_of(path)))
-            known[path] = Recording(samples_of(path), spoken_words(path), text_of(path), heard)
+            text = await transcribed(wav(samples_of(path)))
+            known[path] = Recording(samples_of(path), spoken_words(path), text_of(path), text)
     return [Speaker([known[path] for path in stretch]) for stretch in stretches]
 
 
 def recording_paths() -> list[Path]:
-    """Real speech, and by turns with it speech whose words have times.
+    """Real speech, alternating with synthetic speech whose words have times.
 
-    Not of calls on two channels, where two may speak at once.
+    Without calls on two channels, where two people may speak at once.
     """
     real = [SPEECH / name for name in (*ENGLISH, "german.wav")]
     timed = [

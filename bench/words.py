@@ -1,4 +1,4 @@
-"""Word errors: a figure beside each speed, for a model that hears nothing is fast."""
+"""Word errors: reported beside each speed, for a model that transcribes nothing is fast."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -10,6 +10,7 @@ from tests.support.words import normalise, spelled, word_errors
 class Words:
     wrong: int
     said: int
+    """Words of the references."""
 
     @property
     def share(self) -> float:
@@ -17,10 +18,10 @@ class Words:
 
     @staticmethod
     def of(texts: Iterable[tuple[str, str]]) -> "Words":
-        """Pairs of what is said and what was heard; digits count as words."""
+        """Word errors of pairs of reference and transcript; digits count as words."""
         wrong = said = 0
-        for reference, heard in texts:
-            wrong += word_errors(spelled(reference), spelled(heard))
+        for reference, transcript in texts:
+            wrong += word_errors(spelled(reference), spelled(transcript))
             said += len(normalise(spelled(reference)))
         return Words(wrong, said)
 

@@ -1,8 +1,13 @@
-"""What several test folders share: a small model in this process, and live servers."""
+"""Fixtures of several folders; tests/README.md lists what else tests share."""
 
+import os
+import ssl
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
+from typing import Any
 
+import httpx
 import pytest
 
 from app.settings import prepare_libraries
@@ -11,6 +16,7 @@ prepare_libraries()  # as `python -m app` does, before anything imports them
 
 from app.engine.whisper import WhisperEngine
 from app.models.loading import EngineChoices, load
+from tests.access.provider import Provider
 from tests.support.live_server import LiveServer
 from tests.support.model_names import BASE, NO_MODELS, STARTER
 from tests.support.redis_server import RedisServer
@@ -20,6 +26,25 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """The slow ones first, which are of the whole process: at the end nobody waits for them."""
     tests = Path(__file__).parent
     items.sort(key=lambda item: item.path.parent not in (tests, tests / "process"))
+
+
+@cache
+def _certificates() -> ssl.SSLContext:
+    return httpx.create_ssl_context()
+
+
+def _ssl_context(verify: Any = True, cert: Any = None, trust_env: bool = True) -> ssl.SSLContext:
+    if verify is not True or cert is not None or "SSL_CERT_FILE" in os.environ:
+        return httpx.create_ssl_context(verify, cert, trust_env)
+    return _certificates()
+
+
+@pytest.fixture(scope="session", autouse=True)
+def certificates_are_read_once() -> Iterator[None]:
+    """Each client of httpx, so each `httpx.get`, would read all authorities: 0.1 s of a core."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("httpx._transports.default.create_ssl_context", _ssl_context)
+        yield
 
 
 @pytest.fixture(scope="session")
@@ -39,6 +64,13 @@ def base_server() -> Iterator[LiveServer]:
     """`python -m app` with real Whisper base, as `make run` starts it."""
     with LiveServer(VERBATIM_MODEL=BASE) as live:
         yield live
+
+
+@pytest.fixture(scope="module")
+def provider() -> Iterator[Provider]:
+    """An OpenID provider that signs the tokens of this module's callers."""
+    with Provider() as running:
+        yield running
 
 
 @pytest.fixture(scope="session")

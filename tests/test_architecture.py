@@ -9,19 +9,19 @@ ROOT = Path(__file__).parents[1]
 
 # A layer imports only layers below it; layers in one row do not import each other.
 LAYERS = [
-    {"__main__", "probe"},
-    {"check"},
-    {"serve", "keys"},
-    {"application"},
-    {"transcriptions", "sockets"},
-    {"http"},
-    {"intake"},
-    {"services"},
-    {"access", "pipeline"},
-    {"models"},
-    {"audio", "engine", "openai"},
-    {"process"},
-    {"settings", "setting_errors", "domain", "errors", "languages", "telemetry"},
+    ("__main__", "probe"),
+    ("check",),
+    ("serve", "keys"),
+    ("application",),
+    ("transcriptions", "sockets"),
+    ("http",),
+    ("intake",),
+    ("services",),
+    ("access", "pipeline", "openai"),
+    ("models",),
+    ("audio", "engine"),
+    ("process",),
+    ("settings", "setting_errors", "domain", "errors", "languages", "telemetry"),
 ]
 RANK = {name: rank for rank, names in enumerate(LAYERS) for name in names}
 MODULES = sorted((ROOT / "app").rglob("*.py"))
@@ -53,10 +53,15 @@ def test_a_module_imports_only_layers_below_its_own(path: Path) -> None:
     own = _layer(module)
     for imported in _imported(path):
         below = _layer(imported)
-        assert below == own or RANK[below] > RANK[own] or {own, below} <= LAYERS[-1], imported
+        assert below == own or RANK[below] > RANK[own] or {own, below} <= set(LAYERS[-1]), imported
 
 
 def test_every_part_of_the_application_has_a_layer() -> None:
     assert {_layer(".".join(path.relative_to(ROOT).with_suffix("").parts)) for path in MODULES} - {
         "__init__"
     } == set(RANK)
+
+
+def test_the_document_has_the_layers_in_this_order() -> None:
+    text = " ".join((ROOT / "docs/architecture.md").read_text().split())
+    assert f"`{' > '.join(', '.join(names) for names in LAYERS)}`" in text

@@ -27,9 +27,8 @@ def printed(server: LiveServer, program: str, *arguments: str) -> str:
     return run.stdout
 
 
-def heard(server: LiveServer, name: str) -> list[str]:
-    answer = server.client.audio.transcriptions.create(file=FOLDER / name, model="whisper-1")
-    return normalise(answer.text)
+def words_of(server: LiveServer, name: str) -> list[str]:
+    return normalise(server.transcribe(FOLDER / name).text)
 
 
 @pytest.mark.parametrize(
@@ -44,7 +43,7 @@ def test_an_example_prints_the_words(
     server: LiveServer, program: str, arguments: list[str]
 ) -> None:
     shown = printed(server, program, *arguments, str(FOLDER / CLIP))
-    assert normalise(shown) == heard(server, CLIP)
+    assert normalise(shown) == words_of(server, CLIP)
 
 
 def test_files_are_printed_with_their_length_and_times(server: LiveServer) -> None:
@@ -53,8 +52,8 @@ def test_files_are_printed_with_their_length_and_times(server: LiveServer) -> No
     clip, german = shown.split("09_german.wav: 8.5 s, german\n")
     heading, *lines = clip.splitlines()
     assert heading == f"{CLIP}: 4.7 s, english"
-    assert normalise(" ".join(lines)) == heard(server, CLIP)
-    assert normalise(german) == heard(server, "09_german.wav")
+    assert normalise(" ".join(lines)) == words_of(server, CLIP)
+    assert normalise(german) == words_of(server, "09_german.wav")
 
 
 def test_the_command_of_the_readme_answers_with_the_words(base_server: LiveServer) -> None:

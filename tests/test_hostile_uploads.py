@@ -2,12 +2,14 @@
 
 import re
 import time
+from functools import partial
 from pathlib import Path
 
 import httpx
 import pytest
 
 from tests.hostile.corpus import damaged, named
+from tests.support.client import CLIP
 from tests.support.live_server import LiveServer
 from tests.support.programs import require
 from tests.support.recordings import FOLDER, MEDIA, load_sample
@@ -20,13 +22,7 @@ MAX_GROWTH_MIB = 400
 WATCHED = "open,openat,openat2,creat,execve,socket,connect,io_uring_setup"
 
 
-def ask(server: LiveServer, name: str, content: bytes) -> httpx.Response:
-    return httpx.post(
-        f"{server.url}/v1/audio/transcriptions",
-        files={"file": (name, content)},
-        data={"model": "whisper-1"},
-        timeout=DEADLINE_SECONDS,
-    )
+send = partial(LiveServer.post, timeout=DEADLINE_SECONDS)
 
 
 def in_envelope(answer: httpx.Response) -> bool:
@@ -54,26 +50,26 @@ def test_no_upload_harms_the_server_or_makes_it_reach_out(tmp_path: Path) -> Non
     ) as server:
         # Python reads a module when it is first needed: each kind of answer once before.
         for name in ("12_short_clip.wav", "11_sales_call.mp3", "08_long_call.flac"):
-            assert ask(server, name, (FOLDER / name).read_bytes()).status_code == 200
-        assert ask(server, "text.wav", b"text" * 1_000_000).status_code == 400
+            assert send(server, FOLDER / name).status_code == 200
+        assert send(server, ("text.wav", b"text" * 1_000_000)).status_code == 400
         known = len(trace.read_text().splitlines())
         resident = server.resident_bytes
         wrong = {}
         for name, content in named(clip):
             started = time.monotonic()
-            answer = ask(server, name, content)
+            answer = send(server, (name, content))
             if not in_envelope(answer) or time.monotonic() - started > DEADLINE_SECONDS:
                 wrong[name] = answer.text
         for name, make in MEDIA.items():
             *_, (_, content) = damaged(make, clip, seed=2)
-            answer = ask(server, name, content)
+            answer = send(server, (name, content))
             if not in_envelope(answer):
                 wrong[f"damaged {name}"] = answer.text
         assert wrong == {}
         assert server.resident_bytes - resident < MAX_GROWTH_MIB * 1024**2
         lines = trace.read_text().splitlines()[known:]
         touched = {reached(line) for line in lines if "+++ exited" not in line}
-        assert ask(server, "12.wav", (FOLDER / "12_short_clip.wav").read_bytes()).json()["text"]
+        assert send(server, CLIP).json()["text"]
     assert {path for path in touched if not str(path).startswith(str(spool))} == set()
     assert touched, "large uploads lie in the spool folder"
     assert list(spool.iterdir()) == []

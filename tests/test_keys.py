@@ -38,7 +38,7 @@ def run(file: Path, *arguments: str, stdin: str = "") -> subprocess.CompletedPro
     )
 
 
-def test_a_key_is_made_shown_once_listed_and_revoked(file: Path) -> None:
+def test_a_key_is_created_shown_once_listed_and_revoked(file: Path) -> None:
     made = run(
         file,
         *("create", "--name", "sales-emea", "--expires", "2127-06-30"),
@@ -83,7 +83,7 @@ def test_a_key_is_made_shown_once_listed_and_revoked(file: Path) -> None:
     assert ApiKeys(read(file)).principal(key) is None
 
 
-def test_a_key_from_elsewhere_is_taken_from_stdin_and_not_repeated(file: Path) -> None:
+def test_a_key_from_elsewhere_is_read_from_stdin_and_not_printed(file: Path) -> None:
     taken = run(file, "create", "--name", "old", "--key-from-stdin", stdin=f"{OLD_KEY}\n")
     assert (taken.returncode, taken.stdout) == (0, "")
     assert OLD_KEY not in taken.stderr
@@ -96,7 +96,7 @@ def test_a_key_from_elsewhere_is_taken_from_stdin_and_not_repeated(file: Path) -
     assert weak.stderr == "app.keys: a key has at least 16 characters, all of them printable\n"
 
 
-def test_both_keys_of_a_rotated_name_are_taken_until_the_old_one_ends(
+def test_both_keys_of_a_rotated_name_are_accepted_until_the_old_one_expires(
     file: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     keys = []
@@ -122,7 +122,7 @@ def test_both_keys_of_a_rotated_name_are_taken_until_the_old_one_ends(
     assert read(file).holders == ()
 
 
-def test_the_table_says_what_has_expired_and_what_never_will(
+def test_the_table_shows_keys_that_have_expired_or_never_will(
     file: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     main(["create", "--name", "past", "--expires", "2020-01-01T12:00+02:00"])
@@ -145,7 +145,7 @@ def test_the_table_says_what_has_expired_and_what_never_will(
         (["list"], "No such file or directory"),
     ],
 )
-def test_what_cannot_be_done_is_told_in_one_line_and_changes_nothing(
+def test_an_impossible_change_is_refused_in_one_line_and_changes_nothing(
     file: Path, capsys: pytest.CaptureFixture[str], arguments: list[str], complaint: str
 ) -> None:
     assert main(arguments) == 1
@@ -158,7 +158,7 @@ def test_what_cannot_be_done_is_told_in_one_line_and_changes_nothing(
 
 
 @pytest.mark.parametrize("expires", ["soon", "90", "-1d", "2027-13-01"])
-def test_an_end_that_cannot_be_read_is_wrong_usage(
+def test_a_malformed_expiry_is_wrong_usage(
     file: Path, capsys: pytest.CaptureFixture[str], expires: str
 ) -> None:
     with pytest.raises(SystemExit) as ended:
@@ -168,6 +168,8 @@ def test_an_end_that_cannot_be_read_is_wrong_usage(
     assert not file.exists()
 
 
-def test_without_a_file_it_says_how_to_name_one(capsys: pytest.CaptureFixture[str]) -> None:
+def test_without_a_file_the_error_explains_how_to_name_one(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
     assert main(["list"]) == 1
     assert "--file or VERBATIM_ACCESS__KEYS_FILE" in capsys.readouterr().err

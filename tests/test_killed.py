@@ -6,16 +6,19 @@ import signal
 import threading
 import time
 from collections import Counter
+from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
 
+from tests.support.client import CLIP, post_recording
 from tests.support.live_server import LiveServer
 from tests.support.recordings import FOLDER, reference
 from tests.support.words import word_errors
 
-CLIP, CALL = FOLDER / "12_short_clip.wav", FOLDER / "11_sales_call.mp3"
-KINDS = [
+CALL = FOLDER / "11_sales_call.mp3"
+KINDS: list[tuple[Path, dict[str, Any]]] = [
     (CLIP, {"response_format": "json"}),
     (CALL, {"response_format": "verbose_json"}),
     (CALL, {"response_format": "text"}),
@@ -24,7 +27,7 @@ KINDS = [
 CLIENTS = 4
 
 
-def said(answer: httpx.Response) -> str:
+def text_of(answer: httpx.Response) -> str:
     """The text of an answer that looks whole, as a client of that kind would take it."""
     media = answer.headers["content-type"].partition(";")[0]
     if media == "application/json":
@@ -51,12 +54,7 @@ class Client(threading.Thread):
             path, fields = KINDS[self._number % len(KINDS)]
             self._number += 1
             try:
-                answer = httpx.post(
-                    f"{self._url}/v1/audio/transcriptions",
-                    files={"file": path.read_bytes()},
-                    data={"model": "whisper-1", "language": "en", **fields},
-                    timeout=60,
-                )
+                answer = post_recording(self._url, path, **{"language": "en", **fields})
             except httpx.ConnectError:
                 return
             except httpx.TransportError:
@@ -68,7 +66,7 @@ class Client(threading.Thread):
         if answer.status_code == 503:
             self.outcomes["refused"] += 1
             assert answer.headers["x-should-retry"] == "true"
-        elif answer.status_code != 200 or word_errors(expected, said(answer)) > 0:
+        elif answer.status_code != 200 or word_errors(expected, text_of(answer)) > 0:
             self.wrong.append(f"{answer.status_code} {answer.text}")
         else:
             self.outcomes["answered"] += 1
@@ -94,8 +92,6 @@ def test_no_half_answer_looks_whole_and_the_next_process_serves(
             client.join(60)
     assert [wrong for client in clients for wrong in client.wrong] == []
     assert status == (0 if number == signal.SIGTERM else -signal.SIGKILL)
-    successor = LiveServer(VERBATIM_SERVER__PORT=str(server.port))
-    successor.url = server.url
-    with successor:
-        answer = successor.client.audio.transcriptions.create(file=CLIP, model="whisper-1")
+    with LiveServer(VERBATIM_SERVER__PORT=str(server.port)) as successor:
+        answer = successor.transcribe(CLIP)
     assert word_errors(reference(CLIP.name), answer.text) == 0

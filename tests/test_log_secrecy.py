@@ -3,6 +3,7 @@
 import json
 import socket
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
@@ -10,12 +11,12 @@ from websockets.exceptions import InvalidStatus
 from websockets.sync.client import connect
 
 from tests.access.provider import AUDIENCE, Provider
+from tests.support.client import CLIP, TRANSCRIPTIONS, post_recording
 from tests.support.collector import Collector
 from tests.support.faulty_server import FaultyServer
 from tests.support.live_server import LiveServer
 from tests.support.recordings import FOLDER
 
-CLIP = FOLDER / "12_short_clip.wav"
 CALL = FOLDER / "08_long_call.flac"
 PROMPT = "Zymurgy Quokka"
 KEYWORDS = ("Xylotomy", "Brobdingnag")
@@ -23,16 +24,15 @@ FILE_NAME = "patient-Ozymandias.wav"
 SPOKEN = ("printer", "tomorrow", "delivery")
 SECRETS = ("sk-guessed-0123456789", "ek_made.up.secret", "a.made.up.token", "not a jwt at all")
 SUBJECT = "somebody-4711"
-TRANSCRIPTIONS = "/v1/audio/transcriptions"
 
 
-def post(server: LiveServer, content: bytes, token: str, **fields: object) -> httpx.Response:
-    return httpx.post(
-        f"{server.url}{TRANSCRIPTIONS}?api_key={SECRETS[0]}",
-        files={"file": (FILE_NAME, content)},
-        data={"model": "whisper-1", "language": "en", "prompt": PROMPT, **fields},
-        headers={"authorization": f"Bearer {token}"},
-        timeout=60,
+def post(server: LiveServer, content: bytes, token: str, **fields: Any) -> httpx.Response:
+    return post_recording(
+        server.url,
+        (FILE_NAME, content),
+        f"{TRANSCRIPTIONS}?api_key={SECRETS[0]}",
+        key=token,
+        **{"language": "en", "prompt": PROMPT, **fields},
     )
 
 

@@ -11,12 +11,12 @@ import httpx
 import psutil
 import pytest
 
+from tests.support.client import CLIP
 from tests.support.live_server import LiveServer
-from tests.support.recordings import FOLDER, load_sample, reference, repeat_to
+from tests.support.recordings import load_sample, reference, repeat_to
 from tests.support.words import word_errors
 
 MIB = 2**20
-CLIP = FOLDER / "12_short_clip.wav"
 CALL = reference("08_long_call.flac")
 
 
@@ -37,16 +37,6 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
     subprocess.run(["umount", "--lazy", str(tmp_path)], check=True)
 
 
-def post(server: LiveServer, path: Path, **fields: str) -> httpx.Response:
-    with path.open("rb") as file:
-        return httpx.post(
-            f"{server.url}/v1/audio/transcriptions",
-            files={"file": file},
-            data={"model": "whisper-1", "language": "en", **fields},
-            timeout=60,
-        )
-
-
 def check_refused(answer: httpx.Response) -> None:
     assert answer.status_code == 503
     assert answer.headers["x-should-retry"] == "true"
@@ -60,10 +50,10 @@ def test_an_upload_that_finds_the_disk_full_may_be_retried(
     with LiveServer(VERBATIM_AUDIO__SPOOL_DIR=str(small_disk)) as server:
         filler = small_disk / "filler"
         filler.write_bytes(bytes(3 * MIB))
-        check_refused(post(server, one_minute))
-        assert word_errors(reference(CLIP.name), post(server, CLIP).json()["text"]) == 0
+        check_refused(server.post(one_minute, language="en"))
+        assert word_errors(reference(CLIP.name), server.post(language="en").json()["text"]) == 0
         filler.unlink()
-        assert word_errors(CALL, post(server, one_minute).json()["text"]) <= 3
+        assert word_errors(CALL, server.post(one_minute, language="en").json()["text"]) <= 3
         assert not [path for path in server.open_files if path.startswith(str(small_disk))]
 
 
@@ -71,28 +61,30 @@ def test_no_file_may_grow(one_minute: Path) -> None:
     """As a quota would have it."""
     with LiveServer() as server:
         _limit(server, resource.RLIMIT_FSIZE, MIB)
-        check_refused(post(server, one_minute))
-        check_refused(post(server, one_minute, stream="true"))
-        assert word_errors(reference(CLIP.name), post(server, CLIP).json()["text"]) == 0
+        check_refused(server.post(one_minute, language="en"))
+        check_refused(server.post(one_minute, language="en", stream="true"))
+        assert word_errors(reference(CLIP.name), server.post(language="en").json()["text"]) == 0
         _limit(server, resource.RLIMIT_FSIZE, resource.RLIM_INFINITY)
-        assert word_errors(CALL, post(server, one_minute).json()["text"]) <= 3
+        assert word_errors(CALL, server.post(one_minute, language="en").json()["text"]) <= 3
 
 
-def test_without_memory_everybody_is_answered_and_the_process_serves_or_ends(
+def test_without_memory_every_caller_is_answered_and_the_process_serves_or_ends(
     one_minute: Path,
 ) -> None:
     with LiveServer() as server:
-        assert post(server, CLIP).status_code == 200
+        assert server.post(language="en").status_code == 200
         used = psutil.Process(server.process.pid).memory_info().vms
         _limit(server, resource.RLIMIT_AS, used + 8 * MIB)
         with ThreadPoolExecutor(8) as pool:
             statuses = list(
-                pool.map(lambda _: _outcome(lambda: post(server, one_minute)), range(8))
+                pool.map(
+                    lambda _: _outcome(lambda: server.post(one_minute, language="en")), range(8)
+                )
             )
         assert set(statuses) <= {200, 500, 503, None}
         _limit(server, resource.RLIMIT_AS, resource.RLIM_INFINITY)
-        if _outcome(lambda: post(server, CLIP)) == 200:
-            assert word_errors(CALL, post(server, one_minute).json()["text"]) <= 3
+        if _outcome(lambda: server.post(language="en")) == 200:
+            assert word_errors(CALL, server.post(one_minute, language="en").json()["text"]) <= 3
             assert server.stop() == 0
         else:  # it was the engine that had no memory
             assert server.process.wait(30) == os.EX_SOFTWARE

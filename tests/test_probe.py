@@ -8,11 +8,12 @@ from collections.abc import Iterator
 
 import httpx
 
-from tests.support.live_server import ROOT, LiveServer, wait_until
+from tests.support.client import CLIP, TRANSCRIPTIONS, form
+from tests.support.live_server import ROOT, LiveServer
 from tests.support.recordings import FOLDER, reference
+from tests.support.waiting import wait_until
 from tests.support.words import word_errors
 
-CLIP = FOLDER / "12_short_clip.wav"
 CALL = FOLDER / "08_long_call.flac"
 
 
@@ -43,11 +44,8 @@ def test_the_hook_waits_for_a_slow_upload_and_a_stream_and_then_sigterm_ends_at_
     rest_may_come = threading.Event()
     answers: list[httpx.Response] = []
     with LiveServer() as server:
-        url = f"{server.url}/v1/audio/transcriptions"
-        whole = httpx.Request(
-            "POST", url, files={"file": CLIP.read_bytes()}, data={"model": "whisper-1"}
-        )
-        body = whole.read()
+        url = server.url + TRANSCRIPTIONS
+        body, headers = form()
 
         def slowly() -> Iterator[bytes]:
             yield body[: len(body) // 2]
@@ -56,7 +54,7 @@ def test_the_hook_waits_for_a_slow_upload_and_a_stream_and_then_sigterm_ends_at_
 
         uploading = threading.Thread(
             target=lambda: answers.append(
-                httpx.post(url, content=slowly(), headers=whole.headers, timeout=100)
+                httpx.post(url, content=slowly(), headers=headers, timeout=100)
             )
         )
         with server.stream(CALL) as stream:

@@ -6,8 +6,8 @@ from contextlib import contextmanager
 import httpx
 import pytest
 
+from app.engine.fake_model import FakeModel
 from app.settings import ServerSettings
-from tests.support.fakes import FakeModel
 from tests.support.served import fake_app, served
 
 HERE = "127.0.0.0/8"
@@ -26,7 +26,7 @@ def status(url: str, *forwarded: str) -> int:
     return httpx.get(f"{url}/v1/models", headers=headers).status_code
 
 
-def test_nobody_is_believed_by_default() -> None:
+def test_no_proxy_is_trusted_by_default() -> None:
     with one_request_a_minute() as url:
         assert status(url, "192.0.2.1") == 200
         assert status(url, "192.0.2.2") == 429
@@ -39,7 +39,7 @@ def test_a_proxy_that_is_not_trusted_is_one_caller() -> None:
         assert status(url, "192.0.2.2") == 429
 
 
-def test_callers_behind_a_trusted_proxy_are_told_apart() -> None:
+def test_callers_behind_a_trusted_proxy_are_distinguished() -> None:
     with one_request_a_minute(HERE) as url:
         assert [status(url, "192.0.2.1"), status(url, "192.0.2.2")] == [200, 200]
         assert [status(url, "192.0.2.1"), status(url, "192.0.2.2")] == [429, 429]
@@ -58,7 +58,7 @@ def test_what_a_caller_made_up_does_not_make_it_another() -> None:
 
 @pytest.mark.parametrize("trusted", [(), (HERE,)])
 @pytest.mark.parametrize("forwarded", ["127.0.0.1", "::1", "192.0.2.1"])
-def test_nobody_becomes_a_program_of_this_machine_by_a_header(
+def test_no_caller_becomes_a_program_of_this_machine_by_a_header(
     trusted: tuple[str, ...], forwarded: str
 ) -> None:
     with served(fake_app(FakeModel()), trusted_proxies=trusted) as url:
@@ -68,7 +68,7 @@ def test_nobody_becomes_a_program_of_this_machine_by_a_header(
 
 
 @pytest.mark.parametrize(("trusted", "told"), [((), False), ((HERE,), True)])
-def test_only_a_trusted_proxy_says_that_the_caller_came_by_tls(
+def test_only_a_trusted_proxy_is_believed_that_the_caller_came_by_tls(
     trusted: tuple[str, ...], told: bool
 ) -> None:
     with served(fake_app(FakeModel()), trusted_proxies=trusted) as url:

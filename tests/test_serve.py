@@ -17,9 +17,10 @@ import httpx
 import pytest
 from openai import InternalServerError
 
-from tests.support.live_server import ROOT, LiveServer, wait_until
+from tests.support.live_server import ROOT, LiveServer
 from tests.support.model_names import STARTER
 from tests.support.recordings import FOLDER, reference
+from tests.support.waiting import bound_port, wait_until
 from tests.support.words import word_errors
 
 NOWHERE = "http://127.0.0.1:9/"  # the port of `discard`, at which nobody listens
@@ -108,7 +109,7 @@ def test_an_unknown_argument_is_an_error_and_serves_nothing(tmp_path: Path) -> N
         assert "erbatim" in outcome.stdout or "python -m app" in outcome.stdout
 
 
-def test_a_port_in_use_is_found_before_anything_is_loaded(tmp_path: Path) -> None:
+def test_a_port_in_use_is_refused_before_anything_is_loaded(tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
         outcome = start(tmp_path, "-m", "app", "--port", str(port))
@@ -129,14 +130,14 @@ def test_a_port_for_metrics_that_is_in_use_is_named_with_its_setting(tmp_path: P
 
 
 @pytest.mark.parametrize("name", ["config.json", "model.bin", "tokenizer.json", "vocabulary.json"])
-def test_a_directory_that_lacks_a_file_is_told(tmp_path: Path, copy: Path, name: str) -> None:
+def test_a_directory_that_lacks_a_file_is_refused(tmp_path: Path, copy: Path, name: str) -> None:
     (copy / name).unlink()
     line = the_line(start(tmp_path, VERBATIM_MODEL=str(copy), **WITHOUT_NETWORK))
     shown = "vocabulary.*" if name == "vocabulary.json" else name
     assert line == f"{copy} is no CTranslate2 Whisper model: {shown} is missing or empty"
 
 
-def test_truncated_weights_are_told(tmp_path: Path, copy: Path) -> None:
+def test_truncated_weights_are_refused(tmp_path: Path, copy: Path) -> None:
     os.truncate(copy / "model.bin", 1_000_000)
     line = the_line(start(tmp_path, VERBATIM_MODEL=str(copy)))
     assert line.startswith(f"the model in {copy} cannot be loaded on the cpu: ")
@@ -159,7 +160,7 @@ def test_a_pulled_model_of_noise_is_refused_by_its_digest(tmp_path: Path) -> Non
     assert f"`python -m app models pull file://{STARTER}` brings it" in line
 
 
-def test_without_a_network_the_line_says_what_was_tried_and_how_to_do_it_by_hand(
+def test_without_a_network_the_error_names_the_addresses_and_the_manual_steps(
     tmp_path: Path,
 ) -> None:
     outcome = start(tmp_path, **WITHOUT_NETWORK)
@@ -172,7 +173,7 @@ def test_without_a_network_the_line_says_what_was_tried_and_how_to_do_it_by_hand
     assert not list((tmp_path / ".cache/verbatim/models").glob("base*")), "nothing half-placed"
 
 
-def test_offline_nobody_is_asked(tmp_path: Path) -> None:
+def test_offline_no_network_is_used(tmp_path: Path) -> None:
     line = the_line(start(tmp_path, VERBATIM_MODELS__OFFLINE="true"))
     for source in ("the package index", "the hub"):
         assert f"{source}: not asked, VERBATIM_MODELS__OFFLINE is set" in line
@@ -206,18 +207,15 @@ class SlowHub(ThreadingHTTPServer):
 def pulling(home: Path) -> Iterator[tuple[subprocess.Popen[str], str, SlowHub]]:
     """A server that waits for the hub, its URL, and the hub."""
     hub = SlowHub()
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
     process = subprocess.Popen(
-        [sys.executable, "-m", "app", "serve", "--model", "small", "--port", str(port)],
+        [sys.executable, "-m", "app", "serve", "--model", "small", "--port", "0"],
         cwd=ROOT,
         env=environment(home, HF_ENDPOINT=f"http://127.0.0.1:{hub.server_port}"),
         stderr=subprocess.PIPE,
         text=True,
     )
-    url = f"http://127.0.0.1:{port}"
     try:
+        url = f"http://127.0.0.1:{bound_port(process)}"
         wait_until(lambda: hub.asked.is_set() or process.poll() is not None)
         assert process.poll() is None, process.communicate()[1]
         yield process, url, hub
@@ -229,7 +227,7 @@ def pulling(home: Path) -> Iterator[tuple[subprocess.Popen[str], str, SlowHub]]:
         process.communicate()
 
 
-def test_while_the_model_is_pulled_the_server_lives_and_says_what_it_is_at(tmp_path: Path) -> None:
+def test_while_the_model_is_pulled_the_server_is_live_and_reports_progress(tmp_path: Path) -> None:
     with pulling(tmp_path) as (process, url, hub):
         assert httpx.get(f"{url}/health/live").status_code == 200
         ready = httpx.get(f"{url}/health/ready")
@@ -253,7 +251,7 @@ def test_while_the_model_is_pulled_the_server_lives_and_says_what_it_is_at(tmp_p
     assert line.startswith("Verbatim cannot start: small cannot be pulled (the hub: ")
 
 
-def test_a_model_that_a_request_asks_for_first_is_pulled_outside_of_it(tmp_path: Path) -> None:
+def test_a_model_that_a_request_names_first_is_pulled_outside_the_request(tmp_path: Path) -> None:
     hub = SlowHub()
     variables = {
         "HOME": str(tmp_path),
@@ -286,7 +284,7 @@ def test_a_model_that_a_request_asks_for_first_is_pulled_outside_of_it(tmp_path:
         hub.server_close()
 
 
-def test_a_start_that_pulls_ends_at_once_by_sigterm(tmp_path: Path) -> None:
+def test_sigterm_ends_a_start_that_pulls_at_once(tmp_path: Path) -> None:
     with pulling(tmp_path) as (process, _, _):
         begun = time.monotonic()
         process.send_signal(signal.SIGTERM)
@@ -294,7 +292,7 @@ def test_a_start_that_pulls_ends_at_once_by_sigterm(tmp_path: Path) -> None:
         assert time.monotonic() - begun < 10
 
 
-def test_check_says_what_a_start_would_find_and_serves_nothing(tmp_path: Path) -> None:
+def test_check_runs_the_checks_of_a_start_and_serves_nothing(tmp_path: Path) -> None:
     fine = start(tmp_path, "-m", "app", "check", VERBATIM_MODEL=str(STARTER))
     assert fine.returncode == 0
     assert f"ok     model     starter is intact in {STARTER}" in fine.stdout

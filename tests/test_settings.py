@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from app.settings import Group, Settings, model_id, read_settings
+from app.settings import Group, LimitsSettings, Settings, model_id, read_settings
 from tests.support.live_server import ROOT
 
 
@@ -17,7 +17,7 @@ def test_defaults_serve_whisper_base_on_loopback() -> None:
     assert settings.models.directory == Path.home() / ".cache/verbatim/models"
 
 
-def test_the_command_line_goes_before_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_command_line_overrides_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("VERBATIM_SERVER__PORT", "9000")
     monkeypatch.setenv("VERBATIM_SERVER__HOST", "127.0.0.2")
     settings = read_settings(model="small", server={"port": 9001})
@@ -57,7 +57,7 @@ def test_a_misspelt_name_and_a_bad_value_are_refused(
         read_settings()
 
 
-def test_a_bad_value_is_told_in_one_line_that_does_not_repeat_it(
+def test_a_bad_value_is_refused_in_one_line_that_does_not_repeat_it(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setenv("VERBATIM_ACCESS__KEYS_FIEL", "very secret")
@@ -86,7 +86,7 @@ def test_a_bad_value_is_told_in_one_line_that_does_not_repeat_it(
         ("SERVER__TRUSTED_PROXIES", '["10.0.0.0/8", "x"]', r"\[1\]: .*valid"),
     ],
 )
-def test_what_a_variable_should_be_is_shown(
+def test_the_error_of_a_value_shows_the_json_it_should_be(
     monkeypatch: pytest.MonkeyPatch, name: str, value: str, complaint: str
 ) -> None:
     monkeypatch.setenv(f"VERBATIM_{name}", value)
@@ -95,7 +95,9 @@ def test_what_a_variable_should_be_is_shown(
     assert "\n" not in str(refused.value)
 
 
-def test_models_and_aliases_come_as_json(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_models_and_aliases_are_read_as_json(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     directory = tmp_path / "mine"
     directory.mkdir()
     monkeypatch.setenv("VERBATIM_MODELS__SERVED", f'["{directory}", "org/name"]')
@@ -140,7 +142,7 @@ def test_settings_of_models_that_contradict_each_other_are_refused(
         ({"ACCESS__SIGNING_KEY": "short"}, "SIGNING_KEY: Value should have at least 32"),
     ],
 )
-def test_access_that_nobody_can_mean_is_refused(
+def test_contradictory_settings_of_access_are_refused(
     monkeypatch: pytest.MonkeyPatch, settings: dict[str, str], complaint: str
 ) -> None:
     for name, value in settings.items():
@@ -161,7 +163,7 @@ def test_access_that_nobody_can_mean_is_refused(
     ],
     ids=str,
 )
-def test_the_network_is_served_with_keys_or_on_purpose(
+def test_the_network_is_served_with_keys_or_if_open_is_set(
     monkeypatch: pytest.MonkeyPatch, settings: dict[str, str]
 ) -> None:
     for name, value in settings.items():
@@ -202,7 +204,15 @@ def test_every_setting_is_documented_and_nothing_else() -> None:
     assert sorted(documented) == sorted(_names(Settings, "VERBATIM_"))
 
 
-def test_a_store_of_limits_that_is_none_is_refused_without_its_password(
+def test_the_document_explains_the_longest_wait_as_the_setting_does() -> None:
+    """A request is refused at half of it (pipeline/admission), so both must say so."""
+    description = LimitsSettings.model_fields["max_wait_seconds"].description
+    assert description is not None
+    assert "half" in description
+    assert f"| {description}, with `retry-after`" in (ROOT / "docs/settings.md").read_text()
+
+
+def test_a_store_of_an_unknown_scheme_is_refused_without_showing_its_password(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setenv("VERBATIM_LIMITS__STORE", "memcached://:hunter2@cache")

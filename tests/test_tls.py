@@ -17,22 +17,15 @@ from websockets.sync.client import connect
 from app.settings import ServerSettings
 from tests.access.provider import AUDIENCE, Provider
 from tests.support.certificates import write_certificate
+from tests.support.client import CLIP
 from tests.support.live_server import ROOT, LiveServer
-from tests.support.recordings import FOLDER, reference
+from tests.support.recordings import reference
 from tests.support.words import word_errors
-
-CLIP = FOLDER / "12_short_clip.wav"
 
 
 @pytest.fixture(scope="module")
 def files(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
     return write_certificate(tmp_path_factory.mktemp("tls"))
-
-
-@pytest.fixture(scope="module")
-def provider() -> Iterator[Provider]:
-    with Provider() as running:
-        yield running
 
 
 @pytest.fixture(scope="module")
@@ -46,7 +39,6 @@ def server(files: tuple[Path, Path], provider: Provider) -> Iterator[LiveServer]
         VERBATIM_ACCESS__OIDC__ISSUER=provider.url,
         VERBATIM_ACCESS__OIDC__AUDIENCE=json.dumps([AUDIENCE]),
     )
-    live.url = live.url.replace("http:", "https:")
     with pytest.MonkeyPatch.context() as environment:
         environment.setenv("SSL_CERT_FILE", str(certificate))
         with live:
@@ -58,8 +50,8 @@ def client(server: LiveServer, key: str) -> OpenAI:
 
 
 def test_the_sdk_transcribes_over_https_with_a_token(server: LiveServer) -> None:
-    heard = server.client.audio.transcriptions.create(model="whisper-1", file=CLIP, language="en")
-    assert word_errors(reference(CLIP.name), heard.text) == 0
+    answer = server.transcribe(CLIP, language="en")
+    assert word_errors(reference(CLIP.name), answer.text) == 0
 
 
 def test_a_bad_token_is_the_sdks_authentication_error(
@@ -72,7 +64,7 @@ def test_a_bad_token_is_the_sdks_authentication_error(
         assert token[9:] not in str(refused.value)
 
 
-def test_browsers_are_told_to_stay_with_https(server: LiveServer) -> None:
+def test_browsers_are_ordered_to_stay_with_https(server: LiveServer) -> None:
     answer = httpx.get(f"{server.url}/health/ready")
     assert "max-age=" in answer.headers["strict-transport-security"]
 
@@ -82,7 +74,7 @@ def test_a_client_that_does_not_know_the_certificate_does_not_connect(server: Li
         httpx.get(f"{server.url}/health/ready", verify=ssl.create_default_context(capath="/"))
 
 
-def test_a_socket_over_tls_hears_what_is_said(server: LiveServer, files: tuple[Path, Path]) -> None:
+def test_a_socket_over_tls_transcribes(server: LiveServer, files: tuple[Path, Path]) -> None:
     trust = ssl.create_default_context(cafile=files[0])
     url = server.url.replace("https:", "wss:") + "/stream"
     with connect(url, ssl=trust, additional_headers=server.headers) as socket:
@@ -137,7 +129,7 @@ def test_files_that_do_not_fit_together_are_refused(
         ServerSettings(tls_certificate_file=files[0], tls_key_file=other_key)
 
 
-def test_a_key_with_a_password_is_refused_and_nobody_is_asked_for_it(tmp_path: Path) -> None:
+def test_a_key_with_a_password_is_refused_without_a_question(tmp_path: Path) -> None:
     certificate, key = write_certificate(tmp_path, password=b"secret")
     with pytest.raises(ValueError, match="the TLS files cannot be used"):
         ServerSettings(tls_certificate_file=certificate, tls_key_file=key)

@@ -1,4 +1,4 @@
-"""Who has an API key. Keys come from the settings, or from a file that may change meanwhile."""
+"""API keys -> Principal. Keys come from the settings, or from a file that may change."""
 
 import asyncio
 from dataclasses import dataclass
@@ -15,7 +15,7 @@ from app.settings import AccessSettings
 log = structlog.get_logger(__name__)
 
 RELOAD_SECONDS = 1.0
-"""So long a key that was revoked is still taken."""
+"""Maximum time that a revoked key is still accepted."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,28 +25,28 @@ class _Entry:
 
 
 class ApiKeys:
-    """Finds callers by the digests of their keys.
+    """Looks callers up by the digests of their keys.
 
-    The key itself is never compared with anything, so how long a look-up takes says nothing about
-    how much of a guess is right: without the salt nobody can choose a digest.
+    The key itself is never compared with anything, so the time of a look-up does not reveal how
+    much of a guess is right: without the salt an attacker cannot choose a digest.
     """
 
     def __init__(self, document: KeysDocument) -> None:
         self.replace(document)
 
     def replace(self, document: KeysDocument) -> None:
-        """From now on these keys are taken and no others."""
+        """Accept these keys and no others from now on."""
         entries = {
             key.digest: _Entry(_principal(holder, key), key)
             for holder in document.holders
             for key in holder.keys
         }
         self._ids = {entry.key.id: entry.key for entry in entries.values()}
-        # One assignment: a look-up meanwhile, on another thread, has salt and entries of one kind.
+        # One assignment: a look-up on another thread gets salt and entries of one document.
         self._current = (document, entries)
 
     def principal(self, key: str) -> Principal | None:
-        """Whose key this is; None if it is nobody's. Raises WrongKey for one that has expired."""
+        """The owner of a key; None if it is unknown. Raises WrongKey for an expired key."""
         document, entries = self._current
         entry = entries.get(document.digest(key))
         if entry is None:
@@ -62,19 +62,20 @@ class ApiKeys:
 
 
 class KeysFile(ApiKeys):
-    """The keys of a file, also after it has changed. Raises BadKeys if it cannot be read at first.
+    """The keys of a file, read again when it changes. Raises BadKeys if the first read fails.
 
-    A file that is bad later changes nothing: who had a key keeps it, and the log says so.
+    If a later read fails, the keys read before stay valid, and the failure is logged.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, reload_seconds: float = RELOAD_SECONDS) -> None:
         self._path = path
-        self._version = self._seen()
+        self._reload_seconds = reload_seconds
+        self._version = self._file_version()
         super().__init__(_read(path))
 
     def reload(self) -> None:
-        """Reads the file if it is not the one that was read last."""
-        version = self._seen()
+        """Read the file if it has changed since the last read."""
+        version = self._file_version()
         if version == self._version:
             return
         self._version = version
@@ -87,13 +88,13 @@ class KeysFile(ApiKeys):
         log.info("keys_reloaded", holders=len(document.holders))
 
     async def watch(self) -> None:
-        """Keeps up with the file until it is cancelled."""
+        """Reload the file every `reload_seconds` until cancelled."""
         while True:
-            await asyncio.sleep(RELOAD_SECONDS)
+            await asyncio.sleep(self._reload_seconds)
             await asyncio.to_thread(self.reload)
 
-    def _seen(self) -> tuple[int, ...] | None:
-        """Differs once the file does, also where Kubernetes turns a link to another file."""
+    def _file_version(self) -> tuple[int, ...] | None:
+        """Differs if the file does, also if Kubernetes points a link to another file."""
         try:
             status = self._path.stat()
         except OSError:
@@ -102,7 +103,7 @@ class KeysFile(ApiKeys):
 
 
 def configured_keys(access: AccessSettings) -> ApiKeys | None:
-    """None if there are none in the settings. Raises BadKeys."""
+    """The keys that the settings name; None if they name none. Raises BadKeys."""
     if access.keys_file is not None:
         return KeysFile(access.keys_file)
     if access.keys is None:

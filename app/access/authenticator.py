@@ -1,4 +1,4 @@
-"""Credentials -> Principal."""
+"""Authentication: a bearer token -> Principal."""
 
 from typing import Protocol
 
@@ -10,16 +10,16 @@ from app.errors import NotAuthenticated, WrongKey
 
 
 class TokenVerifier(Protocol):
-    """Knows callers by tokens that somebody else has given them."""
+    """Verifies tokens that an identity provider has issued."""
 
     async def principal(self, token: str) -> Principal:
-        """Raises WrongKey; Refused if it cannot tell now."""
+        """The owner of the token. Raises WrongKey; Refused if verification is impossible now."""
 
 
 class Authenticator:
-    """Asks whoever may know a token: the keys, the client secrets, the identity provider.
+    """Looks a token up in the API keys, the client secrets and the identity provider.
 
-    Without keys and without a provider the server is open: then everybody may call.
+    Without keys and without a provider the server is open: any caller is served.
     """
 
     def __init__(
@@ -34,9 +34,10 @@ class Authenticator:
         return self._keys is None and self._oidc is None
 
     async def authenticate(self, token: str | None, address: str) -> Principal:
-        """Who has this bearer token; `address` is where they call from.
+        """The owner of a bearer token; in an open server, the caller's `address`.
 
-        Raises NotAuthenticated without a token where one is needed, WrongKey for a bad one.
+        Raises NotAuthenticated if a token is needed and missing, WrongKey for a wrong one, and
+        Refused if it cannot be verified now.
         """
         if token:
             known = self._keys.principal(token) if self._keys is not None else None

@@ -1,7 +1,7 @@
-"""OpenAI's ephemeral keys: made by a server for a browser, which opens a realtime session with it.
+"""OpenAI's ephemeral keys, issued to a server for a browser that opens a realtime session.
 
-Nothing is stored: a secret is a signed token that says whom it was made for and which session.
-So every replica with the same signing key knows it.
+Nothing is stored: a secret is a signed token of the principal and the session, so that every
+replica with the same signing key can verify it.
 """
 
 import secrets
@@ -21,7 +21,7 @@ from app.errors import InvalidRequest, WrongKey
 PREFIX = "ek_"
 
 MAX_CHARS = 7000
-"""Of a secret. It travels in one header line, and websockets and nginx take 8 KiB of it."""
+"""Of a secret: it is sent in one header line, which websockets and nginx limit to 8 KiB."""
 
 _ALGORITHM = "HS256"
 _PRINCIPAL = TypeAdapter(Principal)
@@ -29,7 +29,7 @@ _TIMES = jwt.JWTClaimsRegistry(exp={"essential": True})
 
 
 class ClientSecrets:
-    """Makes and knows client secrets; without a key of its own, those of this process alone."""
+    """Issues and verifies client secrets; without a signing key, for this process alone."""
 
     def __init__(self, signing_key: SecretStr | None) -> None:
         own = secrets.token_bytes(32)
@@ -39,9 +39,10 @@ class ClientSecrets:
     def issue(
         self, principal: Principal, session: Mapping[str, Any], seconds: int
     ) -> tuple[str, int]:
-        """A secret for what `principal` may do, and the Unix second at which it ends.
+        """A secret with the permissions of `principal`, and the Unix second at which it expires.
 
-        Nobody administers anything with one. Raises InvalidRequest for a session that is too large.
+        A secret never permits administration. Raises InvalidRequest for a session that is too
+        large.
         """
         expires_at = int(time.time()) + seconds
         bearer = replace(principal, is_administrator=False, session=session)
@@ -52,7 +53,7 @@ class ClientSecrets:
         return value, expires_at
 
     def principal(self, token: str) -> Principal:
-        """Whom the secret was made for, with their session. Raises WrongKey."""
+        """The principal that the secret was issued for, with the session. Raises WrongKey."""
         try:
             claims = jwt.decode(token.removeprefix(PREFIX), self._key, [_ALGORITHM]).claims
             _TIMES.validate(claims)

@@ -1,46 +1,39 @@
-"""Where it is counted what callers use: in this process, or in a Redis that replicas share."""
+"""Counters of requests, audio and concurrency by caller; here in the memory of this process."""
 
 import time
 from collections import OrderedDict
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import replace
 from itertools import islice
 from math import inf
 from typing import Protocol
 
-from app.access.sliding_window import WINDOW_SECONDS, Claim, Level, Window
+from app.access.sliding_window import WINDOW_SECONDS, Claim, ClaimResult, SlidingWindow
 
 
-@dataclass(frozen=True, slots=True)
-class Entry:
-    """What became of a request that wants to begin."""
-
-    requests: Level
-    concurrent: int
-    """Requests and live sessions of the caller at this moment, this one included if it begins."""
-    has_place: bool
-    """Whether the number of those left room for this one."""
-
-
-class Store(Protocol):
-    """Windows of amounts and places for requests, by caller. Each method is one atomic step."""
+class CounterStore(Protocol):
+    """Sliding windows and concurrency slots by caller. Each method is one atomic step."""
 
     async def enter(
         self, caller: str, request: str, max_requests: float, max_concurrent: int | None
-    ) -> Entry:
-        """Counts a request and takes it a place, or does neither. The limit may be infinite."""
+    ) -> tuple[ClaimResult, int]:
+        """Count a request and give it a slot, or do neither. `max_requests` may be infinite.
+
+        Returns the result for the window of requests, and how many slots the caller then uses:
+        where the request is not accepted and all slots are in use, the slots are the reason.
+        """
 
     async def leave(self, caller: str, request: str) -> None:
-        """Gives its place back; nothing if it has none."""
+        """Free the slot of the request, if it has one."""
 
-    async def hear(self, caller: str, claim: Claim) -> Level:
-        """Seconds of audio, where `enter` counts requests."""
+    async def charge(self, caller: str, claim: Claim) -> ClaimResult:
+        """Count seconds of audio."""
 
-    async def give_back(self, caller: str, slot: int, seconds: float) -> None:
-        """Seconds of audio that were claimed and not heard."""
+    async def refund(self, caller: str, bucket: int, seconds: float) -> None:
+        """Subtract seconds of audio that were charged to `bucket` and not decoded."""
 
-    async def standing(self, caller: str) -> tuple[Level, Level, int]:
-        """Requests, seconds of audio, and places in use. Changes nothing."""
+    async def usage(self, caller: str) -> tuple[ClaimResult, ClaimResult, int]:
+        """The windows of requests and of seconds of audio, and slots in use. Changes nothing."""
 
     async def close(self) -> None: ...
 
@@ -50,9 +43,9 @@ PEEK = Claim(inf, 0.0, 0.0)
 
 
 class MemoryStore:
-    """Counts in this process. A caller who did nothing for a minute is forgotten.
+    """A `CounterStore` of this process. Callers without requests for a minute are dropped.
 
-    `limits`' own MemoryStorage looks at every key after every hit; here a hit looks at two more.
+    `limits`' own MemoryStorage scans every key after every hit; here a hit inspects two more.
     """
 
     def __init__(
@@ -62,49 +55,53 @@ class MemoryStore:
     ) -> None:
         self._window_seconds = window_seconds
         self._clock = clock
-        self._windows: OrderedDict[tuple[str, str], Window] = OrderedDict()
-        self._places: dict[str, set[str]] = {}
+        self._windows: OrderedDict[tuple[str, str], SlidingWindow] = OrderedDict()
+        self._slots: dict[str, set[str]] = {}
 
     async def enter(
         self, caller: str, request: str, max_requests: float, max_concurrent: int | None
-    ) -> Entry:
-        places = self._places.get(caller, set())
-        if max_concurrent is not None and len(places) >= max_concurrent:
-            return Entry(self._take("requests", caller, PEEK), len(places), False)
-        level = self._take("requests", caller, Claim(max_requests, 1.0, 1.0))
-        if level.is_accepted and max_concurrent is not None:
-            places.add(request)
-            self._places[caller] = places
-        return Entry(level, len(places), True)
+    ) -> tuple[ClaimResult, int]:
+        slots = self._slots.get(caller, set())
+        if max_concurrent is not None and len(slots) >= max_concurrent:
+            peeked = self._charge("requests", caller, PEEK)
+            return replace(peeked, is_accepted=False), len(slots)
+        result = self._charge("requests", caller, Claim(max_requests, 1.0, 1.0))
+        if result.is_accepted and max_concurrent is not None:
+            slots.add(request)
+            self._slots[caller] = slots
+        return result, len(slots)
 
     async def leave(self, caller: str, request: str) -> None:
-        places = self._places.get(caller, set())
-        places.discard(request)
-        if not places:
-            self._places.pop(caller, None)
+        slots = self._slots.get(caller, set())
+        slots.discard(request)
+        if not slots:
+            self._slots.pop(caller, None)
 
-    async def hear(self, caller: str, claim: Claim) -> Level:
-        return self._take("audio", caller, claim)
+    async def charge(self, caller: str, claim: Claim) -> ClaimResult:
+        return self._charge("audio", caller, claim)
 
-    async def give_back(self, caller: str, slot: int, seconds: float) -> None:
+    async def refund(self, caller: str, bucket: int, seconds: float) -> None:
         if window := self._windows.get(("audio", caller)):
-            window.give_back(slot, seconds)
+            window.refund(bucket, seconds)
 
-    async def standing(self, caller: str) -> tuple[Level, Level, int]:
-        requests, audio = (self._take(each, caller, PEEK) for each in ("requests", "audio"))
-        return requests, audio, len(self._places.get(caller, ()))
+    async def usage(self, caller: str) -> tuple[ClaimResult, ClaimResult, int]:
+        requests, audio = (self._charge(each, caller, PEEK) for each in ("requests", "audio"))
+        return requests, audio, len(self._slots.get(caller, ()))
 
     async def close(self) -> None: ...
 
-    def _take(self, kind: str, caller: str, claim: Claim) -> Level:
+    def _charge(self, kind: str, caller: str, claim: Claim) -> ClaimResult:
         now = self._clock()
-        self._forget(now)
-        window = self._windows.setdefault((kind, caller), Window(self._window_seconds))
+        self._evict(now)
+        window = self._windows.setdefault((kind, caller), SlidingWindow(self._window_seconds))
         self._windows.move_to_end((kind, caller))
-        return window.take(now, claim)
+        return window.charge(now, claim)
 
-    def _forget(self, now: float) -> None:
-        """Of the two that were used longest ago those that are empty: more than one call adds."""
+    def _evict(self, now: float) -> None:
+        """Drop up to two least recently used empty windows.
+
+        A call adds at most one window, so the number of windows stays bounded.
+        """
         for key in list(islice(self._windows, 2)):
             if not self._windows[key].is_empty(now):
                 return

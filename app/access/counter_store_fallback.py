@@ -1,4 +1,4 @@
-"""Redis while it answers, and what happens while it does not."""
+"""The fallback for a Redis that is down: count in this process, or refuse requests."""
 
 import asyncio
 import time
@@ -8,9 +8,9 @@ from typing import TypeVar
 import structlog
 from redis.exceptions import RedisError
 
-from app.access.counter_store import Entry, Store
+from app.access.counter_store import CounterStore
 from app.access.counter_store_redis import ANSWER_SECONDS
-from app.access.sliding_window import Claim, Level
+from app.access.sliding_window import Claim, ClaimResult
 from app.errors import Overloaded
 from app.telemetry import metrics
 
@@ -19,80 +19,87 @@ log = structlog.get_logger(__name__)
 T = TypeVar("T")
 
 PAUSE_SECONDS = 1.0
-"""Between attempts of a store that is down; only one request in this time pays for trying."""
+"""Between attempts on a store that is down; only one request in this time waits for an attempt."""
 
 
-class SharedStore:
-    """A `Store` that is `shared`, and this process's own `spare` while that is down.
+class FallbackStore:
+    """A `CounterStore` that uses `shared`, and `fallback` while `shared` is down.
 
-    With `spare` None, requests are refused meanwhile: `enter` and `hear` raise Overloaded.
+    With `fallback` None, `enter`, `charge` and `usage` raise Overloaded meanwhile.
     """
 
     def __init__(
-        self, shared: Store, spare: Store | None, pause_seconds: float = PAUSE_SECONDS
+        self,
+        shared: CounterStore,
+        fallback: CounterStore | None,
+        answer_seconds: float = ANSWER_SECONDS,
+        pause_seconds: float = PAUSE_SECONDS,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._shared = shared
-        self._spare = spare
+        self._fallback = fallback
+        self._answer_seconds = answer_seconds
         self._pause_seconds = pause_seconds
+        self._clock = clock
         self._is_down = False
         self._next_attempt = 0.0
 
     async def enter(
         self, caller: str, request: str, max_requests: float, max_concurrent: int | None
-    ) -> Entry:
-        return await self._ask(
+    ) -> tuple[ClaimResult, int]:
+        return await self._call(
             lambda store: store.enter(caller, request, max_requests, max_concurrent)
         )
 
     async def leave(self, caller: str, request: str) -> None:
-        """From both: who entered while the store was down leaves when it may be up again."""
-        if self._spare is not None:
-            await self._spare.leave(caller, request)
+        """Leave both stores: a request may have entered before an outage began or ended."""
+        if self._fallback is not None:
+            await self._fallback.leave(caller, request)
         await self._try(lambda store: store.leave(caller, request))
 
-    async def hear(self, caller: str, claim: Claim) -> Level:
-        return await self._ask(lambda store: store.hear(caller, claim))
+    async def charge(self, caller: str, claim: Claim) -> ClaimResult:
+        return await self._call(lambda store: store.charge(caller, claim))
 
-    async def give_back(self, caller: str, slot: int, seconds: float) -> None:
-        if self._spare is not None:
-            await self._spare.give_back(caller, slot, seconds)
-        await self._try(lambda store: store.give_back(caller, slot, seconds))
+    async def refund(self, caller: str, bucket: int, seconds: float) -> None:
+        if self._fallback is not None:
+            await self._fallback.refund(caller, bucket, seconds)
+        await self._try(lambda store: store.refund(caller, bucket, seconds))
 
-    async def standing(self, caller: str) -> tuple[Level, Level, int]:
-        return await self._ask(lambda store: store.standing(caller))
+    async def usage(self, caller: str) -> tuple[ClaimResult, ClaimResult, int]:
+        return await self._call(lambda store: store.usage(caller))
 
     async def close(self) -> None:
         await self._shared.close()
 
-    async def _ask(self, question: Callable[[Store], Awaitable[T]]) -> T:
-        answer = await self._try(question)
-        if answer is not None:
-            return answer
-        if self._spare is None:
+    async def _call(self, method: Callable[[CounterStore], Awaitable[T]]) -> T:
+        result = await self._try(method)
+        if result is not None:
+            return result
+        if self._fallback is None:
             raise Overloaded("The server cannot count requests now. Please retry.")
-        return await question(self._spare)
+        return await method(self._fallback)
 
-    async def _try(self, question: Callable[[Store], Awaitable[T]]) -> T | None:
-        """None if the shared store does not answer."""
-        if self._is_down and time.monotonic() < self._next_attempt:
+    async def _try(self, method: Callable[[CounterStore], Awaitable[T]]) -> T | None:
+        """Call the shared store; None if it is down."""
+        if self._is_down and self._clock() < self._next_attempt:
             return None
-        # Before the attempt, so that nobody else makes one meanwhile.
-        self._next_attempt = time.monotonic() + self._pause_seconds
+        # Before the attempt, so that no other request makes one meanwhile.
+        self._next_attempt = self._clock() + self._pause_seconds
         try:
-            async with asyncio.timeout(ANSWER_SECONDS):
-                answer = await question(self._shared)
+            async with asyncio.timeout(self._answer_seconds):
+                result = await method(self._shared)
         except (RedisError, OSError, TimeoutError) as error:
-            self._fails(error)
+            self._record_failure(error)
             return None
         if self._is_down:
             log.info("limit_store_is_back")
             self._is_down = False
-        return answer
+        return result
 
-    def _fails(self, error: Exception) -> None:
+    def _record_failure(self, error: Exception) -> None:
         metrics.LIMIT_STORE_FAILURES.inc()
         if not self._is_down:
-            effect = "refusing requests" if self._spare is None else "counting in this process"
-            # Not the error's text: it may hold the address with its password.
+            effect = "refusing requests" if self._fallback is None else "counting in this process"
+            # Not the error's text: it may contain the address with its password.
             log.error("limit_store_is_down", error=type(error).__name__, effect=effect)
         self._is_down = True

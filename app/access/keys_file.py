@@ -1,8 +1,8 @@
-"""The document of API keys: who may call and how much. Of the keys it holds digests only.
+"""The document of API keys: holders, limits and digests of the keys, never the keys themselves.
 
-A digest is HMAC-SHA256 of the key under the document's salt. Nobody guesses a key of 256 random
-bits, however fast the hash is; a slow one, made for passwords, would only cost every request its
-time. The salt makes the digests useless with any table and in any other document.
+A digest is HMAC-SHA256 of the key under the document's salt. A key of 256 random bits cannot be
+guessed, however fast the hash is; a slow one, made for passwords, would only cost every request
+its time. The salt makes the digests useless with any table and in any other document.
 """
 
 import fcntl
@@ -23,10 +23,10 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationErro
 from app.setting_errors import complaints
 
 LIVE_KEYS = 2
-"""Of one name: the key that callers come from, and the one that they move to."""
+"""Per name: the key that callers use, and the one that they move to."""
 
 MIN_KEY_CHARS = 16
-"""Of a key from elsewhere; of a shorter one too much could be guessed, or seen in its mask."""
+"""Of a key from elsewhere: a shorter one is easy to guess, and its mask shows much of it."""
 
 KEY_PREFIX = "vb_"
 
@@ -36,13 +36,13 @@ _HEADER = """\
 # Comments are lost when a key is created or revoked.
 """
 
-# It makes texts of everything, so that what a text means is up to the models below, and so are the
-# errors. libyaml reads a thousand keys in 60 ms; Python's own loader takes 0.3 s.
+# It returns every value as text, so that the models below convert it and report errors.
+# libyaml reads a thousand keys in 60 ms; Python's own loader takes 0.3 s.
 _Loader = getattr(yaml, "CBaseLoader", yaml.BaseLoader)
 
 
 class BadKeys(ValueError):
-    """The document cannot be used. One line, with neither keys nor digests in it."""
+    """The document is invalid. The message is one line without keys and digests."""
 
 
 class _Part(BaseModel):
@@ -54,13 +54,13 @@ class StoredKey(_Part):
 
     digest: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
     shown: str
-    """The key as error messages show it, so that people find theirs."""
+    """The key as error messages show it, so that people recognise theirs."""
     created: AwareDatetime
     expires: AwareDatetime | None = None
 
     @property
     def id(self) -> str:
-        """What a key is called where the key itself must not stand."""
+        """Identifies the key wherever the key itself must not appear."""
         return self.digest[:12]
 
     def is_live(self, now: datetime) -> bool:
@@ -68,9 +68,9 @@ class StoredKey(_Part):
 
 
 class Holder(_Part):
-    """Somebody with a name and keys; a limit left out is the server's own."""
+    """A named owner of keys; a limit left out is the server's default."""
 
-    # Stands in logs, metrics and the limits' store.
+    # Appears in logs, metrics and the limits' store.
     name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._@-]{0,63}$")]
     requests_per_minute: int | None = Field(None, ge=1)
     audio_seconds_per_minute: float | None = Field(None, gt=0)
@@ -88,7 +88,7 @@ class KeysDocument(_Part):
     holders: tuple[Holder, ...] = ()
 
     @model_validator(mode="after")
-    def _nothing_stands_twice(self) -> "KeysDocument":
+    def _nothing_occurs_twice(self) -> "KeysDocument":
         names = set[str]()
         digests = set[str]()
         for holder in self.holders:
@@ -102,11 +102,11 @@ class KeysDocument(_Part):
         return self
 
     def digest(self, key: str) -> str:
-        """What the document says of a key, in hexadecimal digits."""
+        """The digest of a key under this document's salt, in hexadecimal digits."""
         return hmac.digest(bytes.fromhex(self.salt), key.encode(), "sha256").hex()
 
     def stored(self, key: str, expires: datetime | None) -> StoredKey:
-        """A key as it stands in this document."""
+        """The entry of a key in this document."""
         now = datetime.now(UTC).replace(microsecond=0)
         return StoredKey(digest=self.digest(key), shown=masked(key), created=now, expires=expires)
 
@@ -120,19 +120,19 @@ def new_key() -> str:
 
 
 def parse(text: str) -> KeysDocument:
-    """Raises BadKeys."""
+    """The document in a YAML text. Raises BadKeys."""
     try:
         return KeysDocument.model_validate(yaml.load(text, _Loader))
     except yaml.YAMLError as error:
-        # Not the error's own text: it quotes the document.
+        # Not the error's own text: the text quotes the document.
         mark = getattr(error, "problem_mark", None)
         raise BadKeys(f"not YAML, line {mark.line + 1}" if mark else "not YAML") from None
     except ValidationError as error:
-        raise BadKeys(_NOT_FOR_EYES.sub("…", complaints(error))) from None
+        raise BadKeys(_SECRET.sub("…", complaints(error))) from None
 
 
-_NOT_FOR_EYES = re.compile(r"[\w-]{40,}")
-"""A key or a digest that stands where the name of a field should."""
+_SECRET = re.compile(r"[\w-]{40,}")
+"""A key or digest in place of the name of a field; error messages would show it."""
 
 
 def dump(document: KeysDocument) -> str:
@@ -141,12 +141,12 @@ def dump(document: KeysDocument) -> str:
 
 
 def masked(key: str) -> str:
-    """Enough to recognise one's own key; nothing of a short one, of which it would be too much."""
+    """The first 2 and last 4 characters of a key; nothing of one shorter than MIN_KEY_CHARS."""
     return f"{key[:2]}*****{key[-4:]}" if len(key) >= MIN_KEY_CHARS else "*****"
 
 
 def added(document: KeysDocument, holder: Holder) -> KeysDocument:
-    """Raises ValueError if there is one of that name."""
+    """The document with another holder. Raises ValueError if the name is in use."""
     if any(each.name == holder.name for each in document.holders):
         raise ValueError(f"'{holder.name}' has a key already; `rotate` makes another")
     return _with(document, *document.holders, holder)
@@ -155,9 +155,9 @@ def added(document: KeysDocument, holder: Holder) -> KeysDocument:
 def rotated(
     document: KeysDocument, name: str, new: StoredKey, old_ends: datetime | None
 ) -> KeysDocument:
-    """With another key for the name; its old one ends at `old_ends`, or sooner as it was to.
+    """The document with another key for the name; its old one expires at `old_ends` or sooner.
 
-    Expired keys are forgotten. Raises ValueError for an unknown name, or one with two live keys.
+    Expired keys are dropped. Raises ValueError for an unknown name, or one with two live keys.
     """
     holder = _holder(document, name)
     old = [key for key in holder.keys if key.is_live(datetime.now(UTC))]
@@ -172,9 +172,9 @@ def rotated(
 
 
 def revoked(document: KeysDocument, name: str, key_id: str | None) -> KeysDocument:
-    """Without one key of the name, or without any of them; a name without keys is gone.
+    """The document without one key of the name, or all of them; a name without keys is removed.
 
-    Raises ValueError if there is no such name or key.
+    Raises ValueError for an unknown name or key.
     """
     holder = _holder(document, name)
     if key_id is None:
@@ -186,17 +186,17 @@ def revoked(document: KeysDocument, name: str, key_id: str | None) -> KeysDocume
 
 
 def read(path: Path) -> KeysDocument:
-    """Raises BadKeys, OSError."""
+    """The document in a file. Raises BadKeys, OSError."""
     return parse(path.read_text(encoding="utf-8"))
 
 
 def edit(path: Path, change: Callable[[KeysDocument], KeysDocument], *, may_be_new: bool) -> None:
-    """Changes a file as a whole or not at all, and one after the other.
+    """Replace a file atomically by a changed document; concurrent edits are serialised.
 
-    The file is readable for its owner alone. Raises BadKeys, OSError and what `change` raises.
+    Only the file's owner can read it. Raises BadKeys, OSError and what `change` raises.
     """
-    path = path.resolve()  # the file that a link leads to is replaced, not the link
-    with _alone_in(path.parent):
+    path = path.resolve()  # replace the target of a link, not the link
+    with _locked(path.parent):
         document = read(path) if path.exists() or not may_be_new else new_document()
         text = dump(change(document))
         handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")  # mode 0600
@@ -212,8 +212,8 @@ def edit(path: Path, change: Callable[[KeysDocument], KeysDocument], *, may_be_n
 
 
 @contextmanager
-def _alone_in(directory: Path) -> Iterator[None]:
-    """Keys that two scripts make at once must both be there afterwards."""
+def _locked(directory: Path) -> Iterator[None]:
+    """Exclusive lock: keys that two scripts create at the same time must both be kept."""
     handle = os.open(directory, os.O_RDONLY)
     try:
         fcntl.flock(handle, fcntl.LOCK_EX)
@@ -236,5 +236,5 @@ def _replaced(document: KeysDocument, holder: Holder, keys: tuple[StoredKey, ...
 
 
 def _with(document: KeysDocument, *holders: Holder) -> KeysDocument:
-    """Checked anew: no name and no key may stand twice."""
+    """A new document, validated: no name and no key may occur twice."""
     return KeysDocument(salt=document.salt, holders=holders)

@@ -1,26 +1,26 @@
-"""How much a caller may use, whether there is room, and what to say if there is none."""
+"""Limits of callers: counts against them, and decides and words refusals."""
 
 from contextlib import suppress
 from dataclasses import dataclass
 from math import ceil, inf
 
-from app.access.counter_store import MemoryStore, Store
-from app.access.counter_store_fallback import SharedStore
-from app.access.counter_store_redis import RedisStore
+from app.access.counter_store import CounterStore, MemoryStore
+from app.access.counter_store_fallback import FallbackStore
+from app.access.counter_store_redis import ANSWER_SECONDS, RedisStore
 from app.access.principal import Allowance, Principal
-from app.access.sliding_window import Claim, Level
+from app.access.sliding_window import Claim, ClaimResult
 from app.errors import AudioRateLimited, Overloaded, RateLimited
 from app.settings import LimitsSettings
 
 
 @dataclass(frozen=True, slots=True)
-class Standing:
-    """Where a caller stands in one of its limits."""
+class LimitUsage:
+    """One limit of a caller, and how much of it is used."""
 
     limit: float
     used: float
     reset_seconds: float
-    """Until the oldest amount that counts leaves the window and makes room for others."""
+    """Until the oldest amount leaves the window and makes room; 0 for concurrency."""
 
     @property
     def remaining(self) -> float:
@@ -28,41 +28,26 @@ class Standing:
 
 
 @dataclass(frozen=True, slots=True)
-class Entrance:
-    """What became of a request that wants to begin."""
+class Decision:
+    """Whether a limit lets a request or its audio in."""
 
-    requests: Standing | None
-    """None: as many as the caller likes."""
-    refusal: RateLimited | None
-
-
-@dataclass(frozen=True, slots=True)
-class Reservation:
-    """Seconds of audio that count already, unless they were refused, and are not heard yet."""
-
-    audio: Standing | None
-    """None: as much as the caller likes."""
+    usage: LimitUsage | None
+    """None: no limit."""
     refusal: RateLimited | None = None
+    """The error to raise; None: accepted."""
     seconds: float = 0.0
-    slot: int = 0
-
-
-@dataclass(frozen=True, slots=True)
-class Standings:
-    """In all limits; None: no limit."""
-
-    requests: Standing | None
-    audio: Standing | None
-    concurrent: Standing | None
+    """Seconds of audio charged, for `settle`."""
+    bucket: int = 0
+    """Of the store's window of audio, for `settle`."""
 
 
 class Limiter:
-    """Keeps callers to their allowances; what an allowance leaves open is the server's default.
+    """Enforces callers' allowances; the server's defaults fill what an allowance leaves open.
 
-    Methods that count raise Overloaded where the store is down and the settings say so.
+    Methods that count raise Overloaded if the store is down and the settings say to refuse.
     """
 
-    def __init__(self, store: Store, defaults: LimitsSettings) -> None:
+    def __init__(self, store: CounterStore, defaults: LimitsSettings) -> None:
         self._store = store
         self._defaults = defaults
 
@@ -75,100 +60,103 @@ class Limiter:
             own.max_upload_bytes,
         )
 
-    async def enter(self, principal: Principal, request_id: str) -> Entrance:
-        """A request or a live session begins, if there is room; at its end it must `leave`."""
+    async def enter(self, principal: Principal, request_id: str) -> Decision:
+        """Count a request or live session and give it a slot, until `leave`.
+
+        The decision's usage is that of requests per minute.
+        """
         allowance = self.allowance(principal)
-        limit, places = allowance.requests_per_minute, allowance.max_concurrent
-        if limit is None and places is None:
-            return Entrance(None, None)
-        entry = await self._store.enter(principal.id, request_id, limit or inf, places)
-        standing = _standing(limit, entry.requests)
-        if places is not None and not entry.has_place:
-            return Entrance(standing, _too_many_at_once(places, entry.concurrent))
-        if limit is not None and not entry.requests.is_accepted:
-            return Entrance(standing, _too_many_requests(limit, entry.requests))
-        return Entrance(standing, None)
+        limit, slots = allowance.requests_per_minute, allowance.max_concurrent
+        if limit is None and slots is None:
+            return Decision(None)
+        result, concurrent = await self._store.enter(principal.id, request_id, limit or inf, slots)
+        usage = _usage(limit, result)
+        if result.is_accepted:
+            return Decision(usage)
+        if slots is not None and concurrent >= slots:
+            return Decision(usage, _too_many_at_once(slots, concurrent))
+        assert limit is not None, "without a limit the window accepts every request"
+        return Decision(usage, _too_many_requests(limit, result))
 
     async def leave(self, principal: Principal, request_id: str) -> None:
+        """Free the slot of the request, if it has one."""
         if self.allowance(principal).max_concurrent is not None:
             await self._store.leave(principal.id, request_id)
 
-    async def reserve(self, principal: Principal, model: str, seconds: float) -> Reservation:
-        """Counts audio before it is heard, if there is room.
+    async def charge(
+        self, principal: Principal, model: str, seconds: float, needed: float = 0.0
+    ) -> Decision:
+        """Count seconds of audio if `needed` seconds are free; for 0, if any are.
 
-        A recording that is longer than all that is allowed in a minute needs an empty window, and
-        then counts in full: else it could never be sent. For a length of 0, which means that
-        nobody knows, there must be room for something.
+        To reserve audio before it is decoded, `needed` is its length (0 if unknown). A recording
+        longer than the limit needs an empty window, and then counts in full: else it could never
+        be sent. Live audio is decoded already and needs no more than some room.
         """
-        return await self._claim(principal, model, seconds, needed=seconds)
+        limit = self.allowance(principal).audio_seconds_per_minute
+        if limit is None:
+            return Decision(None)
+        seconds = round(seconds, 3)
+        result = await self._store.charge(principal.id, Claim(limit, seconds, min(needed, limit)))
+        usage = _usage(limit, result)
+        if not result.is_accepted:
+            return Decision(usage, _too_much_audio(model, limit, seconds, result))
+        return Decision(usage, None, seconds, result.bucket)
 
-    async def spend(self, principal: Principal, model: str, seconds: float) -> Reservation:
-        """Counts audio that was heard, if there was room for any of it."""
-        return await self._claim(principal, model, seconds, needed=0.0)
+    async def settle(self, principal: Principal, charged: Decision, seconds: float) -> None:
+        """Correct a charge to the seconds that were decoded, fewer or more.
 
-    async def settle(self, principal: Principal, reserved: Reservation, seconds: float) -> None:
-        """So many seconds were heard of what was reserved, or more than that.
-
-        They were heard, so this raises nothing, also where the store is down.
+        Raises nothing, even if the store is down: the work is done.
         """
-        if reserved.audio is None:
+        if charged.usage is None:
             return
-        difference = round(seconds - reserved.seconds, 3)
+        difference = round(seconds - charged.seconds, 3)
         if difference > 0:
             with suppress(Overloaded):
-                await self._store.hear(principal.id, Claim(inf, difference, 0.0))
+                await self._store.charge(principal.id, Claim(inf, difference, 0.0))
         elif difference < 0:
-            await self._store.give_back(principal.id, reserved.slot, -difference)
+            await self._store.refund(principal.id, charged.bucket, -difference)
 
-    async def standings(self, principal: Principal) -> Standings:
+    async def usage(
+        self, principal: Principal
+    ) -> tuple[LimitUsage | None, LimitUsage | None, LimitUsage | None]:
+        """Usage of requests and of audio per minute, and of slots; None: no limit."""
         allowance = self.allowance(principal)
-        requests, audio, places = await self._store.standing(principal.id)
-        most = allowance.max_concurrent
-        return Standings(
-            _standing(allowance.requests_per_minute, requests),
-            _standing(allowance.audio_seconds_per_minute, audio),
-            None if most is None else Standing(most, places, 0.0),
+        requests, audio, concurrent = await self._store.usage(principal.id)
+        slots = allowance.max_concurrent
+        return (
+            _usage(allowance.requests_per_minute, requests),
+            _usage(allowance.audio_seconds_per_minute, audio),
+            None if slots is None else LimitUsage(slots, concurrent, 0.0),
         )
 
     async def close(self) -> None:
         await self._store.close()
 
-    async def _claim(
-        self, principal: Principal, model: str, seconds: float, needed: float
-    ) -> Reservation:
-        limit = self.allowance(principal).audio_seconds_per_minute
-        if limit is None:
-            return Reservation(None)
-        seconds = round(seconds, 3)
-        level = await self._store.hear(principal.id, Claim(limit, seconds, min(needed, limit)))
-        standing = _standing(limit, level)
-        if not level.is_accepted:
-            return Reservation(standing, _too_much_audio(model, limit, seconds, level))
-        return Reservation(standing, None, seconds, level.slot)
 
+def limiter_of(settings: LimitsSettings, answer_seconds: float = ANSWER_SECONDS) -> Limiter:
+    """A limiter that counts in this process, or in Redis where the settings name one.
 
-def limiter_of(settings: LimitsSettings) -> Limiter:
-    """Counts in this process, or in Redis where the settings name one.
-
-    Raises ValueError for an address that is none. Whether Redis answers shows at the first request.
+    Redis is down if it does not answer in `answer_seconds`; the first request finds out.
+    Raises ValueError for a malformed address.
     """
-    store: Store = MemoryStore()
+    store: CounterStore = MemoryStore()
     if settings.store is not None:
-        spare = store if settings.store_down == "allow" else None
-        store = SharedStore(RedisStore(settings.store.get_secret_value()), spare)
+        fallback = store if settings.store_down == "allow" else None
+        shared = RedisStore(settings.store.get_secret_value(), answer_seconds=answer_seconds)
+        store = FallbackStore(shared, fallback, answer_seconds)
     return Limiter(store, settings)
 
 
-def _standing(limit: float | None, level: Level) -> Standing | None:
-    return None if limit is None else Standing(limit, level.used, level.reset_seconds)
+def _usage(limit: float | None, result: ClaimResult) -> LimitUsage | None:
+    return None if limit is None else LimitUsage(limit, result.used, result.reset_seconds)
 
 
 # OpenAI's words (docs/contract.md §4). The model is not known yet: the body is not read.
-def _too_many_requests(limit: int, level: Level) -> RateLimited:
+def _too_many_requests(limit: int, result: ClaimResult) -> RateLimited:
     return RateLimited(
-        f"Rate limit reached on requests per min (RPM): Limit {limit}, Used {level.used:.0f}, "
-        f"Requested 1. Please try again in {go_duration(level.wait_seconds)}.",
-        _retry_after(level.wait_seconds),
+        f"Rate limit reached on requests per min (RPM): Limit {limit}, Used {result.used:.0f}, "
+        f"Requested 1. Please try again in {go_duration(result.wait_seconds)}.",
+        _retry_after(result.wait_seconds),
     )
 
 
@@ -179,18 +167,18 @@ def _too_many_at_once(limit: int, used: int) -> RateLimited:
     )
 
 
-def _too_much_audio(model: str, limit: float, seconds: float, level: Level) -> RateLimited:
-    """OpenAI counts no audio. Groq, whose API is OpenAI's, does, and says it like this."""
+def _too_much_audio(model: str, limit: float, seconds: float, result: ClaimResult) -> RateLimited:
+    """Groq's words: Groq has OpenAI's API and limits audio; OpenAI does not."""
     return AudioRateLimited(
         f"Rate limit reached for model `{model}` on seconds of audio per minute (ASPM): "
-        f"Limit {_short(limit)}, Used {_short(level.used)}, Requested {_short(seconds)}. "
-        f"Please try again in {go_duration(level.wait_seconds)}.",
-        _retry_after(level.wait_seconds),
+        f"Limit {_short(limit)}, Used {_short(result.used)}, Requested {_short(seconds)}. "
+        f"Please try again in {go_duration(result.wait_seconds)}.",
+        _retry_after(result.wait_seconds),
     )
 
 
 def _retry_after(seconds: float) -> int:
-    """A whole number, and one that is surely past the wait."""
+    """Whole seconds, rounded up so that the wait is over by then."""
     return max(1, ceil(seconds))
 
 
@@ -199,7 +187,7 @@ def _short(seconds: float) -> str:
 
 
 def go_duration(seconds: float) -> str:
-    """As Go writes a duration, to the millisecond: 20ms, 3.362s, 6m0s (docs/contract.md §0)."""
+    """A duration in Go's notation, to the millisecond: 20ms, 3.362s, 6m0s (docs/contract.md §0)."""
     milliseconds = ceil(seconds * 1000)
     if 0 < milliseconds < 1000:
         return f"{milliseconds}ms"

@@ -1,4 +1,4 @@
-"""What callers use: counted against their limits, in the metrics, and for them to see."""
+"""Usage of callers: counted against their limits, in the metrics, and for GET /v1/usage."""
 
 import time
 from collections import OrderedDict
@@ -9,25 +9,25 @@ from typing import Literal, Protocol
 
 import anyio
 
-from app.access.limiter import Limiter, Reservation, Standing
+from app.access.limiter import Decision, Limiter, LimitUsage
 from app.access.principal import Principal
 from app.telemetry import metrics
 
 MAX_NAMES = 1000
-"""Of callers in the metrics; those who come later are `other`. A key is named by its operator, but
-an identity provider may know anybody."""
+"""Distinct names of callers in the metrics; further callers are `other`. Operators name keys, but
+an identity provider may have any number of users."""
 
 MAX_CALLERS = 10_000
-"""Whose totals are kept: a megabyte or two. Those that came last are."""
+"""With totals in memory, the most recent ones: a megabyte or two."""
 
 Outcome = Literal["ok", "invalid", "rate_limited", "failed", "left"]
 
 
-class Recording(Protocol):
-    """Work on a recording, as `app.pipeline.admission.Work` knows it."""
+class MeteredWork(Protocol):
+    """Progress of the work on one recording; `app.pipeline.admission.Work` is one."""
 
     @property
-    def heard_seconds(self) -> float: ...
+    def decoded_seconds(self) -> float: ...
 
     @property
     def queue_seconds(self) -> float | None: ...
@@ -35,24 +35,30 @@ class Recording(Protocol):
 
 @dataclass(slots=True)
 class UsageRecord:
-    """One request or live session: filled in on its way, logged and counted at its end."""
+    """One request or live session: filled in while it runs, logged and counted at its end."""
 
     request_id: str
     principal: Principal | None = None
-    """None until it is known who calls."""
+    """None until the caller is authenticated."""
     model: str | None = None
-    """Id of the model that was asked last."""
+    """Id of the model used last."""
     audio_seconds: float = 0.0
-    """Heard so far."""
+    """Decoded so far."""
     queue_seconds: float | None = None
-    """From the first window's arrival in the queue until it was on the device."""
+    """Time the first window waited in the queue before it ran on the device."""
     outcome: Outcome | None = None
-    """Set where the status does not tell it: it was sent before the end."""
-    requests: Standing | None = None
-    audio: Standing | None = None
+    """Set if the status was sent before the outcome was known."""
+    requests: LimitUsage | None = None
+    audio: LimitUsage | None = None
+
+    @property
+    def caller(self) -> Principal:
+        """The principal, once authentication has set it."""
+        assert self.principal is not None, "work begins after authentication"
+        return self.principal
 
     def logged(self) -> dict[str, str | float]:
-        """What the access log says of it; nothing that anybody said or sent."""
+        """Fields of the access log; none is content of the request."""
         if self.principal is None:
             return {}
         fields: dict[str, str | float] = {"key": self.principal.name}
@@ -65,7 +71,7 @@ class UsageRecord:
 
 @dataclass(slots=True)
 class Totals:
-    """Of one caller and model, since this process began."""
+    """Usage of one caller and model since this process began."""
 
     requests: int = 0
     errors: int = 0
@@ -73,7 +79,7 @@ class Totals:
 
 
 class Metering:
-    """The one place where requests and audio are counted. Lives on the event loop."""
+    """Counts requests and audio. Belongs to the event loop."""
 
     def __init__(self, limiter: Limiter) -> None:
         self.since = time.time()
@@ -82,43 +88,49 @@ class Metering:
         self._names: set[str] = set()
 
     def totals(self, principal: Principal) -> dict[str, Totals]:
-        """By id of the model; "" holds requests that named none. Only this caller's."""
+        """The totals of this caller by model id; requests without a model are under ""."""
         return dict(self._totals.get(principal.id, {}))
 
     @asynccontextmanager
-    async def recordings(
+    async def reserved(
         self,
         record: UsageRecord,
         model: str,
         expected_seconds: float,
-        works: Sequence[Recording],
+        works: Sequence[MeteredWork],
     ) -> AsyncIterator[None]:
-        """While it is open recordings are heard: what is expected counts from its start, and in
-        the end what was heard of it, whether or not there was an answer. Raises RateLimited."""
+        """Charge the expected seconds on entry; on exit correct them to the seconds decoded.
+
+        The correction is made whether or not there was an answer. Raises RateLimited.
+        """
         principal = _caller(record)
         record.model = model
-        reserved = await self._limiter.reserve(principal, model, expected_seconds)
-        _admit(record, reserved)
+        charged = await self._limiter.charge(
+            principal, model, expected_seconds, needed=expected_seconds
+        )
+        _admit(record, charged)
         try:
             yield
         finally:
             waits = [work.queue_seconds for work in works if work.queue_seconds is not None]
             record.queue_seconds = min(waits, default=None)
-            seconds = sum(work.heard_seconds for work in works)
+            seconds = sum(work.decoded_seconds for work in works)
             self._add(record, model, seconds)
-            # Starlette leaves a stream by a scope that cancels every further await.
+            # Starlette ends a stream in a scope that cancels every further await.
             with anyio.CancelScope(shield=True):
-                await self._limiter.settle(principal, reserved, seconds)
+                await self._limiter.settle(principal, charged, seconds)
 
-    async def heard(self, record: UsageRecord, model: str, seconds: float) -> None:
-        """So much of a live session was heard. Raises RateLimited, and counts nothing, where the
-        caller had used up all seconds of the minute before."""
+    async def charge(self, record: UsageRecord, model: str, seconds: float) -> None:
+        """Count seconds of a live session that were decoded.
+
+        Raises RateLimited, and counts nothing, if no seconds of the minute were left.
+        """
         record.model = model
-        _admit(record, await self._limiter.spend(_caller(record), model, seconds))
+        _admit(record, await self._limiter.charge(_caller(record), model, seconds))
         self._add(record, model, seconds)
 
     def ended(self, record: UsageRecord, status: int) -> None:
-        """With the status of the answer, 101 for a live session, 0 if there was none."""
+        """Count a request by its status: 101 for a live session, 0 if there was no answer."""
         model = record.model or ""
         outcome = record.outcome or _outcome(status)
         metrics.USAGE_REQUESTS.labels(self._name(_caller(record)), model, outcome).inc()
@@ -140,7 +152,7 @@ class Metering:
         return models.setdefault(model, Totals())
 
     def _name(self, principal: Principal) -> str:
-        """What the metrics call them."""
+        """The label of a caller in the metrics."""
         if principal.id.startswith("key:"):
             return principal.name
         if len(self._names) < MAX_NAMES:
@@ -149,14 +161,15 @@ class Metering:
 
 
 def _caller(record: UsageRecord) -> Principal:
-    assert record.principal is not None, "nobody is served before it is known who calls"
+    assert record.principal is not None, "callers are authenticated before they are counted"
     return record.principal
 
 
-def _admit(record: UsageRecord, reserved: Reservation) -> None:
-    record.audio = reserved.audio
-    if reserved.refusal is not None:
-        raise reserved.refusal
+def _admit(record: UsageRecord, decision: Decision) -> None:
+    """Record the usage of audio. Raises the refusal, if any."""
+    record.audio = decision.usage
+    if decision.refusal is not None:
+        raise decision.refusal
 
 
 def _outcome(status: int) -> Outcome:

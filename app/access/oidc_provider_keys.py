@@ -2,6 +2,7 @@
 
 import asyncio
 import time
+from collections.abc import Callable
 from types import TracebackType
 from typing import Any
 
@@ -14,23 +15,31 @@ from app.errors import ProviderUnavailable
 log = structlog.get_logger(__name__)
 
 FETCH_SECONDS = 5.0
-"""A provider that takes longer counts as down: callers wait meanwhile."""
+"""A provider that takes longer counts as down: callers wait for the fetch."""
 
 RETRY_SECONDS = 5.0
-"""The shortest time between two fetches: whoever makes up key ids must not flood the provider."""
+"""Minimum time between two fetches: tokens with made-up key ids must not flood the provider."""
 
 
 class ProviderKeys:
-    """Use as a context manager: the keys are fetched once at its start, and it need not succeed.
+    """A context manager that fetches the keys once on entry, which may fail.
 
-    Belongs to the event loop. All who need keys that must be fetched wait for the same fetch.
+    Belongs to the event loop. Concurrent callers wait for the same fetch.
     """
 
-    def __init__(self, issuer: str, max_age_seconds: float) -> None:
+    def __init__(
+        self,
+        issuer: str,
+        max_age_seconds: float,
+        fetch_seconds: float = FETCH_SECONDS,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
         self._issuer = issuer
         self._max_age_seconds = max_age_seconds
-        # Redirects are not followed: what the issuer's own host says is what counts.
-        self._http = httpx.AsyncClient(timeout=FETCH_SECONDS)
+        self._fetch_seconds = fetch_seconds
+        self._clock = clock
+        # Redirects are not followed: only the issuer's own host is trusted.
+        self._http = httpx.AsyncClient(timeout=fetch_seconds)
         self._keys: KeySet | None = None
         self._stale_from = 0.0
         self._next_fetch = 0.0
@@ -52,13 +61,13 @@ class ProviderKeys:
         await self._http.aclose()
 
     async def current(self) -> KeySet:
-        """The keys, fetched anew if they are too old; old ones are better than none.
+        """The keys, fetched again if they are too old; old keys if the fetch fails.
 
-        Raises ProviderUnavailable if there are none.
+        Raises ProviderUnavailable if there are no keys at all.
         """
-        if time.monotonic() >= self._stale_from:
+        if self._clock() >= self._stale_from:
             fetch = self._latest_fetch()
-            # Who has keys waits once for a provider that does not answer, and then no more.
+            # With old keys at hand only the first caller waits for a provider that is down.
             if self._is_up or self._keys is None:
                 await fetch
         if self._keys is None:
@@ -66,9 +75,9 @@ class ProviderKeys:
         return self._keys
 
     async def newer(self) -> KeySet:
-        """The keys as they are now, for a token that names an unknown one.
+        """The provider's present keys, for a token signed by an unknown key.
 
-        Raises ProviderUnavailable if the provider does not say what they are now.
+        Raises ProviderUnavailable if the fetch fails.
         """
         await self._latest_fetch()
         if self._keys is None or not self._is_up:
@@ -76,25 +85,25 @@ class ProviderKeys:
         return self._keys
 
     def _latest_fetch(self) -> asyncio.Future[None]:
-        """One that runs, a new one, or one that has just ended."""
-        if self._fetching is None or time.monotonic() >= self._next_fetch:
-            self._next_fetch = time.monotonic() + FETCH_SECONDS + RETRY_SECONDS
+        """The fetch in progress, a new one, or one that has just ended."""
+        if self._fetching is None or self._clock() >= self._next_fetch:
+            self._next_fetch = self._clock() + self._fetch_seconds + RETRY_SECONDS
             self._fetching = asyncio.create_task(self._fetch(), name="provider-keys")
-        # A caller who leaves must not end the fetch for the others.
+        # A caller that is cancelled must not end the fetch for the others.
         return asyncio.shield(self._fetching)
 
     async def _fetch(self) -> None:
         try:
-            async with asyncio.timeout(FETCH_SECONDS):
+            async with asyncio.timeout(self._fetch_seconds):
                 self._keys = await self._published()
             self._is_up = True
-            self._stale_from = time.monotonic() + self._max_age_seconds
-        # Of the network, of the documents or of the keys: it is not the caller's fault.
+            self._stale_from = self._clock() + self._max_age_seconds
+        # Any error of the network, the documents or the keys: not the caller's fault.
         except Exception as error:
             self._is_up = False
             log.warning("provider_keys_unavailable", issuer=self._issuer, reason=repr(error))
         finally:
-            self._next_fetch = time.monotonic() + RETRY_SECONDS
+            self._next_fetch = self._clock() + RETRY_SECONDS
 
     async def _published(self) -> KeySet:
         configuration = await self._document(
@@ -111,5 +120,5 @@ class ProviderKeys:
     def _unavailable(self) -> ProviderUnavailable:
         return ProviderUnavailable(
             "The identity provider cannot be reached to check the access token. Please retry.",
-            retry_after_seconds=max(1, round(self._next_fetch - time.monotonic())),
+            retry_after_seconds=max(1, round(self._next_fetch - self._clock())),
         )

@@ -1,4 +1,4 @@
-"""What files and streams may be, and opening them: judged by content, never by name."""
+"""Supported containers and codecs, and opening them: recognised by content, never by name."""
 
 from io import SEEK_SET
 from typing import BinaryIO, Protocol
@@ -17,8 +17,8 @@ _DEMUXERS = (
     "aac,ac3,aiff,amr,asf,au,avi,caf,eac3,flac,flv,matroska,webm,mov,mp3,mpeg,mpegts,ogg,w64,wav"
 )
 
-# Decoders of what these hold. All others stay shut, those of pictures too, which FFmpeg would run
-# to find out more about a film than anybody here asks.
+# Audio decoders of these containers. All others are disabled, including those of pictures, which
+# FFmpeg would run to find out more about a film.
 _CODECS = (
     "aac,aac_latm,ac3,adpcm_ima_qt,adpcm_ima_wav,adpcm_ms,adpcm_swf,adpcm_yamaha,alac,amrnb,amrwb,"
     "dca,eac3,flac,g722,g723_1,g726,g726le,gsm,gsm_ms,ilbc,libopencore_amrnb,libopencore_amrwb,"
@@ -40,9 +40,9 @@ _OPTIONS = {
 _STREAM_OPTIONS = _OPTIONS | {
     # An mp4 has its index at its end, or in fragments whose samples can be counted in a file only.
     "format_whitelist": ",".join(each for each in _DEMUXERS.split(",") if each != "mov"),
-    # FFmpeg would hold back 2 s of a wav and an mp3 to be sure of what it found in their headers.
+    # FFmpeg would hold back 2 s of a wav and an mp3 to verify their headers.
     "probesize": "32",
-    # And take a megabyte of what is no audio before it says so.
+    # FFmpeg would read a megabyte of a stream without audio before it fails.
     "formatprobesize": "16384",
 }
 
@@ -50,13 +50,13 @@ ffmpeg_guards.limit_allocations()
 
 
 class Readable(Protocol):
-    """Bytes in their order. `read` waits for at least one; none at the end."""
+    """A stream of bytes. `read` waits for at least one byte; returns none at the end."""
 
     def read(self, size: int, /) -> bytes: ...
 
 
 def open_file(file: BinaryIO) -> InputContainer:
-    """A container with an audio track of a known encoding. `file` must be seekable.
+    """Open a container with an audio track of a supported encoding. `file` must be seekable.
 
     Raises UndecodableAudio.
     """
@@ -67,14 +67,17 @@ def open_file(file: BinaryIO) -> InputContainer:
 
 
 def open_stream(source: Readable) -> InputContainer:
-    """The same for bytes that only come once, in which an mp4 is none. Blocks as `source` does."""
+    """Open a container that cannot be sought; mp4 is not supported. Blocks as `source` does.
+
+    Raises UndecodableAudio.
+    """
     return _opened(source, _STREAM_OPTIONS)
 
 
 class _File:
-    """The file as FFmpeg sees it, which goes to places that no file has if a header says so.
+    """A file for FFmpeg, which seeks to impossible positions if a header has them.
 
-    A file then raises, and PyAV prints a traceback for each time; FFmpeg understands a -1.
+    A Python file then raises, and PyAV prints a traceback each time; FFmpeg understands a -1.
     """
 
     def __init__(self, file: BinaryIO) -> None:

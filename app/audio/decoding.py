@@ -1,6 +1,6 @@
-"""Any audio or video file -> blocks of PCM, judged by its content and never by its name.
+"""Any audio or video file -> blocks of PCM, recognised by content and never by name.
 
-Blocking and pull-driven: nothing is read that was not asked for. It knows nothing of speech.
+Blocking and pull-driven: the file is read no further than blocks are requested.
 """
 
 from collections.abc import Iterator
@@ -19,31 +19,35 @@ from app.domain import SAMPLE_RATE, Samples
 from app.errors import AudioTooShort, UndecodableAudio
 
 BLOCK_SAMPLES = 64 * 512
-"""About 2 s: whole Silero frames, small enough that the first window is found at once."""
+"""About 2 s: whole Silero frames, short enough that the first window is complete at once."""
 
 STREAM_BLOCK_SAMPLES = 1_600
-"""0.1 s, which nobody notices who speaks: packets of 10 to 60 ms are put together."""
+"""0.1 s, a delay that speakers do not notice: packets of 10 to 60 ms are joined."""
 
 MIN_SECONDS = 0.1
-"""OpenAI refuses less (docs/contract.md §4, `audio_too_short`)."""
+"""Shortest recording, as OpenAI has it (docs/contract.md §4, `audio_too_short`)."""
 
 
 def decode(file: BinaryIO) -> Iterator[Samples]:
-    """The recording, mixed down to one channel: what `decode_channels` gives, without its rows."""
+    """The recording mixed down to one channel, in blocks of shape (<= BLOCK_SAMPLES,).
+
+    Raises as `decode_channels`.
+    """
     for block in decode_channels(file, split=False):
         yield block[0]
 
 
 def announced_seconds(file: BinaryIO) -> float | None:
-    """The length that the file's header claims; None if it has none or cannot be opened.
+    """The length in the file's header, unverified; None if there is none or the file cannot be
+    opened.
 
-    Cheap, for nothing is decoded, and as true as whoever wrote the file. Blocking.
+    Cheap, since nothing is decoded. Blocking. Leaves the file at its start.
     """
     try:
         with open_file(file) as container:
             duration = container.duration
     except (UndecodableAudio, UnicodeDecodeError):
-        return None  # decoding will say what is wrong
+        return None  # decoding will raise it
     finally:
         file.seek(0)
     return None if duration is None else max(0.0, duration / av.time_base)
@@ -52,8 +56,8 @@ def announced_seconds(file: BinaryIO) -> float | None:
 def decode_channels(file: BinaryIO, *, split: bool) -> Iterator[Channels]:
     """The recording in blocks of shape (channels, <= BLOCK_SAMPLES), float32, 16 kHz.
 
-    `split` keeps the two channels of a stereo recording apart. All others are mixed down to one:
-    those of surround sound are places in a room and not people.
+    `split` keeps the two channels of a stereo recording apart. Other recordings are mixed down to
+    one: the channels of surround sound are positions in a room and not speakers.
 
     `file` must be seekable (an mp4 may keep its index at the end). Damage in the middle is skipped
     as FFmpeg does. Raises UndecodableAudio when no audio comes out at all, and AudioTooShort at
@@ -67,7 +71,7 @@ def decode_channels(file: BinaryIO, *, split: bool) -> Iterator[Channels]:
                 total += block.shape[1]
                 yield block
     except (av.error.FFmpegError, UnicodeDecodeError) as error:
-        # FFmpeg's own words may hold addresses of its internals: they go into the cause only.
+        # FFmpeg's messages may contain addresses of its internals: they stay in the cause only.
         raise _corrupted() from error
     if total == 0:
         raise _corrupted()
@@ -78,10 +82,10 @@ def decode_channels(file: BinaryIO, *, split: bool) -> Iterator[Channels]:
 
 
 def decode_stream(source: Readable) -> Iterator[Samples]:
-    """Sound that comes in pieces, in blocks of shape (<= STREAM_BLOCK_SAMPLES,) as it comes.
+    """A stream that arrives in pieces, in blocks of shape (<= STREAM_BLOCK_SAMPLES,), 16 kHz.
 
-    Blocks as `source` does. Raises UndecodableAudio for what `open_stream` cannot open, and for
-    what breaks off before any sound.
+    Blocks as `source` does. Raises UndecodableAudio as `open_stream` does, and for a stream that
+    breaks off before any sound.
     """
     try:
         with open_stream(source) as container:
@@ -96,9 +100,9 @@ def _corrupted() -> UndecodableAudio:
 
 
 def _frames(container: InputContainer) -> Iterator[AudioFrame]:
-    """Every frame that can be decoded; a damaged packet costs only itself.
+    """Every frame that can be decoded; damaged packets are skipped.
 
-    The recording ends where the container breaks off, or no sound came for too many packets.
+    The recording ends where the container breaks off, or after too many packets without sound.
     """
     packets = container.demux(container.streams.audio[0])
     decoded = idle = 0
@@ -135,7 +139,7 @@ def _resampled(container: InputContainer, channel_count: int) -> Iterator[Channe
             is_kept = frame.layout.nb_channels == channel_count
             layout = frame.layout if is_kept else "mono"
             resampler = AudioResampler(format="fltp", layout=layout, rate=SAMPLE_RATE)
-        frame.pts = None  # gaps in the clock are not silence in the recording
+        frame.pts = None  # gaps in the timestamps are not silence in the recording
         assert resampler is not None
         yield from _pcm(resampler.resample(frame), channel_count)
     if resampler is not None:
@@ -151,7 +155,7 @@ def _pcm(frames: list[AudioFrame], channel_count: int) -> Iterator[Channels]:
 
 
 def _blocks(container: InputContainer, channel_count: int, size: int) -> Iterator[Channels]:
-    """All of the sound in pieces of `size` samples, the last one shorter."""
+    """All of the sound in blocks of `size` samples, the last one shorter."""
     waiting: list[Channels] = []
     count = 0
     for piece in _resampled(container, channel_count):
@@ -168,5 +172,5 @@ def _blocks(container: InputContainer, channel_count: int, size: int) -> Iterato
 
 
 def _limited(samples: Channels) -> Channels:
-    """Floats may hold anything: infinities, no numbers at all, a million times too loud."""
+    """The samples clipped to -1..1: floats may be infinite, NaN, or a million times too loud."""
     return np.nan_to_num(samples, copy=False, posinf=1.0, neginf=-1.0).clip(-1.0, 1.0)

@@ -1,4 +1,4 @@
-"""How long a recording will be, before it is decoded: what its file claims, or a guess."""
+"""The length of a recording before it is decoded: as claimed by its file, or estimated."""
 
 import os
 from dataclasses import dataclass
@@ -7,22 +7,27 @@ from typing import BinaryIO
 from app.audio.decoding import announced_seconds
 
 MIN_BYTES_PER_SECOND = 250
-"""A claim of less is not believed: codecs for speech begin at 600 bytes (AMR at 4.75 kbit/s).
-Coded silence may have less in truth, but then it costs the device nothing."""
+"""A claimed length with fewer bytes per second is not used: codecs for speech begin at 600 (AMR at
+4.75 kbit/s). Coded silence may truly have less, but costs the device nothing."""
 
 GUESSED_BYTES_PER_SECOND = 4_000
-"""Opus at 32 kbit/s: mostly recordings of browsers say nothing of their length."""
+"""Opus at 32 kbit/s: files without a length are mostly recordings of browsers."""
 
 
 @dataclass(frozen=True, slots=True)
 class Length:
+    """The expected length of a recording."""
+
     seconds: float
     is_claimed: bool
-    """By the file itself, and it has enough bytes for that; otherwise `seconds` is a guess."""
+    """True if the file's header has it, and enough bytes for it; False for an estimate."""
 
 
 def expected_length(file: BinaryIO) -> Length:
-    """Leaves the file at its start. Blocking."""
+    """The length claimed by the file, or an estimate by its size.
+
+    Blocking. Leaves the file at its start.
+    """
     size = file.seek(0, os.SEEK_END)
     file.seek(0)
     claimed = announced_seconds(file)

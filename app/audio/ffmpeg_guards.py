@@ -1,4 +1,4 @@
-"""What a file may claim of itself before FFmpeg believes it: a few bytes can announce gigabytes."""
+"""Limits on what a file claims, checked before FFmpeg allocates memory for it."""
 
 import ctypes
 from typing import BinaryIO
@@ -10,16 +10,16 @@ from av.audio.layout import AudioLayout
 from app.errors import UndecodableAudio
 
 MIN_SAMPLE_RATE = 2_000
-"""Hz. At 1 Hz a megabyte would be eleven days of sound; nobody records speech below this."""
+"""Hz. At 1 Hz a megabyte would be eleven days of sound; speech is not recorded below this."""
 
 MAX_SAMPLE_RATE = 768_000
 """Hz, the most that recorders offer."""
 
 MAX_CHANNELS = 24
-"""22.2 surround has most of those that FFmpeg can mix."""
+"""Channels of 22.2 surround, the most that FFmpeg can mix."""
 
 MAX_FRAGMENT_SAMPLES = 2_000_000
-"""Of all tracks: half a day of AAC. FFmpeg takes about 40 bytes for each, sent or announced."""
+"""Samples of all tracks: half a day of AAC. FFmpeg allocates about 40 bytes for each of them."""
 
 MAX_IDLE_PACKETS = 10_000
 """Packets in a row without a sound: 200 s of damage in telephony's packets of 20 ms."""
@@ -37,7 +37,7 @@ _TRUN, _TRUN_BYTES = b"trun", 12
 
 
 def limit_allocations() -> None:
-    """No single allocation of FFmpeg above 64 MiB, in the whole process. It then gives an error.
+    """Limit each allocation of FFmpeg to 64 MiB, in the whole process; larger ones then fail.
 
     PyAV does not offer `av_max_alloc`, but the library that it loaded has it.
     """
@@ -51,7 +51,7 @@ def check_fragments(file: BinaryIO) -> None:
     """Raises UndecodableAudio if the fragments of an mp4 announce too many samples.
 
     A `trun` box needs no byte for a sample, so 16 bytes can announce 4 billion. Inside the top
-    boxes it is searched for and not parsed: FFmpeg takes boxes in places where they do not belong.
+    boxes it is searched for and not parsed: FFmpeg accepts boxes where they do not belong.
     Leaves the file at its start.
     """
     length = file.seek(0, 2)
@@ -60,8 +60,8 @@ def check_fragments(file: BinaryIO) -> None:
         file.seek(at)
         size, tag = _header(file, length - at)
         if size < _HEADER_BYTES or (at == 0 and size > length):
-            break  # not an mp4: the letters that others start with are larger than they are
-        if tag != b"mdat":  # sound, which FFmpeg does not search for boxes either
+            break  # not an mp4: the first bytes of other formats, read as a size, exceed the file
+        if tag != b"mdat":  # samples, which FFmpeg does not search for boxes either
             count += _announced(file, size)
         if count > MAX_FRAGMENT_SAMPLES:
             raise UndecodableAudio("The file announces more samples than it can hold.", "file")
@@ -70,7 +70,7 @@ def check_fragments(file: BinaryIO) -> None:
 
 
 def check_layout(layout: AudioLayout) -> None:
-    """Raises UndecodableAudio if its channels are too many or in places of their own."""
+    """Raises UndecodableAudio for too many channels, and for custom layouts."""
     name = layout.name
     if layout.nb_channels > MAX_CHANNELS:
         raise UndecodableAudio(
@@ -78,13 +78,13 @@ def check_layout(layout: AudioLayout) -> None:
         )
     if "(" in name or name.startswith("ambisonic"):
         # PyAV 17.1 to 19.0 free such a layout twice, which ends the process (PyAV-Org/PyAV#2284).
-        # A reference that nobody gives back keeps this copy from being freed at all.
+        # A reference that is never released keeps this copy from being freed at all.
         ctypes.pythonapi.Py_IncRef(ctypes.py_object(layout))
         raise UndecodableAudio("The layout of the audio channels is not supported.", "file")
 
 
 def check_sound(frame: AudioFrame) -> None:
-    """Raises UndecodableAudio if the sound is none that can be mixed and resampled cheaply."""
+    """Raises UndecodableAudio for a layout or a sample rate that cannot be resampled cheaply."""
     check_layout(frame.layout)
     if not MIN_SAMPLE_RATE <= frame.sample_rate <= MAX_SAMPLE_RATE:
         raise UndecodableAudio(
@@ -95,7 +95,7 @@ def check_sound(frame: AudioFrame) -> None:
 
 
 def _header(file: BinaryIO, rest: int) -> tuple[int, bytes]:
-    """Size and tag of the box that begins here; 0 stands for all that is left of the file."""
+    """Size and tag of the box that begins here. `rest`: bytes left in the file, for a size of 0."""
     size, tag = int.from_bytes(file.read(4), "big"), file.read(4)
     if size == 1:
         size = int.from_bytes(file.read(8), "big")

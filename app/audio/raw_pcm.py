@@ -1,4 +1,4 @@
-"""Raw sound as sockets send it -> samples at 16 kHz, in pieces of any length."""
+"""Raw audio of sockets -> samples at 16 kHz, in pieces of any length."""
 
 from typing import Literal
 
@@ -17,13 +17,13 @@ _SAMPLE_BYTES: dict[Encoding, int] = {"s16le": 2, "mulaw": 1, "alaw": 1}
 
 
 class LiveDecoder:
-    """One stream of mono sound. What it makes of the pieces is what it would make of the whole.
+    """Decoder of one stream of mono audio. The result does not depend on how it is cut into pieces.
 
-    A second of sound costs it less than a millisecond, so it may run on the event loop.
+    A second of audio takes less than a millisecond, so it may run on the event loop.
     """
 
     def __init__(self, encoding: Encoding, rate: int) -> None:
-        """`rate`: samples per second of what is sent."""
+        """`rate`: samples per second of the stream."""
         codec = AudioCodecContext.create(f"pcm_{encoding}", "r")
         assert isinstance(codec, AudioCodecContext)
         codec.sample_rate = rate
@@ -31,12 +31,12 @@ class LiveDecoder:
         self._codec = codec
         self._sample_bytes = _SAMPLE_BYTES[encoding]
         self._rest = b""
-        """The first byte of a sample whose second has not come yet."""
+        """The first byte of a sample whose second byte has not arrived yet."""
         self._resampler = AudioResampler(format="flt", layout="mono", rate=SAMPLE_RATE)
         self._is_fed = False
 
     def push(self, data: bytes) -> Samples:
-        """The samples that these bytes complete; the last millisecond waits for what follows."""
+        """The samples completed by `data`; the last millisecond waits for the next piece."""
         data = self._rest + data
         whole = len(data) - len(data) % self._sample_bytes
         self._rest = data[whole:]
@@ -50,7 +50,7 @@ class LiveDecoder:
         return _samples(frames)
 
     def flush(self) -> Samples:
-        """What still waits, at the end of the stream; half a sample is dropped."""
+        """The remaining samples, at the end of the stream; half a sample is dropped."""
         # A resampler that never saw a frame has no rate and raises.
         return _samples(self._resampler.resample(None) if self._is_fed else [])
 

@@ -1,4 +1,4 @@
-"""One uploaded recording: decoding, voice activity and windows chained into one generator."""
+"""Windows of one uploaded recording: decoding, voice activity and windowing in one generator."""
 
 from collections import deque
 from collections.abc import Generator, Sequence
@@ -14,9 +14,9 @@ from app.domain import SAMPLE_RATE, Chunking, Samples, Window
 
 
 class Recording:
-    """Windows of a file, decoded no further than they are pulled. Blocking: for CPU threads.
+    """The windows of a file, decoded no further than requested. Blocking: for CPU threads.
 
-    `chunking` changes what `policy` says; `split_channels` hears the channels of stereo apart.
+    `chunking` overrides parts of `policy`; `split_channels` keeps the channels of stereo apart.
     """
 
     def __init__(
@@ -39,12 +39,13 @@ class Recording:
         return self._sample_count / SAMPLE_RATE
 
     def windows(self) -> Generator[list[Window], None, None]:
-        """The windows that each block of about 2 s completes, often none, in order of start.
+        """For each block of about 2 s, the windows that it completes, often none, in order of
+        start.
 
         One block is a few milliseconds of work, so that many recordings can share the threads
-        and hours of silence hold up nobody. A window waits until no other channel can still have
-        an earlier one, so memory holds one window's length of each channel. Raises what
-        `decode_channels` raises.
+        and hours of silence block none. A window waits until no other channel can still have
+        an earlier one, so memory holds one window's length of each channel. Raises as
+        `decode_channels`.
         """
         channels: list[_Channel] = []
         for block in decode_channels(self._file, split=self._split_channels):
@@ -61,7 +62,7 @@ class Recording:
 
 
 class _Channel:
-    """The windows of one channel that still wait for those of the others."""
+    """One channel, and its complete windows that wait for those of other channels."""
 
     def __init__(self, number: int, policy: WindowPolicy, threshold: float) -> None:
         self._number = number
@@ -82,14 +83,14 @@ class _Channel:
 
     @property
     def next_start(self) -> float:
-        """The next window starts here, or no earlier than here."""
+        """The start of the next window, or a lower bound of it."""
         if self.waiting:
             return self.waiting[0].start
         return inf if self._ended else self._packer.next_start
 
 
 def _in_order(channels: Sequence[_Channel]) -> list[Window]:
-    """What can be handed on, each window with the time from which other channels may speak."""
+    """Remove and return the windows that no later window can precede, `others_start` set."""
     ready = []
     while (first := min(channels, key=lambda each: each.next_start)).waiting:
         window = first.waiting.popleft()

@@ -1,4 +1,4 @@
-"""Silero VAD over a stream of blocks: for every 32 ms, is somebody speaking?
+"""Silero VAD over a stream of blocks: a speech probability for every 32 ms.
 
 The network and its weights are the ones inside faster-whisper; unlike there, the state is carried
 from block to block, so that a recording (or a live socket) of any length needs no more memory.
@@ -14,14 +14,14 @@ from app.domain import SAMPLE_RATE, Samples
 from app.telemetry import metrics
 
 FRAME_SAMPLES = 512
-"""What Silero judges at a time: 32 ms at 16 kHz."""
+"""Samples of one frame of Silero: 32 ms at 16 kHz."""
 
 MIN_CONSTANT_FRAMES = 32
-"""A second without any sound is not worth the network's time, which costs 2 ms for it."""
+"""About a second of constant samples, for which the network, 2 ms of work, is skipped."""
 
 MAX_SILENT_FRAMES = 250
-"""8 s without speech, after which the network begins anew. Its memory wears out: after two minutes
-of noise at -40 dB it hears words begin 0.2 s late, if at all."""
+"""Frames without speech, 8 s, after which the network's state is reset. The state wears out: after
+two minutes of noise at -40 dB, words are detected 0.2 s late, if at all."""
 
 _CONTEXT_SAMPLES = 64
 _STATE_SHAPE = (1, 1, 128)
@@ -45,38 +45,38 @@ class Activity:
 class VoiceActivity:
     """The detector of one stream of sound. Not for use by two threads at once.
 
-    `begins`: the probability, 0 to 1, at which speech begins. At 0 everything is speech.
+    `threshold`: the probability, 0 to 1, at which speech begins. At 0 everything is speech.
     """
 
-    def __init__(self, begins: float = SPEECH_BEGINS) -> None:
-        self.judge_from(begins)
+    def __init__(self, threshold: float = SPEECH_BEGINS) -> None:
+        self.set_threshold(threshold)
         self._session = get_vad_model().session  # one for the process, safe to run in parallel
         self._silent_frames = 0
-        self._forget()
+        self._reset()
         self._context = np.zeros(_CONTEXT_SAMPLES, np.float32)
         self._rest = np.zeros(0, np.float32)
         self._speaking = False
 
-    def judge_from(self, begins: float) -> None:
-        """From the next frame on, speech begins at this probability."""
-        self._begins = begins
-        self._ends = min(begins, max(begins - _HYSTERESIS, _LOWEST_END))
+    def set_threshold(self, threshold: float) -> None:
+        """Set the probability at which speech begins, from the next frame on."""
+        self._begins = threshold
+        self._ends = min(threshold, max(threshold - _HYSTERESIS, _LOWEST_END))
 
     def push(self, block: Samples) -> Activity:
-        """Judge a block of any length; what does not fill a frame waits for the next one."""
+        """Classify a block of any length; samples that fill no frame wait for the next block."""
         samples = np.concatenate([self._rest, block])
         whole = len(samples) - len(samples) % FRAME_SAMPLES
         self._rest = samples[whole:]
-        return self._judge(samples[:whole])
+        return self._classify(samples[:whole])
 
     def flush(self) -> Activity:
-        """Judge what is left, padded with silence to a whole frame."""
+        """Classify the samples that are left, padded with zeros to a whole frame."""
         missing = -len(self._rest) % FRAME_SAMPLES
         samples = np.concatenate([self._rest, np.zeros(missing, np.float32)])
         self._rest = samples[:0]
-        return self._judge(samples)
+        return self._classify(samples)
 
-    def _judge(self, samples: Samples) -> Activity:
+    def _classify(self, samples: Samples) -> Activity:
         probabilities = self._probabilities(samples)
         speech = np.empty(len(probabilities), np.bool_)
         for index, probability in enumerate(probabilities.tolist()):
@@ -84,23 +84,23 @@ class VoiceActivity:
             speech[index] = self._speaking
             self._silent_frames = 0 if self._speaking else self._silent_frames + 1
         if self._silent_frames >= MAX_SILENT_FRAMES:
-            self._forget()
+            self._reset()
         spoken = int(np.count_nonzero(speech))
         for activity, frames in (("speech", spoken), ("silence", len(speech) - spoken)):
             seconds = frames * FRAME_SAMPLES / SAMPLE_RATE
             metrics.VOICE_ACTIVITY_SECONDS.labels(activity).inc(seconds)
         return Activity(samples, probabilities, speech)
 
-    def _forget(self) -> None:
+    def _reset(self) -> None:
         self._h = np.zeros(_STATE_SHAPE, np.float32)
         self._c = np.zeros(_STATE_SHAPE, np.float32)
         self._silent_frames = 0
 
     def _probabilities(self, samples: Samples) -> NDArray[np.float32]:
-        if not len(samples) or self._is_nothing_new(samples):
+        if not len(samples) or self._is_constant(samples):
             return np.zeros(len(samples) // FRAME_SAMPLES, np.float32)
         frames = samples.reshape(-1, FRAME_SAMPLES)
-        # Each frame is seen together with the last 64 samples before it.
+        # The input of each frame includes the last 64 samples before it.
         before = np.concatenate([self._context[None], frames[:-1, -_CONTEXT_SAMPLES:]])
         self._context = frames[-1, -_CONTEXT_SAMPLES:]
         output, self._h, self._c = self._session.run(
@@ -109,8 +109,8 @@ class VoiceActivity:
         )
         return np.asarray(output, np.float32).reshape(-1)
 
-    def _is_nothing_new(self, samples: Samples) -> bool:
-        """Nobody speaks, and the same value as before is repeated: hours of it can be uploaded."""
+    def _is_constant(self, samples: Samples) -> bool:
+        """Is there no speech, and only the last value repeated? Hours of it can be uploaded."""
         return (
             not self._speaking
             and len(samples) >= MIN_CONSTANT_FRAMES * FRAME_SAMPLES

@@ -1,7 +1,7 @@
-"""Speech -> windows that fit into the model: cut at pauses, never inside a word that has one near.
+"""Speech -> windows that fit into the model: cut at pauses, and inside words only without pauses.
 
-A window closes at a pause of `max_gap_seconds`, or, when it would outgrow the model, at the best
-pause it holds. Longer silences are never shown to the model: silence is where Whisper invents.
+A window closes at a pause of `max_gap_seconds`, or, when it would outgrow the model, at its best
+pause. Longer silences are left out: in silence, Whisper invents text.
 """
 
 from dataclasses import dataclass, replace
@@ -12,15 +12,15 @@ from app.audio.voice_activity import FRAME_SAMPLES, Activity
 from app.domain import SAMPLE_RATE, Chunking, Samples, Span, Window
 
 MIN_SPEECH_FRAMES = 3
-"""Less than 96 ms of speech in a whole window is a click, not a word."""
+"""Least speech of a window, 96 ms: less is a click, not a word."""
 
 MIN_PAUSE_FRAMES = 3
-"""A pause worth cutting at; Silero takes 98 ms (utils_vad.py, min_silence_at_max_speech)."""
+"""Shortest pause to cut at; Silero's is 98 ms (utils_vad.py, min_silence_at_max_speech)."""
 
 
 @dataclass(frozen=True, slots=True)
 class WindowPolicy:
-    """How long windows may be and what ends them; all in seconds."""
+    """Length of windows and the silence that ends them, in seconds."""
 
     max_seconds: float = 30.0
     max_gap_seconds: float = 2.0
@@ -30,7 +30,7 @@ class WindowPolicy:
     """Sound kept before speech, as far as the window has room; None: as much as after it."""
 
     def chunked(self, chunking: Chunking) -> "WindowPolicy":
-        """The same model's windows, ended and led in as a caller wants them."""
+        """The policy with the silence and the padding that a caller requests."""
         return replace(
             self,
             max_gap_seconds=chunking.silence_seconds,
@@ -38,7 +38,7 @@ class WindowPolicy:
         )
 
     def within(self, seconds: float | None) -> "WindowPolicy":
-        """The same, but no window is longer than so much; None: unchanged."""
+        """The policy with windows of at most `seconds`; None: unchanged."""
         if seconds is None:
             return self
         return replace(self, max_seconds=min(seconds, self.max_seconds))
@@ -53,7 +53,7 @@ class _Pause:
 
 
 class WindowPacker:
-    """Takes activity in order, gives finished windows in order.
+    """Receives activity in order, returns complete windows in order.
 
     Holds at most one window and one block of samples. Frame numbers count from the start of the
     stream; sample positions are frame numbers times `FRAME_SAMPLES`.
@@ -75,29 +75,29 @@ class WindowPacker:
         self._probabilities = np.zeros(0, np.float32)
         self._speech = np.zeros(0, np.bool_)
         self._origin = 0
-        """The frame that the three arrays above begin with."""
+        """The first frame of the three arrays above."""
         self._opened: int | None = None
         self._silent_since: int | None = None
         self._pauses: list[_Pause] = []
         self._floor = 0
-        """The sample where the last window ended: windows never overlap."""
+        """End of the last window, in samples: windows never overlap."""
 
     @property
     def next_start(self) -> float:
-        """No window still to come starts before this, in seconds."""
+        """Lower bound on the start of the next window, in seconds."""
         frame = self._origin + len(self._speech) if self._opened is None else self._opened
         return max(self._floor, frame * FRAME_SAMPLES - self._lead) / SAMPLE_RATE
 
     def push(self, activity: Activity) -> list[Window]:
-        """Windows that are complete now."""
+        """Add activity; the windows that are complete now."""
         first = self._origin + len(self._speech)
         self._samples = np.concatenate([self._samples, activity.samples])
         self._probabilities = np.concatenate([self._probabilities, activity.probabilities])
         self._speech = np.concatenate([self._speech, activity.speech])
         windows = []
         for frame, speech in enumerate(activity.speech.tolist(), first):
-            windows += self._hear(frame) if speech else self._hear_silence(frame)
-        self._forget()
+            windows += self._on_speech_frame(frame) if speech else self._on_silent_frame(frame)
+        self._drop_old()
         return windows
 
     @property
@@ -110,14 +110,14 @@ class WindowPacker:
 
     @property
     def is_pausing(self) -> bool:
-        """Is a window open in which nobody has spoken for as long as its padding?"""
+        """Is a window open, with silence at its end as long as the padding?"""
         if self._silent_since is None:
             return False
         silent = self._origin + len(self._speech) - self._silent_since
         return silent * FRAME_SAMPLES >= self._pad
 
     def peek(self) -> Window | None:
-        """What `flush` would give, and everything stays as it is."""
+        """The window that `flush` would return, without closing it."""
         if self._opened is None:
             return None
         return self._window(self._opened, self._open_end, ceiling=None)
@@ -131,7 +131,7 @@ class WindowPacker:
         end = self._origin + len(self._speech)
         return end if self._silent_since is None else self._silent_since
 
-    def _hear(self, frame: int) -> list[Window]:
+    def _on_speech_frame(self, frame: int) -> list[Window]:
         if self._opened is None:
             self._opened = frame
         elif self._silent_since is not None:
@@ -142,7 +142,7 @@ class WindowPacker:
             return self._cut()
         return []
 
-    def _hear_silence(self, frame: int) -> list[Window]:
+    def _on_silent_frame(self, frame: int) -> list[Window]:
         if self._opened is None:
             return []
         if self._silent_since is None:
@@ -155,22 +155,23 @@ class WindowPacker:
         assert self._opened is not None
         window = self._window(self._opened, end, ceiling=None)
         self._opened, self._silent_since, self._pauses = None, None, []
-        return self._given(window)
+        return self._emitted(window)
 
     def _cut(self) -> list[Window]:
-        """The open window is full and speech goes on: end it where that hurts least."""
+        """Cut the open window, which is full, at its best pause; the rest stays open."""
         assert self._opened is not None
         pause = self._best_pause(self._opened)
         # Both sides get their padding as far as the pause reaches.
         middle = (pause.start + pause.end) * FRAME_SAMPLES // 2
-        given = self._given(self._window(self._opened, pause.start, ceiling=middle))
+        cut = self._emitted(self._window(self._opened, pause.start, ceiling=middle))
         self._floor = max(self._floor, min(middle, pause.end * FRAME_SAMPLES))
         self._opened = pause.end
         self._pauses = [later for later in self._pauses if later.start > pause.end]
-        return given
+        return cut
 
     def _best_pause(self, opened: int) -> _Pause:
-        """The longest pause of the later half, else of all; without one, the unlikeliest speech."""
+        """The longest pause of the later half, else of all; without one, the frame of the later
+        half that is least likely speech."""
         half = opened + self._max_frames // 2
         candidates = [pause for pause in self._pauses if pause.start >= half] or self._pauses
         if candidates:
@@ -179,7 +180,7 @@ class WindowPacker:
         weakest = half + int(np.argmin(later))
         return _Pause(weakest, weakest)
 
-    def _given(self, window: Window | None) -> list[Window]:
+    def _emitted(self, window: Window | None) -> list[Window]:
         if window is None:
             return []
         self._floor = round(window.start * SAMPLE_RATE) + len(window.samples)
@@ -198,8 +199,8 @@ class WindowPacker:
         samples = self._samples[first - offset : last - offset].copy()
         return Window(first / SAMPLE_RATE, samples, _spans(speech, start, first))
 
-    def _forget(self) -> None:
-        """Drop what no window can need any more, but keep the padding of the next one."""
+    def _drop_old(self) -> None:
+        """Drop samples that no window needs any more; the padding of the next one stays."""
         end = self._origin + len(self._speech)
         keep_from = end if self._opened is None else self._opened
         drop = keep_from - self._origin - -(-self._lead // FRAME_SAMPLES)

@@ -1,8 +1,8 @@
-"""Many requests, one device: windows in, hypotheses out, batched by whatever waits.
+"""Many requests, one device: waiting windows are decoded in batches.
 
-There is no batching window and no timer: while the device is busy, work gathers, and what has
-gathered is the next batch. The queue and the futures belong to the event loop; only the model
-runs on device threads, one per worker, so there are no locks.
+There is no batching window and no timer: while the device is busy, windows gather, and the gathered
+windows are the next batch. The queue and the futures belong to the event loop; only the model runs
+on device threads, one per worker, so there are no locks.
 """
 
 import asyncio
@@ -30,21 +30,22 @@ log = structlog.get_logger(__name__)
 T = TypeVar("T")
 
 MAX_FAILURES_IN_ROW = 3
-"""So many windows failing in one stage, each alone, are reason to doubt the engine."""
+"""Windows that fail in one stage, each alone, until the engine is tested."""
 
 RESTART_SECONDS = 5
-"""When to ask again a server whose engine broke; another replica may serve at once."""
+"""`retry-after` of a server whose engine broke; another replica may serve at once."""
 
 
 class Batcher:
-    """Use as an async context manager: entering starts the workers, leaving stops them.
+    """An async context manager: entering starts the workers, leaving stops them.
 
-    On leaving, the calls that are on the device finish and answer; what still waits fails with
-    Overloaded, so that nobody hangs. `warm_up_seconds` is what the model's warm-up took, the first
-    guess at its pace: an encoder call costs the same however little of its window is sound.
+    On leaving, calls on the device finish and return their results; waiting windows fail with
+    Overloaded, so that no caller hangs. `warm_up_seconds`, the time of the model's warm-up, is the
+    first estimate of the pace: an encoder call costs the same however little of its window is
+    sound.
 
-    `on_broken` is called once, with the reason, when the engine cannot work any more: what waits
-    has then failed with EngineBroken, as whatever comes later will.
+    `on_broken` is called once, with the reason, when the engine has failed for good. All waiting
+    and later windows then fail with EngineBroken.
     """
 
     def __init__(
@@ -62,22 +63,22 @@ class Batcher:
         self._broken: EngineBroken | None = None
         self._failures_in_row: Counter[Stage] = Counter()
         self._queue = Queue(model.info.max_batch_size, model.encode_batch_size)
-        self._work = asyncio.Event()
+        self._has_work = asyncio.Event()
         self._closing = False
-        self._lanes: list[asyncio.Task[None]] = []
+        self._workers: list[asyncio.Task[None]] = []
         self._threads = ThreadPoolExecutor(model.info.workers, thread_name_prefix="device")
 
     async def __aenter__(self) -> "Batcher":
-        self._lanes = [
-            asyncio.create_task(self._serve(), name=f"device-{index}")
+        self._workers = [
+            asyncio.create_task(self._work_on_steps(), name=f"device-{index}")
             for index in range(self._model.info.workers)
         ]
         return self
 
     async def __aexit__(self, *_: object) -> None:
         self._closing = True
-        self._work.set()
-        await asyncio.gather(*self._lanes)
+        self._has_work.set()
+        await asyncio.gather(*self._workers)
         for ticket in self._queue.drain():
             _fail(ticket, Overloaded("The server is shutting down. Please retry."))
         self._threads.shutdown()
@@ -89,19 +90,21 @@ class Batcher:
 
     @property
     def oldest_wait_seconds(self) -> float:
-        """How long the longest wait for a turn has lasted by now; 0 if nothing waits."""
+        """Longest current wait for a turn; 0 if nothing waits."""
         now = time.monotonic()
         return now - min(self._queue.waiting_since(), default=now)
 
     async def detect_language(self, job: Job) -> Mapping[str, float]:
-        """Probability by language code. Encodes the job, which the decoding then need not."""
+        """Probability, 0 to 1, by language code. The job is then encoded. Raises as `decode`."""
         probabilities: Mapping[str, float] = await self._submit(job, None)
         return probabilities
 
     async def decode(self, job: Job, options: DecodeOptions) -> Hypothesis:
-        """What the model hears. Raises EngineFailed if it fails on this window even alone.
+        """The hypothesis of a window.
 
-        Cancelling the call takes the window out of the queue; on the device it runs to its end.
+        Cancelling the call removes the window from the queue; a call on the device runs to its end.
+        Raises EngineFailed if the model fails on this window even alone, EngineBroken, and
+        Overloaded when the batcher closes.
         """
         hypothesis: Hypothesis = await self._submit(job, options)
         return hypothesis
@@ -114,62 +117,62 @@ class Batcher:
         answer: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
         key = None if options is None else self._model.batch_key(job, options)
         ticket = Ticket(
-            job, options, key, time.monotonic(), answer.cancelled, answer, tracing.place()
+            job, options, key, time.monotonic(), answer.cancelled, answer, tracing.anchor()
         )
         self._queue.add(ticket)
-        self._work.set()
+        self._has_work.set()
         try:
             return await answer
         except asyncio.CancelledError:
             self._queue.discard(ticket)
             raise
 
-    async def _serve(self) -> None:
-        """One device worker's life: take a step, run it, until the server stops."""
+    async def _work_on_steps(self) -> None:
+        """One device worker: run steps of the queue until the batcher closes."""
         step: Step | None = None
         try:
             while not self._closing:
                 step = self._queue.next_step(time.monotonic())
                 if step is None:
-                    self._work.clear()
-                    await self._work.wait()
+                    self._has_work.clear()
+                    await self._has_work.wait()
                 else:
                     await self._attempt(step)
         except asyncio.CancelledError:
             raise
-        except BaseException as error:  # without this worker, what waits would wait for ever
+        except BaseException as error:  # without this worker, windows would wait for ever
             self._break(error, step.tickets if step else ())
 
     async def _attempt(self, step: Step) -> None:
         """Raises EngineBroken and nothing else of Exception."""
         try:
-            await self._run(step)
+            await self._execute(step)
         except EngineBroken:
             raise
         except Exception as error:
-            # A defect of ours: these callers must hear of it, and the device must go on.
+            # A defect of ours: these callers get an error, and the worker must go on.
             log.exception("step_failed", stage=step.stage)
             for ticket in step.tickets:
                 _fail(ticket, _failure(error))
 
     def _break(self, error: BaseException, tickets: Sequence[Ticket]) -> None:
-        """Nobody is to wait for this engine any more."""
+        """Fail all waiting and later windows: the engine has failed for good."""
         first = self._broken is None
         self._broken = self._broken or EngineBroken(
             "The engine has failed and the server restarts. Please retry.", RESTART_SECONDS
         )
         self._closing = True
-        self._work.set()
+        self._has_work.set()
         for ticket in (*tickets, *self._queue.drain()):
             _fail(ticket, self._broken)
         if first:
             log.critical("engine_broken", exc_info=error)
             self._on_broken(f"{type(error).__name__}: {error}")
 
-    async def _run(self, step: Step) -> None:
+    async def _execute(self, step: Step) -> None:
         work = {"encode": self._encode, "detect": self._detect, "decode": self._decode}[step.stage]
         metrics.BATCH_WINDOWS.labels(step.stage).observe(len(step.tickets))
-        metrics.BATCH_PLACES.labels(step.stage).inc(self._queue.most_in(step.stage))
+        metrics.BATCH_PLACES.labels(step.stage).inc(self._queue.max_batch(step.stage))
         _observe_wait(step)
         outcomes = await self._on_device(step.stage, work, step.tickets)
         for ticket, outcome in zip(step.tickets, outcomes, strict=True):
@@ -178,7 +181,7 @@ class Batcher:
             elif step.stage == "encode":
                 ticket.job.encoded, ticket.job.features = outcome, None
                 self._queue.add(ticket)
-                self._work.set()
+                self._has_work.set()
             elif not ticket.answer.done():
                 ticket.answer.set_result(outcome)
         if step.stage == "decode":
@@ -189,14 +192,14 @@ class Batcher:
     ) -> list[Any]:
         """One outcome per ticket; a call that fails is made again for each ticket alone.
 
-        Raises EngineBroken if the failure is not one of windows.
+        Raises EngineBroken if the device has failed for good.
         """
         audit.device_call(stage, [(each.job.request_id, each.job.position) for each in tickets])
         new = tickets if stage == "encode" else ()
-        # Drafts cost, but their sound is counted when it is heard for good.
+        # Drafts cost time; their sound is counted when the complete window is encoded.
         sound_seconds = sum(each.job.duration for each in new if not each.job.is_draft)
         try:
-            with tracing.device_call(stage, [ticket.place for ticket in tickets]):
+            with tracing.device_call(stage, [ticket.trace for ticket in tickets]):
                 outcomes: list[Any] = await self._call(stage, sound_seconds, work, tickets)
             self._failures_in_row[stage] = 0
             return outcomes
@@ -206,14 +209,14 @@ class Batcher:
             if is_fatal(error):
                 raise EngineBroken(str(error)) from error
             if len(tickets) == 1:
-                await self._doubt(stage)
+                await self._count_failure(stage)
                 return [_failure(error)]
         return [(await self._on_device(stage, work, [ticket]))[0] for ticket in tickets]
 
     async def _call(
         self, stage: str, sound_seconds: float, work: Callable[..., T], *arguments: object
     ) -> T:
-        """Run on a device thread, timed and watched; it is new to `sound_seconds` of sound."""
+        """Run on a device thread, timed and watched. `sound_seconds`: sound not encoded before."""
         loop = asyncio.get_running_loop()
         started = time.perf_counter()
         watched = self._watchdog.call(stage) if self._watchdog else nullcontext()
@@ -228,11 +231,11 @@ class Batcher:
             metrics.STAGE_SECONDS.labels(stage).observe(busy)
             self.pace.add(busy, sound_seconds)
 
-    async def _doubt(self, stage: Stage) -> None:
-        """Count a window that failed alone. After several, silence tells whose fault it is.
+    async def _count_failure(self, stage: Stage) -> None:
+        """Count a window that failed alone; after several in a row, test the engine with silence.
 
-        Recordings may all be of a kind that fails, and must not be able to end the process; the
-        window that the engine was warmed up with is known to be good.
+        All recordings may be of a kind that fails, and must not be able to end the process; the
+        window of the warm-up is known to be good. Raises EngineBroken if the test fails.
         """
         self._failures_in_row[stage] += 1
         if self._failures_in_row[stage] < MAX_FAILURES_IN_ROW:
@@ -255,7 +258,7 @@ class Batcher:
 
 
 def _observe_wait(step: Step) -> None:
-    """How long requests waited until their first window was on the device."""
+    """Note the wait of each window, and observe that of the first windows of requests."""
     if step.stage == "encode":
         now = time.monotonic()
         for ticket in step.tickets:

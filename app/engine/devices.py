@@ -1,4 +1,4 @@
-"""Which device models run on, and whether it can: found out before anything is loaded."""
+"""The device that models run on, chosen and checked before anything is loaded."""
 
 import ctypes
 import importlib.util
@@ -9,20 +9,20 @@ import ctranslate2
 from app.errors import SetupError
 
 CUBLAS = ("libcublas.so.12", "libnvrtc.so.12")
-"""CTranslate2 opens the first by name at its first calculation, and that one the second."""
+"""CTranslate2 opens the first by name at its first calculation; the first then opens the second."""
 
 _ON_THE_CPU = "or set VERBATIM_ENGINE__DEVICE=cpu"
 
 
-def chosen_device(asked: str) -> str:
-    """`auto` takes a GPU if there is one."""
-    if asked != "auto":
-        return asked
+def chosen_device(requested: str) -> str:
+    """The device itself, or for `auto` a GPU if there is one."""
+    if requested != "auto":
+        return requested
     return "cuda" if ctranslate2.get_cuda_device_count() else "cpu"
 
 
 def check_device(device: str, compute_type: str, indexes: tuple[int, ...]) -> None:
-    """Raises SetupError, naming the setting, for what this machine cannot do."""
+    """Raises SetupError, naming the setting, for a device or type that is not available here."""
     if device == "cuda":
         _check_gpus(indexes)
         load_cublas()
@@ -51,8 +51,8 @@ def _check_gpus(indexes: tuple[int, ...]) -> None:
 def load_cublas() -> None:
     """Load cuBLAS from the system or from the packages of requirements-cuda.txt.
 
-    A library that is loaded is found by its name later, wherever it lies. Raises SetupError where
-    there is none.
+    CTranslate2 then finds the loaded library by its name, wherever the file is. Raises SetupError
+    if a library is missing.
     """
     for name in CUBLAS:
         for candidate in (name, *map(str, _packaged(name))):
@@ -70,7 +70,7 @@ def load_cublas() -> None:
 
 
 def _packaged(name: str) -> list[Path]:
-    """Where NVIDIA's packages have a library."""
+    """Paths of a library in NVIDIA's packages."""
     package = importlib.util.find_spec("nvidia")
     folders = package.submodule_search_locations if package else None
     return [path for folder in folders or () for path in Path(folder).glob(f"*/lib/{name}")]

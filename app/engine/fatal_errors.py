@@ -1,9 +1,9 @@
-"""Which failures of a device call are the end of the engine and not of one window."""
+"""Failures of a device call after which no later call can succeed."""
 
-# What CUDA says of an error after which every later call of the process fails as well: the
-# "sticky" ones of the CUDA runtime's documentation of cudaError_t, as cudaGetErrorString words
-# them. CTranslate2 raises RuntimeError("CUDA failed with error " + the words).
-_LOST = (
+# CUDA errors after which every later call of the process fails as well: the "sticky" ones of the
+# CUDA runtime's documentation of cudaError_t, in the words of cudaGetErrorString. CTranslate2
+# raises RuntimeError("CUDA failed with error " + the words).
+_STICKY = (
     "an illegal memory access was encountered",
     "an illegal instruction was encountered",
     "device-side assert triggered",
@@ -18,10 +18,11 @@ _LOST = (
 
 
 def is_fatal(error: Exception) -> bool:
-    """Windows are of bounded size, so memory that runs out is not the fault of one of them.
+    """Is it a sticky CUDA error, or is the host out of memory?
 
-    CUDA's own "out of memory" is another matter: a smaller batch may fit.
+    Windows are of bounded size, so no single window is at fault when the host's memory runs out.
+    CUDA's own "out of memory" is not fatal: a smaller batch may fit.
     """
-    words = str(error)
-    is_lost = words.startswith("CUDA failed with error") and words.endswith(_LOST)
-    return is_lost or isinstance(error, MemoryError)
+    message = str(error)
+    is_sticky = message.startswith("CUDA failed with error") and message.endswith(_STICKY)
+    return is_sticky or isinstance(error, MemoryError)

@@ -1,4 +1,4 @@
-"""What a model says of itself in `verbatim.json` beside its weights; Whisper's values otherwise."""
+"""A model's limits and description: `verbatim.json` beside its weights, or Whisper's values."""
 
 from pathlib import Path
 
@@ -17,13 +17,13 @@ class ModelProfile(BaseModel):
     created: int | None = Field(None, ge=0)
     """When the weights were made, in Unix seconds."""
     languages: tuple[str, ...] = ()
-    """ISO 639-1 codes it can hear; empty: all that its vocabulary has."""
+    """ISO 639-1 codes that the model transcribes; empty: all of its vocabulary."""
     window_seconds: float = Field(30.0, gt=1.0, le=30.0)
-    """The longest window it transcribes well."""
+    """The longest window that the model transcribes well."""
     max_gap_seconds: float = Field(2.0, gt=0.0)
     """A silence this long ends a window."""
     max_new_tokens: int = Field(224, ge=1, le=224)
-    """Tokens of one window; 224 is half of Whisper's text context, as in openai/whisper."""
+    """Most tokens of one window; 224 is half of Whisper's text context, as in openai/whisper."""
 
 
 def read_profile(directory: Path) -> ModelProfile:

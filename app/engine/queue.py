@@ -1,4 +1,5 @@
-"""Which waiting windows the device works on next. A plain data structure: no threads, no clock.
+"""Order and batches of the windows that wait for the device. A plain data structure: no threads,
+no clock.
 
 Work comes in two stages, because they batch differently: *encoding* gains nothing from batches on
 a CPU, *decoding* gains a lot. A window waits to be encoded in its request's line; requests take
@@ -13,32 +14,32 @@ from typing import Any, Literal
 
 from app.domain import Priority
 from app.engine.speech_model import BatchKey, DecodeOptions, Job
-from app.telemetry.tracing import Place
+from app.telemetry.tracing import TraceAnchor
 
 AGING_SECONDS = 10.0
-"""Waiting this long is worth one class of priority, so that no class starves."""
+"""Wait that raises a ticket by one class of priority, so that no class starves."""
 
 FIRST_WINDOWS = 4
-"""So many windows at its start make a request urgent: a clip is over then, a recording is not."""
+"""Windows at the start of a request that go before later ones: as many as a clip has."""
 
 Stage = Literal["encode", "detect", "decode"]
 
 
 @dataclass(slots=True, eq=False)
 class Ticket:
-    """A job's place in the queue. `options` is None when only its language is wanted."""
+    """A job in the queue. `options` is None if only the language is to be detected."""
 
     job: Job
     options: DecodeOptions | None
     key: BatchKey
     waiting_since: float
-    """Since when it waits for its turn and not for others of its own request; seconds, on the
-    clock that `next_step` is asked with."""
+    """Moment when the ticket became head of its request's line, in seconds; drives the ageing of
+    priorities. Same clock as `next_step(now)`."""
     is_cancelled: Callable[[], bool]
     answer: Any = None
-    """Whatever the owner wants to find again when the ticket is done; untouched here."""
-    place: Place | None = None
-    """In its request's trace."""
+    """The owner's handle for the result; not used by the queue."""
+    trace: TraceAnchor | None = None
+    """Parent of the window's spans."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,19 +54,19 @@ Line = deque[Ticket]
 
 
 class _Turns:
-    """The lines of requests of one priority; who was served goes to the back."""
+    """The lines of requests of one priority; a request that was served goes to the back."""
 
     def __init__(self, bypass_limit: int) -> None:
         self._bypass_limit = bypass_limit
         self._bypassed = 0
-        self._beginning: OrderedDict[str, Line] = OrderedDict()
-        self._going_on: OrderedDict[str, Line] = OrderedDict()
+        self._first: OrderedDict[str, Line] = OrderedDict()
+        self._later: OrderedDict[str, Line] = OrderedDict()
         self.count = 0
-        """Of all tickets. Kept, since threads that read the metrics may not walk through the lines
-        while the event loop changes them."""
+        """Number of tickets. Kept, since threads that read the metrics may not iterate over the
+        lines while the event loop changes them."""
 
     def _lines(self, ticket: Ticket) -> OrderedDict[str, Line]:
-        return self._beginning if ticket.job.position < FIRST_WINDOWS else self._going_on
+        return self._first if ticket.job.position < FIRST_WINDOWS else self._later
 
     def add(self, ticket: Ticket) -> None:
         self._lines(ticket).setdefault(ticket.job.request_id, deque()).append(ticket)
@@ -81,35 +82,35 @@ class _Turns:
                 del lines[ticket.job.request_id]
 
     def tickets(self) -> list[Ticket]:
-        lines = (*self._beginning.values(), *self._going_on.values())
+        lines = (*self._first.values(), *self._later.values())
         return [ticket for line in lines for ticket in line]
 
     def heads(self) -> list[Ticket]:
-        lines = (*self._beginning.values(), *self._going_on.values())
+        lines = (*self._first.values(), *self._later.values())
         return [ticket for line in lines for ticket in tuple(line)[:1]]
 
     def clear(self) -> None:
-        self._beginning.clear()
-        self._going_on.clear()
+        self._first.clear()
+        self._later.clear()
         self.count = 0
 
     def has_request(self, request_id: str) -> bool:
-        return request_id in self._beginning or request_id in self._going_on
+        return request_id in self._first or request_id in self._later
 
-    def goes_on(self, request_id: str) -> bool:
-        return request_id in self._going_on
+    def has_later(self, request_id: str) -> bool:
+        return request_id in self._later
 
     def next(self) -> Ticket | None:
-        """Whose turn it is. Recordings that go on get one turn in each batch at the least."""
-        beginning, going_on = self._head(self._beginning), self._head(self._going_on)
-        if beginning is None or (going_on and self._bypassed >= self._bypass_limit):
-            return going_on
-        return beginning
+        """The ticket whose turn it is. Each batch has at least one turn for later windows."""
+        first, later = self._head(self._first), self._head(self._later)
+        if first is None or (later and self._bypassed >= self._bypass_limit):
+            return later
+        return first
 
     def take(self, ticket: Ticket, now: float) -> None:
-        """Serve the ticket that `next` named and send its request to the back."""
+        """Remove the ticket that `next` returned and move its request to the back."""
         lines = self._lines(ticket)
-        if lines is self._beginning and self._going_on:
+        if lines is self._first and self._later:
             self._bypassed += 1
         else:
             self._bypassed = 0
@@ -123,7 +124,7 @@ class _Turns:
             del lines[ticket.job.request_id]
 
     def _head(self, lines: OrderedDict[str, Line]) -> Ticket | None:
-        """The first ticket whose caller is still there; those before it are dropped."""
+        """The first ticket that is not cancelled; cancelled ones before it are dropped."""
         while lines:
             request_id, line = next(iter(lines.items()))
             while line and line[0].is_cancelled():
@@ -136,7 +137,7 @@ class _Turns:
 
 
 class Queue:
-    """Fair turns among requests, priorities with aging, batches of equal keys."""
+    """Fair turns among requests, priorities with ageing, batches of equal keys."""
 
     def __init__(self, max_batch_size: int, encode_batch_size: int) -> None:
         self._max_batch_size = max_batch_size
@@ -145,17 +146,17 @@ class Queue:
         self._ready: list[Ticket] = []
 
     def __len__(self) -> int:
-        """Windows that wait, cancelled ones that nobody has come across yet included."""
+        """Number of waiting windows, including cancelled ones that are not dropped yet."""
         return len(self._ready) + sum(turns.count for turns in self._turns.values())
 
-    def most_in(self, stage: Stage) -> int:
-        """Windows that one call can hold."""
+    def max_batch(self, stage: Stage) -> int:
+        """Largest number of windows in one call."""
         return self._encode_batch_size if stage == "encode" else self._max_batch_size
 
     def waiting_since(self) -> list[float]:
-        """Of the tickets that wait for the device and not for others of their own request.
+        """`Ticket.waiting_since` of all encoded tickets and of the head of each request's line.
 
-        For whatever thread reads the metrics, too.
+        Also called by threads that read the metrics.
         """
         heads = [head for turns in self._turns.values() for head in turns.heads()]
         return [ticket.waiting_since for ticket in (*self._ready, *heads)]
@@ -168,13 +169,13 @@ class Queue:
             self._turns[ticket.job.priority].add(ticket)
 
     def discard(self, ticket: Ticket) -> None:
-        """Forget a ticket whose caller left; one that is on the device is not here any more."""
+        """Remove a ticket, if it waits; a ticket on the device does not."""
         if ticket in self._ready:
             self._ready.remove(ticket)
         self._turns[ticket.job.priority].discard(ticket)
 
     def drain(self) -> list[Ticket]:
-        """Take everything, for a server that stops."""
+        """Remove and return all tickets."""
         tickets = list(self._ready)
         self._ready = []
         for turns in self._turns.values():
@@ -183,26 +184,26 @@ class Queue:
         return tickets
 
     def next_step(self, now: float) -> Step | None:
-        """What an idle device should do now; None if nothing waits."""
+        """Remove and return the next batch for an idle device; None if nothing waits."""
         self._ready = [ticket for ticket in self._ready if not ticket.is_cancelled()]
-        asking = [ticket for ticket in self._ready if ticket.options is None]
-        if asking:
+        to_detect = [ticket for ticket in self._ready if ticket.options is None]
+        if to_detect:
             # One decoder step, and a whole request waits for it.
-            return self._taken("detect", asking[: self._max_batch_size])
+            return self._take_ready("detect", to_detect[: self._max_batch_size])
         batch = self._oldest_group(now)
         if batch and self._is_worth_decoding(batch, now):
-            return self._taken("decode", batch)
+            return self._take_ready("decode", batch)
         tickets = self._take_unencoded(now)
         if tickets:
             return Step("encode", tickets)
-        return self._taken("decode", batch) if batch else None
+        return self._take_ready("decode", batch) if batch else None
 
-    def _taken(self, stage: Stage, tickets: Sequence[Ticket]) -> Step:
+    def _take_ready(self, stage: Stage, tickets: Sequence[Ticket]) -> Step:
         self._ready = [ticket for ticket in self._ready if ticket not in tickets]
         return Step(stage, tickets)
 
     def _oldest_group(self, now: float) -> list[Ticket]:
-        """The batch of the ticket whose turn it is; the largest group would starve rare keys."""
+        """The batch of the most urgent ticket: the largest group would starve rare keys."""
         if not self._ready:
             return []
         first = min(self._ready, key=lambda ticket: _urgency(ticket, now))
@@ -211,11 +212,11 @@ class Queue:
         return group[: self._max_batch_size]
 
     def _is_worth_decoding(self, batch: Sequence[Ticket], now: float) -> bool:
-        """Decode now, or let the batch grow by encoding what waits?
+        """Decode now, or let the batch grow by encoding waiting windows first?
 
-        A full batch goes at once. A batch that is not full goes when somebody in it waits for
-        nothing else or for its first words, and what would come next is only more of a request
-        that is in it anyway, or of a recording that goes on: growing would delay those.
+        A full batch is decoded at once. A smaller one is if it completes a request or has the first
+        window of one, and the next window to encode would only be a further one of a request in the
+        batch, or a later one of a recording: growing would delay the former.
         """
         if len(batch) >= self._max_batch_size or len(self._ready) >= 2 * self._max_batch_size:
             return True
@@ -230,10 +231,10 @@ class Queue:
         return any(self._waits_only_for_this(ticket) for ticket in batch)
 
     def _waits_only_for_this(self, ticket: Ticket) -> bool:
-        """The end of a request, or the first words of a recording that goes on."""
+        """Is it the last waiting window of a request, or the first of a long recording?"""
         turns, request_id = self._turns[ticket.job.priority], ticket.job.request_id
         if ticket.job.position == 0:
-            return turns.goes_on(request_id) or not turns.has_request(request_id)
+            return turns.has_later(request_id) or not turns.has_request(request_id)
         return not turns.has_request(request_id)
 
     def _take_unencoded(self, now: float) -> list[Ticket]:
@@ -252,6 +253,6 @@ class Queue:
 
 
 def _urgency(ticket: Ticket, now: float) -> tuple[int, float]:
-    """Smaller goes first: the class, improved by waiting, then the longer wait."""
+    """Sort key, smaller goes first: the priority class, raised by ageing, then the longer wait."""
     aged = int((now - ticket.waiting_since) // AGING_SECONDS)
     return max(0, ticket.job.priority - aged), ticket.waiting_since

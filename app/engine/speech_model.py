@@ -1,4 +1,4 @@
-"""The seam between the batcher and whatever hears: a protocol, and the values that cross it."""
+"""The interface between batcher and model: a protocol, and the values that cross it."""
 
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
@@ -11,13 +11,13 @@ from app.domain import Hypothesis, Priority, Samples, Task
 from app.engine.profile import ModelProfile
 
 Features = NDArray[np.float32]
-"""Log-mel features of one window, shape (mels, frames), as the encoder takes them."""
+"""Log-mel features of one window, shape (mels, frames), frames of 10 ms."""
 
 Encoded = NDArray[Any]
-"""Encoder output of one window, shape (positions, width), in the model's compute type."""
+"""Encoder output of one window, shape (positions, width), float16 or float32, 20 ms a position."""
 
 BatchKey = Hashable
-"""Jobs with equal keys may share one decoding call."""
+"""Opaque; jobs with equal keys may share one decoding call."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,24 +26,23 @@ class DecodeOptions:
 
     task: Task
     language: str
-    """ISO 639-1 code, already decided."""
+    """ISO 639-1 code that the model knows."""
     prompt: str = ""
     keywords: tuple[str, ...] = ()
-    """Words and phrases to expect, none of them blank or twice."""
+    """Words and phrases to expect, none blank, none twice."""
     temperature: float = 0.0
     words: bool = False
     token_scores: bool = False
     full_length: bool = False
-    """Allow as many tokens as the model can produce, whatever the window's length."""
+    """Allow the model's maximum of tokens, whatever the window's length."""
 
 
 @dataclass(slots=True, eq=False)
 class Job:
-    """One window on its way through the device.
+    """One window in queue and model.
 
-    Not frozen: the batcher fills in `queue_seconds` and `encoded` and drops `features`, so that
-    whatever comes back later (language detection, a retry at a higher temperature) never encodes
-    again.
+    Not frozen: the batcher sets `queue_seconds` and `encoded` and drops `features`, so that a later
+    call for the window (decoding after language detection, a retry) never encodes again.
     """
 
     request_id: str
@@ -52,19 +51,19 @@ class Job:
     features: Features | None
     priority: Priority = Priority.INTERACTIVE
     position: int = 0
-    """How many windows of the request come before it."""
+    """Number of windows of the request before this one."""
     encoded: Encoded | None = None
     queue_seconds: float = 0.0
-    """From the queue to its first call on the device, once it was there."""
+    """Wait in the queue until the first call on the device; 0 before that."""
     is_retry: bool = False
-    """It was decoded before."""
+    """The window was decoded before."""
     is_draft: bool = False
-    """It has `draft_features`, and the window will be heard again."""
+    """Built from `draft_features`: provisional; decoded again once the window is complete."""
 
 
 @dataclass(frozen=True, slots=True)
 class EngineInfo:
-    """What the engine settled on, for the log, `/metrics` and the benchmark."""
+    """The engine's configuration after start, for the log, `/metrics` and the benchmark."""
 
     model: str
     device: str
@@ -76,40 +75,60 @@ class EngineInfo:
 
 
 class SpeechModel(Protocol):
-    """What the batcher and the pipeline need of a model.
+    """A speech recognition model.
 
     `encode`, `detect_languages` and `decode` run on a device thread and return one result per
-    job, in order. The result of a job must not depend on the jobs beside it.
+    job, in order. The result of a job must not depend on the other jobs of the call. They may raise
+    any Exception: the batcher then calls again with each job alone. MemoryError and the CUDA errors
+    of `fatal_errors` end the engine.
     """
 
     @property
-    def info(self) -> EngineInfo: ...
+    def info(self) -> EngineInfo:
+        """Constant after loading."""
 
     @property
-    def profile(self) -> ModelProfile: ...
+    def profile(self) -> ModelProfile:
+        """Constant after loading; `languages` is not empty."""
 
     def warm_up(self) -> None:
-        """Run everything once, so that no request pays for the first time."""
+        """Make each kind of device call once, with silence, so that no request pays for the first.
+
+        Also the batcher's test of a device on which several windows failed: raises as the calls do.
+        """
 
     def unload(self) -> None:
-        """Drop the weights, whoever still holds the object; it is not used again."""
+        """Free the weights. The model is not used again."""
 
     @property
     def encode_batch_size(self) -> int:
-        """How many windows an encoder call gains from: 1 on a CPU."""
+        """Number of windows up to which one `encode` call is faster than several: 1 on a CPU."""
 
     def features(self, samples: Samples) -> Features:
-        """CPU work, on any thread."""
+        """Features of a whole window, padded to the encoder's length: shape (mels, 3000), float32,
+        for Whisper.
+
+        `samples`: at most `profile.window_seconds`. CPU work, on any thread.
+        """
 
     def draft_features(self, samples: Samples) -> Features:
-        """With less silence behind the sound: cheaper to encode, and not quite as sure."""
+        """Features with less padding, shape (mels, <= 3000), float32: cheaper to encode, and
+        slightly less exact."""
 
-    def batch_key(self, job: Job, options: DecodeOptions) -> BatchKey: ...
+    def batch_key(self, job: Job, options: DecodeOptions) -> BatchKey:
+        """The key of a job, by its duration and `options`. Called on the event loop."""
 
-    def encode(self, jobs: Sequence[Job]) -> list[Encoded]: ...
+    def encode(self, jobs: Sequence[Job]) -> list[Encoded]:
+        """Encoder output of each job: shape (1500, width) for Whisper, drafts included.
+
+        Every job has `features`; their lengths may differ.
+        """
 
     def detect_languages(self, jobs: Sequence[Job]) -> list[Mapping[str, float]]:
-        """Probability by language code, of jobs that are encoded."""
+        """Probability, 0 to 1, by ISO 639-1 code. Every job has `encoded`."""
 
     def decode(self, jobs: Sequence[Job], options: Sequence[DecodeOptions]) -> list[Hypothesis]:
-        """Decode encoded jobs with equal batch keys."""
+        """The hypothesis of each job, times in seconds from the window's start.
+
+        Every job has `encoded` and the same batch key; `options[i]` belongs to `jobs[i]`.
+        """

@@ -1,4 +1,4 @@
-"""Rows of numpy <-> one tensor on CTranslate2's side."""
+"""Arrays of numpy -> one tensor of CTranslate2."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -11,7 +11,7 @@ from app.engine.speech_model import Job
 
 
 def stacked(jobs: Sequence[Job]) -> ctranslate2.StorageView:
-    """The encoder outputs of encoded jobs, shape (jobs, positions, width)."""
+    """The encoder outputs of encoded jobs as one tensor, shape (jobs, positions, width)."""
     rows = [job.encoded for job in jobs if job.encoded is not None]
     return ctranslate2.StorageView.from_array(batch(rows))
 

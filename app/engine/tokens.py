@@ -1,6 +1,6 @@
 """Text and times <-> Whisper's tokens. Pure: no device, no audio.
 
-The token layout is Whisper's: text ids below <|endoftext|>, timestamps of 20 ms last.
+Layout of the token ids: text below <|endoftext|>, then special tokens, timestamps of 20 ms last.
 """
 
 import codecs
@@ -19,10 +19,10 @@ from app.domain import Segment, Task, TokenScore, Word
 
 SECONDS_PER_TIMESTAMP = 0.02
 MAX_PROMPT_TOKENS = 223
-"""Whisper keeps half of its 448 positions for text, one of the other half for <|startofprev|>."""
+"""Whisper's text context is half of its 448 positions, one of which is <|startofprev|>."""
 
 MIN_PROBABILITY = 2.0**-24
-"""Less counts as this (a logarithm of -16.6): in float16, the type of most GPUs, the next is 0."""
+"""Lower bound of probabilities (a logarithm of -16.6): in float16, the next smaller is 0."""
 
 # The punctuation that openai/whisper joins to the following and to the preceding word.
 _PREPENDED = "\"'“¿([{-"
@@ -31,7 +31,7 @@ _APPENDED = "\"'.。,，!！?？:：”)]}、"
 
 @dataclass(frozen=True, slots=True)
 class Alignment:
-    """Where the text tokens of one window lie, as CTranslate2's `align` returns it.
+    """Positions of the text tokens of one window, as CTranslate2's `align` returns them.
 
     `path` is a list of (token index, position) with positions of 20 ms; `probabilities` has one
     value per text token.
@@ -42,14 +42,14 @@ class Alignment:
 
 
 class Vocabulary:
-    """A model's tokenizer, safe to share among threads: nothing in it changes after loading."""
+    """A model's tokenizer. Safe to share among threads: constant after loading."""
 
     def __init__(self, tokenizer: tokenizers.Tokenizer, is_multilingual: bool) -> None:
         self._tokenizer = tokenizer
         self._is_multilingual = is_multilingual
         self._for = lru_cache(maxsize=None)(self._make)
-        # Asked for by the queue and by the decoder, for every window of a request.
-        self._told = lru_cache(maxsize=256)(self._tell)
+        # Computed by the queue's key and by the decoder, for every window of a request.
+        self._cached_context = lru_cache(maxsize=256)(self._context)
         plain = self._for("en", "transcribe")
         self.end_of_text: int = plain.eot
         self._first_timestamp: int = plain.timestamp_begin
@@ -59,40 +59,42 @@ class Vocabulary:
         return Tokenizer(self._tokenizer, self._is_multilingual, task=task, language=language)
 
     def start_sequence(self, language: str, task: Task) -> list[int]:
-        """<|startoftranscript|> with language and task, where the model knows them."""
+        """Token ids of <|startoftranscript|> and, if multilingual, of language and task."""
         return list(self._for(language, task).sot_sequence)
 
     def context(self, prompt: str, keywords: tuple[str, ...] = ()) -> list[int]:
-        """<|startofprev|>, the keywords and the end of the prompt; [] without either.
+        """Token ids of <|startofprev|>, the keywords and the end of the prompt; [] without either.
 
         Keywords stand where faster-whisper puts its `hotwords`. `MAX_PROMPT_TOKENS` is the limit
         for both together: keywords are kept first, and the prompt loses its oldest tokens.
         """
-        return list(self._told(prompt, keywords))
+        return list(self._cached_context(prompt, keywords))
 
-    def _tell(self, prompt: str, keywords: tuple[str, ...]) -> list[int]:
+    def _context(self, prompt: str, keywords: tuple[str, ...]) -> list[int]:
         listed = self._context_tokens(", ".join(keywords))[:MAX_PROMPT_TOKENS]
-        spoken = self._context_tokens(prompt)
+        previous = self._context_tokens(prompt)
         room = MAX_PROMPT_TOKENS - len(listed)
-        told = listed + spoken[max(0, len(spoken) - room) :]
-        return [self._for("en", "transcribe").sot_prev, *told] if told else []
+        text = listed + previous[max(0, len(previous) - room) :]
+        return [self._for("en", "transcribe").sot_prev, *text] if text else []
 
     def _context_tokens(self, text: str) -> list[int]:
         stripped = text.strip()
         if not stripped:
             return []
         ids = self._tokenizer.encode(" " + stripped, add_special_tokens=False).ids
-        # A caller may write "<|startoftranscript|>"; the model must not read it as its own.
+        # A caller may write "<|startoftranscript|>", which must not become a special token.
         return [token for token in ids if token < self.end_of_text]
 
     def text(self, tokens: Sequence[int]) -> str:
+        """The text of all text tokens; others are skipped."""
         return str(self._tokenizer.decode([id for id in tokens if id < self.end_of_text]))
 
     def segments(self, tokens: Sequence[int], duration: float) -> list[Segment]:
-        """Cut a window's tokens at the timestamps between them, in seconds from its start.
+        """A window's tokens as segments, cut at timestamps; times in seconds from the window's
+        start.
 
-        A stretch without a closing timestamp ends with the sound (`duration`). Text that begins
-        more than half a second after the sound was heard in the padding, so it was invented.
+        Text without a closing timestamp ends with the sound (`duration`). Text that begins more
+        than half a second after the sound is dropped: the model invented it from padding.
         """
         segments: list[Segment] = []
         start_token: int | None = None
@@ -101,13 +103,13 @@ class Vocabulary:
         def close(end_token: int | None) -> None:
             start = 0.0 if start_token is None else self._seconds(start_token)
             end = duration if end_token is None else self._seconds(end_token)
-            written = self.text(text)
-            if not written.strip() or start > duration + 0.5:
+            segment_text = self.text(text)
+            if not segment_text.strip() or start > duration + 0.5:
                 return
             ids = tuple(token for token in (start_token, *text, end_token) if token is not None)
             start = min(start, duration)
             end = min(max(start, end), duration)
-            segments.append(Segment(start, end, written, ids, text_token_count=len(text)))
+            segments.append(Segment(start, end, segment_text, ids, text_token_count=len(text)))
 
         for token in tokens:
             if token < self.end_of_text:
@@ -126,12 +128,16 @@ class Vocabulary:
         return (timestamp - self._first_timestamp) * SECONDS_PER_TIMESTAMP
 
     def text_tokens(self, segment: Segment) -> list[int]:
+        """The segment's token ids without special tokens and timestamps."""
         return [token for token in segment.tokens if token < self.end_of_text]
 
     def scores(
         self, tokens: Sequence[int], probabilities: Sequence[float]
     ) -> tuple[TokenScore, ...]:
-        """One for each of the text tokens of a segment; together their bytes are its text."""
+        """One score for each text token of a segment; joined, the bytes of the tokens are its text.
+
+        `probabilities[i]`, 0 to 1, belongs to `tokens[i]`. Logarithms are natural.
+        """
         pieces = [self._bytes(token) for token in tokens]
         if b"".join(pieces) != self.text(tokens).encode():
             pieces = _readable(pieces)
@@ -145,10 +151,11 @@ class Vocabulary:
         return bytes(_BYTES[letter] for letter in letters)
 
     def words(self, tokens: list[int], alignment: Alignment, language: str) -> list[Word]:
-        """The words of a run of text tokens with their times, punctuation joined to them.
+        """The words of a run of text tokens, with times in seconds from the window's start.
 
-        `align` gives a monotonic path through (token, position); a token begins where the path
-        first reaches it (openai/whisper, timing.py).
+        `tokens`: text tokens only. Punctuation is joined to words. `alignment` is a monotonic path
+        through (token, position); a token begins where the path first reaches it (openai/whisper,
+        timing.py).
         """
         splitter = self._for(language, "transcribe")
         texts, groups = splitter.split_to_word_tokens([*tokens, self.end_of_text])
@@ -161,8 +168,8 @@ class Vocabulary:
         words = []
         for index, text in enumerate(texts[:-1]):
             first, last = bounds[index], bounds[index + 1]
-            heard = alignment.probabilities[first : max(last, first + 1)]
-            probability = float(np.mean(heard)) if len(heard) else 0.0
+            probabilities = alignment.probabilities[first : max(last, first + 1)]
+            probability = float(np.mean(probabilities)) if len(probabilities) else 0.0
             words.append(Word(float(begins[first]), float(begins[last]), text, probability))
         return _join_punctuation(words)
 
@@ -182,9 +189,9 @@ _BYTES = _byte_letters()
 
 
 def _readable(pieces: Sequence[bytes]) -> list[bytes]:
-    """Bytes that are not UTF-8 become U+FFFD, as in the text of the same tokens.
+    """The pieces with U+FFFD for bytes that are not UTF-8, as in the text of the same tokens.
 
-    Each piece then has the characters that it completes.
+    A character in several pieces goes to the piece that completes it.
     """
     decoder = codecs.getincrementaldecoder("utf-8")("replace")
     last = len(pieces) - 1
@@ -207,6 +214,7 @@ def _join_punctuation(words: list[Word]) -> list[Word]:
 
 
 def compression_ratio(text: str) -> float:
-    """Bytes over zlib's bytes: above 2.4 the text repeats itself (openai/whisper, decoding.py)."""
+    """Length in bytes over zlib's length; above 2.4 for text that repeats itself (openai/whisper,
+    decoding.py). 0 for an empty text."""
     raw = text.encode()
     return len(raw) / len(zlib.compress(raw)) if raw else 0.0

@@ -1,7 +1,7 @@
 """A Whisper model on CTranslate2: batches of windows through encoder, decoder and alignment.
 
-It decides how to batch on its device and knows every trap of docs/engine.md §3; what to batch is
-decided by the queue, what to do with a doubtful result by `pipeline/fallback.py`.
+This module decides how a batch runs on its device, with every trap of docs/engine.md §3; the queue
+decides what is in a batch, and `pipeline/fallback.py` what follows a doubtful result.
 """
 
 from collections.abc import Mapping, Sequence
@@ -28,18 +28,18 @@ _BEST_OF = 5
 _SHORT_WINDOW_SECONDS = 8.0
 _SHORT_WINDOW_TOKENS = 112
 _FRAMES, _POSITIONS = 3000, 1500
-"""Of a whole window: what the encoder takes and gives."""
+"""Length of the encoder's input and output for a whole window."""
 _FRAMES_PER_SECOND = 100
 _DRAFT_STEP_FRAMES = 512
 _DRAFT_PADDING_FRAMES = 100
-"""Drafts are encoded in 1,024 frames at the least, a fifth of the work of 3,000. What the encoder
-makes of an empty window stands for the rest, so that the decoder finds the padding it knows."""
+"""Drafts are encoded in 1,024 frames at the least, a fifth of the work of 3,000. The encoder output
+of an empty window stands for the rest, so that the decoder gets the padding it was trained on."""
 _MAX_ALIGN_ROWS = 8
 """`align` holds rows * tokens * 51,865 floats: 330 MB for 8 rows of 200 tokens."""
 
 
 class WhisperEngine:
-    """`SpeechModel` on CTranslate2. Every method may be called from any thread."""
+    """A `SpeechModel` on CTranslate2. Every method may be called from any thread."""
 
     def __init__(self, model: WhisperModel, info: EngineInfo, profile: ModelProfile) -> None:
         self._model = model.model
@@ -77,13 +77,15 @@ class WhisperEngine:
         return np.ascontiguousarray(features, dtype=np.float32)
 
     def draft_features(self, samples: Samples) -> Features:
-        """As `features`, cut some seconds after the sound: at one of a few lengths, to batch."""
+        """The start of `features`, at least 1 s longer than the sound: one of a few lengths, so
+        that drafts can share batches."""
         needed = len(samples) / SAMPLE_RATE * _FRAMES_PER_SECOND + _DRAFT_PADDING_FRAMES
         steps = max(2, ceil(needed / _DRAFT_STEP_FRAMES))
         return np.ascontiguousarray(self.features(samples)[:, : steps * _DRAFT_STEP_FRAMES])
 
     def batch_key(self, job: Job, options: DecodeOptions) -> BatchKey:
-        """CTranslate2 wants one position of <|startoftranscript|> and one set of options per call.
+        """Context length, temperature and token budget: CTranslate2 needs one position of
+        <|startoftranscript|> and one set of options per call.
 
         Languages and tasks may mix. The count of context tokens is exact and not rounded: trimming
         a caller's prompt to match another's would make results depend on companions.
@@ -92,7 +94,7 @@ class WhisperEngine:
         return (len(context), options.temperature, self._token_budget(job.duration, options))
 
     def encode(self, jobs: Sequence[Job]) -> list[Encoded]:
-        """Drafts and whole windows, which are of different lengths, are encoded apart."""
+        """Encoder output of each job, shape (1500, width); jobs of one length share a call."""
         results: dict[int, Encoded] = {}
         for length in {_frames(job) for job in jobs}:
             rows = [row for row, job in enumerate(jobs) if _frames(job) == length]
@@ -110,13 +112,13 @@ class WhisperEngine:
 
     @cached_property
     def _empty(self) -> Encoded:
-        """What the encoder makes of a window without sound, shape (1500, width)."""
+        """Encoder output of a window without sound, shape (1500, width)."""
         shape = (1, self._extract.mel_filters.shape[0], _FRAMES)
         row: Encoded = self._encoder_output(np.zeros(shape, np.float32))[0]
         return row
 
     def _encoder_output(self, features: Features) -> Encoded:
-        """Of features of shape (windows, mels, frames): (windows, frames / 2, width)."""
+        """Shape (windows, mels, frames) -> shape (windows, frames / 2, width)."""
         # Decoding batches are put together from several encoding calls, so the rows come to the
         # host; on a GPU that is 4 MB a row, a fraction of a millisecond.
         view = ctranslate2.StorageView.from_array(features)
@@ -136,8 +138,8 @@ class WhisperEngine:
         encoded = stacked(jobs)
         contexts = [self._vocabulary.context(each.prompt, each.keywords) for each in options]
         prompts = [
-            [*context, *self._vocabulary.start_sequence(wanted.language, wanted.task)]
-            for context, wanted in zip(contexts, options, strict=True)
+            [*context, *self._vocabulary.start_sequence(each.language, each.task)]
+            for context, each in zip(contexts, options, strict=True)
         ]
         budget = self._token_budget(jobs[0].duration, options[0])
         results = self._model.generate(
@@ -151,17 +153,16 @@ class WhisperEngine:
         )
         hypotheses = [
             # <|startofprev|> is no text.
-            self._hypothesis(result, job, wanted, len(context[1:]), budget)
-            for result, job, wanted, context in zip(results, jobs, options, contexts, strict=True)
+            self._hypothesis(result, job, each, len(context[1:]), budget)
+            for result, job, each, context in zip(results, jobs, options, contexts, strict=True)
         ]
         return self.aligner.align(hypotheses, jobs, options)
 
     def _token_budget(self, duration: float, options: DecodeOptions) -> int:
-        """Tokens a window may produce: a row that runs away holds up its whole batch.
+        """Most tokens a window may produce: a row that runs away delays its whole batch.
 
         English needs some 5 tokens a second, so a short window gets half of Whisper's budget.
-        A row that fills it is not lost: it says so (`is_cut_off`) and may be decoded at full
-        length.
+        A row that fills its budget is marked (`is_cut_off`) and may be decoded at full length.
         """
         most = self.profile.max_new_tokens
         if options.full_length or duration > _SHORT_WINDOW_SECONDS:
@@ -222,5 +223,5 @@ def _frames(job: Job) -> int:
 
 
 def _max_length(prompt_length: int, budget: int) -> int:
-    """CTranslate2 allows min(max_length / 2, max_length - prompt + 1) new tokens."""
+    """The `max_length` for a budget of min(max_length / 2, max_length - prompt + 1) new tokens."""
     return min(_MAX_LENGTH, max(2 * budget, budget + prompt_length - 1))

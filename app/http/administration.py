@@ -1,4 +1,4 @@
-"""Who may change what the server does."""
+"""The dependency of routes that need an administrator."""
 
 from fastapi import Depends
 

@@ -1,10 +1,10 @@
-"""The policy by path: what is work, what needs no key, what is not worth a log line."""
+"""The policy by path: which paths are work, need no key, or are logged at level debug."""
 
 from starlette.types import Scope
 
 OPEN_TO_ALL = ("/", "/docs", "/openapi.json", "/metrics")
-"""The page and the documentation are public code, and the page sends its user's key itself.
-/metrics has a rule of its own (routes/metrics.py)."""
+"""Paths without a key: the page and the documentation are public code, and the page sends the
+key of its user itself. /metrics has a rule of its own (routes/metrics.py)."""
 
 FOLDERS_OPEN_TO_ALL = ("/health/", "/web/", "/docs/assets/")
 
@@ -12,7 +12,7 @@ OPERATION = "/internal/"
 """Needs no key from loopback: a program on this machine could send SIGTERM anyway."""
 
 PROBES = ("/health", "/metrics")
-"""Asked for every few seconds: their log lines have level debug."""
+"""Prefixes of paths requested every few seconds: logged at level debug."""
 
 UNMEASURED = ["/metrics", "/health/.*"]
 """Regular expressions of the paths that the metrics of HTTP requests leave out."""
@@ -32,7 +32,7 @@ def is_open_to_all(path: str) -> bool:
 
 
 def is_operation(path: str) -> bool:
-    """True for what operates the process: open to programs on this machine."""
+    """True for paths that operate the process: open to programs on this machine."""
     return path.startswith(OPERATION)
 
 

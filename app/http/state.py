@@ -1,4 +1,4 @@
-"""What the middleware knows of a request or handshake: one typed value in ASGI's `state`."""
+"""The state of a request or handshake that middleware and routes share: one typed value."""
 
 from typing import Annotated, TypedDict, cast
 
@@ -12,7 +12,7 @@ from app.services import Services
 
 
 class RequestState(TypedDict):
-    """`services` is there from the start; each middleware adds what it finds out."""
+    """`services` comes from the lifespan; each middleware adds one value."""
 
     services: Services
     request_id: str

@@ -1,4 +1,4 @@
-"""Models on their way to this machine: pulled one at a time, outside of all requests."""
+"""Pulls of models to this machine, one at a time, in the background of requests."""
 
 import asyncio
 import threading
@@ -18,26 +18,27 @@ from app.telemetry import metrics
 log = structlog.get_logger(__name__)
 
 LOG_SECONDS = 5.0
-"""How often the log says how far a pull is."""
+"""Interval between log records of a pull's progress."""
 
 FAILED_SECONDS = 30.0
-"""A pull that failed is not tried again before: callers would keep the sources busy."""
+"""Time before a pull that failed is tried again: requests would keep the sources busy."""
 
 MIN_RETRY_SECONDS, MAX_RETRY_SECONDS = 2, 30
-"""The official clients obey no `retry-after` of more than a minute."""
+"""Bounds of `retry-after`; the official clients obey none of more than a minute."""
 
 
 @dataclass(frozen=True, slots=True)
 class ModelSource:
-    """How models come to this machine."""
+    """How models are found on this machine and pulled to it."""
 
     is_here: Callable[[str], bool] = lambda source: True
+    """Is the model on this machine? Raises SetupError for a source that can be no model's."""
     pull: Callable[[str, Progress], object] = lambda source, progress: None
     """Blocks; raises SetupError, and Cancelled."""
 
 
 class Pulls:
-    """Belongs to the event loop; each pull runs on a thread of its own."""
+    """Pulls of the served models, each on a thread of its own. For the event loop only."""
 
     def __init__(self, source: ModelSource) -> None:
         self._source = source
@@ -45,40 +46,40 @@ class Pulls:
         self._failed_at: dict[str, float] = {}
         self._one_at_a_time = asyncio.Lock()
 
-    def is_here(self, model: ServedModel) -> bool:
-        """False for a model that must be pulled; what is wrong with others shows when they load."""
+    def is_present(self, model: ServedModel) -> bool:
+        """Is the model on this machine? True also if its source is wrong, which loading reports."""
         try:
             return model.id not in self._running and self._source.is_here(model.source)
         except SetupError:
             return True
 
     def progress(self, model: ServedModel) -> Progress | None:
-        """None for a model that is not being pulled."""
+        """The progress of the model's pull; None if it is not being pulled."""
         running = self._running.get(model.id)
         return None if running is None else running[1]
 
-    def bring(self, model: ServedModel) -> asyncio.Task[None]:
-        """Pull the model, or join the pull of it that runs. The task raises what the pull does."""
+    def start(self, model: ServedModel) -> asyncio.Task[None]:
+        """Start the model's pull, or join the one that runs. The task raises as the pull."""
         if model.id not in self._running:
             progress = Progress()
-            # In a context of its own, or its log would go on naming the request that came first.
+            # A context of its own, or its log would go on naming the request that came first.
             pull = self._pull(model, progress)
             task = asyncio.create_task(pull, name=f"pull-{model.id}", context=Context())
             task.add_done_callback(lambda done: done.cancelled() or done.exception())
             self._running[model.id] = (task, progress)
         return self._running[model.id][0]
 
-    def ask(self, model: ServedModel) -> Overloaded:
-        """Have a model pulled for a request; what the request is answered meanwhile."""
+    def start_for_request(self, model: ServedModel) -> Overloaded:
+        """Start the model's pull, unless one failed just now; returns the error for the request."""
         seconds = time.monotonic() - self._failed_at.get(model.id, -inf)
         if seconds < FAILED_SECONDS:
             message = f"The model `{model.id}` could not be brought here. Please retry later."
             return ModelUnavailable(message, ceil(FAILED_SECONDS - seconds))
-        self.bring(model)
-        return self.on_its_way(model)
+        self.start(model)
+        return self.pending_error(model)
 
-    def on_its_way(self, model: ServedModel) -> ModelOnItsWay:
-        """How far the model is, and when to ask again."""
+    def pending_error(self, model: ServedModel) -> ModelOnItsWay:
+        """The error of a request for a model that is being pulled: its progress, when to retry."""
         progress = self.progress(model) or Progress()
         left = progress.seconds_left or MIN_RETRY_SECONDS
         return ModelOnItsWay(
@@ -87,7 +88,7 @@ class Pulls:
         )
 
     async def close(self) -> None:
-        """Have all pulls end; the next process goes on with what they have."""
+        """Cancel all pulls; the next process resumes them."""
         running = list(self._running.values())
         for task, progress in running:
             progress.cancel()

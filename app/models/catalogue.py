@@ -1,4 +1,4 @@
-"""What a process serves: models by id, and the other names they answer to. Nothing is loaded."""
+"""The served models by id, and their aliases. Nothing is loaded here."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -9,7 +9,7 @@ from app.errors import UnknownModel
 
 @dataclass(slots=True)
 class ServedModel:
-    """A model that the operator chose. Not frozen: once it is downloaded, its profile is known."""
+    """A model of the configuration. Not frozen: the profile is set when the model is loaded."""
 
     id: str
     source: str
@@ -20,12 +20,12 @@ class ServedModel:
 
     @property
     def owner(self) -> str:
-        """The organisation of a hub id."""
+        """The organisation of a hub id; `verbatim` for other ids."""
         return self.id.partition("/")[0] if "/" in self.id else "verbatim"
 
 
 class Catalogue:
-    """Finds models by name. Ids go before aliases, which are other names for ids."""
+    """Finds models by id or alias; an id has precedence over an equal alias."""
 
     def __init__(self, models: Sequence[ServedModel], aliases: Mapping[str, str]) -> None:
         self.models = tuple(models)
@@ -34,7 +34,7 @@ class Catalogue:
         self.names = (*own, *(name for name in aliases if name not in own))
 
     def find(self, name: str) -> ServedModel:
-        """Raises UnknownModel."""
+        """The model with that id or alias. Raises UnknownModel."""
         try:
             return self._by_name[name]
         except KeyError:

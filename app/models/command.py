@@ -19,13 +19,13 @@ from app.models.manifest import model_files, read_manifest
 from app.settings import read_models_settings
 
 LINE_SECONDS = 5.0
-"""Between two lines where there is no terminal."""
+"""Interval between lines of progress without a terminal."""
 
 Action = Callable[[argparse.Namespace], None]
 
 
 def add_commands(parser: argparse.ArgumentParser) -> None:
-    """Each sets `run`, which takes the arguments and returns the exit status."""
+    """Add the subcommands; each sets `run`, from the arguments to the exit status."""
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
 
     def command(name: str, action: Action, about: str) -> argparse.ArgumentParser:
@@ -48,7 +48,7 @@ def add_commands(parser: argparse.ArgumentParser) -> None:
 
 
 def _run(action: Action, arguments: argparse.Namespace) -> int:
-    """0, or 2 after one line on stderr."""
+    """Run a command; the exit status is 0, or 2 after one line on stderr."""
     try:
         action(arguments)
     except ValueError as error:
@@ -76,7 +76,7 @@ def _pull(arguments: argparse.Namespace) -> None:
         except Exception as error:
             result.append(error)
 
-    # On a thread of its own, so that the bar moves whatever the source does.
+    # On a thread of its own, so that the bar moves while the source blocks.
     thread = Thread(target=work, name="pull", daemon=True)
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     thread.start()
@@ -87,7 +87,7 @@ def _pull(arguments: argparse.Namespace) -> None:
             _show_lines(arguments.model, progress, thread)
     except KeyboardInterrupt:
         progress.cancel()
-        thread.join(2.0)  # in which it ends what it has started
+        thread.join(2.0)  # for the pull to end cleanly
         raise SetupError("interrupted; the next pull goes on from here") from None
     (outcome,) = result
     if isinstance(outcome, Exception):
@@ -96,7 +96,7 @@ def _pull(arguments: argparse.Namespace) -> None:
 
 
 def _show_bar(model: str, progress: Progress, thread: Thread) -> None:
-    """Draw the progress until the thread ends: bytes, pace and the time that is left."""
+    """Draw a bar until the thread ends: bytes, pace and remaining time."""
     stage, bar = "", tqdm(disable=True)
     while True:
         is_alive = thread.is_alive()
@@ -123,7 +123,7 @@ def _show_bar(model: str, progress: Progress, thread: Thread) -> None:
 
 
 def _show_lines(model: str, progress: Progress, thread: Thread) -> None:
-    """Say now and then how far it is, in a log or a pipe."""
+    """Print lines of progress until the thread ends, for a log or a pipe."""
     while thread.is_alive():
         thread.join(LINE_SECONDS)
         if thread.is_alive():

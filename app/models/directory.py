@@ -1,4 +1,4 @@
-"""Where models lie on this machine: the models directory, and what an image brought along."""
+"""Models on this machine: in the models directory, and built into an image."""
 
 import errno
 import hashlib
@@ -23,7 +23,7 @@ from app.models.manifest import (
 )
 
 PARTIAL = ".partial"
-"""Folder of the models directory for what is not yet whole."""
+"""Folder of the models directory for incomplete models."""
 
 OBJECT_URL = re.compile(r"(s3|gs|file)://(.+)")
 NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
@@ -36,21 +36,21 @@ MAX_NAME = 120
 
 @dataclass(frozen=True, slots=True)
 class ModelsDirectory:
-    """Finds models, and says whether they are what they should be. It brings none."""
+    """Finds and verifies models; pulls none."""
 
     root: Path
-    """One folder a model; written to by `pull`."""
+    """The models directory, with one folder for each model; written to by `pull`."""
     built_in: Path | None = None
-    """The same, read only, looked at second."""
+    """A second, read-only models directory, searched after `root`."""
     offline: bool = False
-    """Never ask the network."""
+    """No network access."""
 
     def find(self, source: str) -> Path | None:
-        """The folder of a model that is here, whole by its names; None if it must be pulled.
+        """The folder of a model with all required files; None if the model must be pulled.
 
-        Raises SetupError for a source that can be no model's, and a directory that is none.
+        Raises SetupError for a source that can be no model's, and for a directory without a model.
         """
-        with said_in_one_line(self.root):
+        with os_errors_in_one_line(self.root):
             if is_directory(source):
                 return complete(Path(os.path.expanduser(source)))
             for root in self._roots():
@@ -61,18 +61,19 @@ class ModelsDirectory:
         return None
 
     def check(self, source: str, on_bytes: Callable[[int], None] = lambda count: None) -> Path:
-        """The folder of a model that is here, once the digest of every file was compared.
+        """The folder of a model, after comparing the digest of every file.
 
-        A directory that has no manifest has nothing to compare with. Raises SetupError.
+        A directory without a manifest has nothing to compare with. `on_bytes` is called with the
+        size of each block read. Raises SetupError for a missing or damaged model.
         """
         folder = self.find(source)
         if folder is None:
             raise SetupError(f"{source} is not in {self.root}; {how_to_pull(source)}")
         try:
             expected = expected_files(source, folder)
-        except SetupError as error:  # of its manifest
+        except SetupError as error:  # a damaged manifest
             raise SetupError(f"{error}; {how_to_pull(source)}") from None
-        with said_in_one_line(self.root):
+        with os_errors_in_one_line(self.root):
             wrong = list(differences(folder, expected, on_bytes)) if expected else []
         if wrong:
             raise SetupError(
@@ -81,16 +82,16 @@ class ModelsDirectory:
         return folder
 
     def installed(self) -> Iterator[Path]:
-        """The folders of all models that are here, built-in ones last."""
+        """The folders of all models, built-in ones last."""
         for root in self._roots():
             if root.is_dir():
                 folders = (path for path in root.iterdir() if not path.name.startswith("."))
                 yield from sorted(path for path in folders if model_files(path))
 
     def remove(self, source: str) -> bool:
-        """Delete a model of the models directory and what a broken pull left of it.
+        """Delete a model of the models directory, and the remains of a broken pull of it.
 
-        Raises SetupError while it is being pulled.
+        False if there is nothing to delete. Raises SetupError while the model is being pulled.
         """
         unfinished = self.partial(source)
         paths = [self.root / folder_name(source), unfinished, damaged(unfinished)]
@@ -104,7 +105,7 @@ class ModelsDirectory:
         return bool(found)
 
     def require_root(self) -> None:
-        """Make the models directory, if need be. Raises SetupError where nobody says which."""
+        """Make the models directory, if need be. Raises SetupError without a home directory."""
         if self.root.parts[:1] == ("~",):
             raise SetupError(
                 f"there is no home directory for {self.root}: "
@@ -113,7 +114,7 @@ class ModelsDirectory:
         self.root.mkdir(parents=True, exist_ok=True)
 
     def partial(self, source: str) -> Path:
-        """Where a model is put together."""
+        """The folder in which a model is assembled by `pull`."""
         return self.root / PARTIAL / folder_name(source)
 
     def _roots(self) -> list[Path]:
@@ -121,7 +122,7 @@ class ModelsDirectory:
 
 
 def is_directory(source: str) -> bool:
-    """A path, by its looks or because it is there, and no name, hub id or URL."""
+    """Is the source a path, by its form or as an existing directory, and no name, hub id or URL?"""
     if OBJECT_URL.fullmatch(source) or known_name(source):
         return False
     # Not Path's: for a name that is too long it raises.
@@ -129,7 +130,7 @@ def is_directory(source: str) -> bool:
 
 
 def complete(folder: Path) -> Path:
-    """The folder, if it holds a model by its names. Raises SetupError."""
+    """The folder itself. Raises SetupError if required files are missing or empty."""
     if not folder.is_dir():
         raise SetupError(f"{folder} is no directory")
     names = [path.name for path in model_files(folder) if path.stat().st_size]
@@ -142,7 +143,7 @@ def complete(folder: Path) -> Path:
 
 
 def expected_files(source: str, folder: Path) -> dict[str, Digest]:
-    """The digests of a model: as recorded when it was pulled, and before all by the table."""
+    """The digests of a model's files: those of the table, else those recorded by the pull."""
     manifest = read_manifest(folder)
     files = dict(manifest.files) if manifest else {}
     name = known_name(source)
@@ -150,7 +151,7 @@ def expected_files(source: str, folder: Path) -> dict[str, Digest]:
 
 
 def folder_name(source: str) -> str:
-    """What a model's folder is called. Raises SetupError for a source that can be no model's."""
+    """The name of a model's folder. Raises SetupError for a source that can be no model's."""
     if name := known_name(source):
         return name
     source, _ = split_revision(source)
@@ -160,8 +161,8 @@ def folder_name(source: str) -> str:
         is_plain = re.fullmatch(r"[\w.-]+(/[\w.-]+)*", rest, re.ASCII) and "--" not in rest
         if is_plain and len(name) <= MAX_NAME:
             return name
-        return f"{name[:MAX_NAME]}-{_hash(source)}"  # another one may look the same
-    # Of the hub, where no name has two of either; and so each has a folder of its own.
+        return f"{name[:MAX_NAME]}-{_hash(source)}"  # unique: another URL may have the same name
+    # The hub allows neither `--` nor `..` in names, so each id has a folder of its own.
     if HUB_ID.fullmatch(source) and len(source) <= MAX_NAME and not re.search(r"--|\.\.", source):
         return source.replace("/", "--")
     raise SetupError(
@@ -179,14 +180,14 @@ def split_revision(source: str) -> tuple[str, str | None]:
 
 
 def how_to_pull(source: str) -> str:
-    """What an operator can do about a model that is not here, or not as it should be."""
+    """The remedy for a model that is missing or damaged, for the operator."""
     if is_directory(source):
         return "copy it again"
     return f"`python -m app models pull {source}` brings it"
 
 
 def source_of(folder: Path) -> str:
-    """What a model's folder was pulled from; of one filled by hand, what it would be called."""
+    """The source of a model's folder, by its manifest, else by the folder's name."""
     try:
         manifest = read_manifest(folder)
     except SetupError:
@@ -197,8 +198,8 @@ def source_of(folder: Path) -> str:
 
 
 @contextmanager
-def said_in_one_line(root: Path) -> Iterator[None]:
-    """Make a SetupError of what the operating system refuses."""
+def os_errors_in_one_line(root: Path) -> Iterator[None]:
+    """Raise SetupError for an OSError of the context."""
     try:
         yield
     except OSError as error:
@@ -211,12 +212,12 @@ def said_in_one_line(root: Path) -> Iterator[None]:
 
 
 def damaged(unfinished: Path) -> Path:
-    """Where a damaged model is for as long as another one takes its place."""
+    """The folder for a damaged model while it is being replaced."""
     return unfinished.with_name(f"{unfinished.name}.damaged")
 
 
 def remove(path: Path) -> None:
-    """Delete a folder, or whatever somebody has put in its place; nothing is fine."""
+    """Delete a folder, or a file or link in its place, if there is one."""
     if path.is_dir() and not path.is_symlink():
         shutil.rmtree(path)
     else:
@@ -228,12 +229,12 @@ def _hash(text: str) -> str:
 
 
 def _has_revision(source: str, folder: Path) -> bool:
-    """Is it of the revision that is asked for, or was that name's commit when it was pulled?"""
+    """Has the folder the source's revision, as a commit or as the name that was pulled?"""
     _, revision = split_revision(source)
     if revision is None:
         return True
     try:
         manifest = read_manifest(folder)
-    except SetupError:  # it is damaged, which is not said here
+    except SetupError:  # a damaged manifest is reported by `check`
         return True
     return manifest is not None and (manifest.source == source or manifest.revision == revision)

@@ -1,6 +1,6 @@
-"""The models that go by a short name: repository, pinned revision, digests, wheels.
+"""The table of models with a short name: repository, pinned revision, digests, wheels.
 
-`known.json` beside this module is the table; docs/models.md says where its digests were seen.
+`known.json` beside this module is the table; docs/models.md has the sources of its digests.
 """
 
 from functools import cache
@@ -11,11 +11,11 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 from app.models.manifest import Digest
 
 ALIASES = {"large": "large-v3", "turbo": "large-v3-turbo"}
-"""Names that faster-whisper has for others of its own."""
+"""faster-whisper's second names of models."""
 
 
 class Wheel(BaseModel):
-    """A package of the Python index that holds files of a model, and no code that is run."""
+    """A package of the Python index with files of a model; its code is never run."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -24,7 +24,7 @@ class Wheel(BaseModel):
     sha256: str
     size: int
     members: dict[str, str]
-    """Path in the wheel -> file of the model; paths of one file are its parts, in order."""
+    """Path in the wheel -> file of the model; several paths of one file are its parts, in order."""
 
 
 class KnownModel(BaseModel):
@@ -33,10 +33,10 @@ class KnownModel(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     repository: str
-    """Of the hub."""
+    """Id on the hub."""
     revision: str = Field(pattern="^[0-9a-f]{40}$")
     files: dict[str, Digest] = {}
-    """Those whose digests are known; the others are recorded at the first pull."""
+    """Files with known digests; the others' are recorded by the first pull."""
     wheels: tuple[Wheel, ...] = ()
 
 
@@ -50,10 +50,8 @@ def table() -> dict[str, KnownModel]:
 
 
 def known_name(source: str) -> str | None:
-    """The name in the table for a name, an alias or the repository of a model; None for others.
-
-    A repository at another revision than the table's is one of the others.
-    """
+    """The name in the table for a name, an alias or the repository of a model; None for others, and
+    for a repository at another revision than the table's."""
     source, _, revision = source.partition("@")
     name = ALIASES.get(source, source)
     if name not in table():

@@ -1,4 +1,4 @@
-"""Finds a model, chooses how it runs on this machine's device, and loads it."""
+"""Loading of a model: its files, the device, and the configuration for that device."""
 
 import os
 from dataclasses import dataclass
@@ -16,13 +16,13 @@ from app.models.known import known_name, table
 from app.settings import model_id
 
 _MAX_BATCH_SIZES = {"cpu": 4, "cuda": 16}
-"""On a CPU eights decode 10 % faster per window than fours (base, beam 5: 345 and 382 ms), but who
-comes meanwhile waits twice as long."""
+"""Windows of a batch. On a CPU eights decode 10 % faster per window than fours (base, beam 5: 345
+and 382 ms), but the next batch waits twice as long."""
 
 
 @dataclass(frozen=True, slots=True)
 class EngineChoices:
-    """What the operator asked of the engine; None leaves the choice to the device."""
+    """The engine's settings; None leaves the choice to the device."""
 
     device: str = "auto"
     compute_type: str = "auto"
@@ -34,9 +34,9 @@ class EngineChoices:
 
 
 def load(source: str, choices: EngineChoices, models: ModelsDirectory) -> WhisperEngine:
-    """Load a model that is on this machine, after its files were compared with their digests.
+    """Load a model that is on this machine, after comparing its files with their digests.
 
-    Raises SetupError for a model that is missing, damaged or none, and for a device that cannot
+    Raises SetupError for a model that is missing, damaged or no model, and for a device that cannot
     run it.
     """
     device = chosen_device(choices.device)
@@ -73,9 +73,9 @@ def load(source: str, choices: EngineChoices, models: ModelsDirectory) -> Whispe
 
 
 def local_profile(source: str, models: ModelsDirectory) -> ModelProfile:
-    """What is known of a model without loading or pulling it.
+    """The profile of a model as far as known without loading or pulling it.
 
-    Raises SetupError for a source that can be no model's, and ValueError for a wrong profile.
+    Raises SetupError for a source that can be no model's, and ValueError for an invalid profile.
     """
     directory = models.find(source)
     return _profile(source, directory)
@@ -90,14 +90,15 @@ def _profile(source: str, directory: Path | None) -> ModelProfile:
     return profile.model_copy(update={"description": about})
 
 
-def _compute_type(asked: str, device: str) -> str:
-    if asked != "auto":
-        return asked
+def _compute_type(requested: str, device: str) -> str:
+    if requested != "auto":
+        return requested
     return "int8" if device == "cpu" else "float16"
 
 
 def _cpu_split(cores: int) -> tuple[int, int]:
-    """Workers and threads for each: throughput first, but no lone request on one core of many.
+    """Number of workers, and of threads for each: for throughput, but a single request gets more
+    than one core of many.
 
     One thread per worker computes most per core (8 to 15 % more than two, docs/engine.md §5.1,
     and small models decode ten times faster); up to four shorten the wait for a single window.

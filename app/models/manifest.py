@@ -1,4 +1,4 @@
-"""Which files make up a model, and the digests that they must have."""
+"""The files of a model, and the manifest of their digests."""
 
 import hashlib
 from collections.abc import Callable, Iterator, Mapping
@@ -13,17 +13,17 @@ FILE_NAME = "manifest.json"
 WEIGHTS = "model.bin"
 VOCABULARIES = ("vocabulary.json", "vocabulary.txt")
 REQUIRED = ("config.json", WEIGHTS, "tokenizer.json", "vocabulary.*")
-"""Without its tokenizer, faster-whisper would ask the hub for one at every start."""
+"""Patterns. Without `tokenizer.json`, faster-whisper would ask the hub for one at every start."""
 READ = ("config.json", WEIGHTS, "tokenizer.json", *VOCABULARIES, "preprocessor_config.json")
-"""What CTranslate2 and faster-whisper read of a directory (faster_whisper/utils.py)."""
+"""Files that CTranslate2 and faster-whisper read (faster_whisper/utils.py)."""
 PROFILE = "verbatim.json"
-"""What Verbatim reads besides. An operator may write it, so it has no digest."""
+"""File that Verbatim reads besides. An operator may write it, so it has no digest."""
 
 BLOCK_BYTES = 1 << 20
 
 
 class Digest(BaseModel):
-    """What a file must be."""
+    """The expected size and hash of a file."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -33,12 +33,12 @@ class Digest(BaseModel):
 
 
 class Manifest(BaseModel):
-    """Where a model came from and the digest of each of its files, by name."""
+    """The source of a model and the digests of its files, by name."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     source: str
-    """What was pulled: a name, a hub id or a URL."""
+    """The name, hub id or URL that was pulled."""
     revision: str | None = None
     """The commit of the hub's repository."""
     files: dict[str, Digest]
@@ -49,6 +49,7 @@ class Manifest(BaseModel):
         return sum(digest.size for digest in self.files.values())
 
     def write(self, folder: Path) -> None:
+        """Write the manifest into the folder, atomically."""
         text = self.model_dump_json(indent=2)
         unfinished = folder / f".{FILE_NAME}"
         unfinished.write_text(f"{text}\n", encoding="utf-8")
@@ -56,7 +57,7 @@ class Manifest(BaseModel):
 
 
 def read_manifest(folder: Path) -> Manifest | None:
-    """None where the folder has none. Raises SetupError for one that cannot be read."""
+    """The folder's manifest; None if there is none. Raises SetupError for a damaged one."""
     path = folder / FILE_NAME
     try:
         return Manifest.model_validate_json(path.read_bytes())
@@ -67,7 +68,7 @@ def read_manifest(folder: Path) -> Manifest | None:
 
 
 def model_files(folder: Path) -> list[Path]:
-    """The files of a folder that a model is loaded from."""
+    """The folder's files that loading a model reads, sorted."""
     paths = sorted(folder.iterdir()) if folder.is_dir() else []
     return [path for path in paths if is_model_file(path.name) and path.is_file()]
 
@@ -77,20 +78,20 @@ def is_model_file(name: str) -> bool:
 
 
 def missing_files(names: list[str]) -> list[str]:
-    """The patterns of REQUIRED that no model file among the names fits."""
+    """The patterns of REQUIRED that no model file among `names` matches."""
     files = [name for name in names if is_model_file(name)]
     return [each for each in REQUIRED if not any(fnmatch(name, each) for name in files)]
 
 
 def has_digest(path: Path, digest: Digest | None) -> bool:
-    """False as well for a file that is not there, or whose digest is not known."""
+    """Has the file the digest? False for a missing file, and for an unknown digest."""
     if digest is None or not path.is_file() or path.stat().st_size != digest.size:
         return False
     return digest_of(path) == digest
 
 
 def digest_of(path: Path, on_bytes: Callable[[int], None] = lambda count: None) -> Digest:
-    """Read the whole file; `on_bytes` is told after each block how many it had."""
+    """The digest of a file; `on_bytes` is called with the size of each block read."""
     sha256, size = hashlib.sha256(), 0
     with path.open("rb") as file:
         while block := file.read(BLOCK_BYTES):
@@ -103,9 +104,9 @@ def digest_of(path: Path, on_bytes: Callable[[int], None] = lambda count: None) 
 def differences(
     folder: Path, files: Mapping[str, Digest], on_bytes: Callable[[int], None] = lambda count: None
 ) -> Iterator[str]:
-    """What of a folder is not as `files` has it: one phrase for each file.
+    """The differences between a folder and `files`: one phrase for each file.
 
-    A file that would be loaded and that `files` does not know counts as well.
+    A model file of the folder that is not in `files` is a difference, too.
     """
     for name, expected in files.items():
         path = folder / name

@@ -1,29 +1,30 @@
-"""The one table: what went wrong -> HTTP status, and the body and headers OpenAI would send."""
+"""Errors -> HTTP status, body and headers as OpenAI would send them."""
 
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Final
 
 from app import errors
+from app.openai.schemas import ErrorCode, ErrorResponse, ErrorType
 
 
 @dataclass(frozen=True, slots=True)
 class Reply:
     status: int
-    body: dict[str, Any]
+    body: ErrorResponse
     headers: dict[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
 class _Row:
     status: int
-    type: str
-    code: str | None
+    type: ErrorType
+    code: ErrorCode | None
     should_retry: bool = False
     """Sent as `x-should-retry`: the official clients obey it rather than the status."""
 
 
-_BAD_REQUEST = "invalid_request_error"
-_SERVER = "server_error"
+_BAD_REQUEST: Final = "invalid_request_error"
+_SERVER: Final = "server_error"
 
 # Looked up along the class hierarchy. Types and codes are those of docs/contract.md §4.
 _TABLE: dict[type[BaseException], _Row] = {
@@ -46,7 +47,7 @@ _TABLE: dict[type[BaseException], _Row] = {
     errors.UnknownModel: _Row(404, _BAD_REQUEST, "model_not_found"),
     errors.Refused: _Row(503, _SERVER, None, should_retry=True),
     errors.EngineFailed: _Row(500, _SERVER, None),
-    # Tried again it would take as long again, and the device has other work.
+    # A retry would take as long again, and the device has other work.
     errors.DeadlineExceeded: _Row(504, _SERVER, None),
 }
 
@@ -57,7 +58,11 @@ _UNKNOWN_MESSAGE = (
 
 
 def reply(error: BaseException) -> Reply:
-    """What to answer. An error that is not ours says nothing of itself, not even of a retry."""
+    """The answer to a request that failed with `error`.
+
+    An error of another kind than SpeechError is a 500 without its message and without
+    `x-should-retry`: nothing is known of it.
+    """
     row = next((_TABLE[kind] for kind in type(error).__mro__ if kind in _TABLE), None)
     if row is None or not isinstance(error, errors.SpeechError):
         return Reply(500, envelope(_UNKNOWN_MESSAGE, _SERVER, None, None))
@@ -67,17 +72,19 @@ def reply(error: BaseException) -> Reply:
     return Reply(row.status, envelope(str(error), row.type, error.param, row.code), headers)
 
 
-def envelope(message: str, type_: str, param: str | None, code: str | None) -> dict[str, Any]:
+def envelope(
+    message: str, type_: ErrorType, param: str | None, code: ErrorCode | None
+) -> ErrorResponse:
     """OpenAI's error object; all four keys are always there."""
     return {"error": {"message": message, "type": type_, "param": param, "code": code}}
 
 
-def routing_reply(status: int, method: str, path: str, meant: str | None = None) -> Reply:
-    """For requests that no route takes; `meant` is a path near theirs that a route has."""
+def routing_reply(status: int, method: str, path: str, suggested_path: str | None = None) -> Reply:
+    """The answer to a request without a route; `suggested_path` is a similar path that has one."""
     if status == 405:
         message = f"Not allowed to {method} on {path}"
-    elif meant is not None:
-        message = f"Invalid URL ({method} {path}). Did you mean {meant}?"
+    elif suggested_path is not None:
+        message = f"Invalid URL ({method} {path}). Did you mean {suggested_path}?"
     else:
         message = f"Invalid URL ({method} {path})"
     return Reply(status, envelope(message, _BAD_REQUEST, None, None), _retry(False))

@@ -3,11 +3,26 @@
 import json
 import math
 from collections.abc import Sequence
-from typing import Any, Literal
+from typing import Literal
 
 from app.domain import Segment, Transcript, Word
 from app.languages import language_name
 from app.openai.model_families import Family
+from app.openai.schemas import (
+    CreateTranscriptionResponseDiarizedJson,
+    CreateTranscriptionResponseJson,
+    CreateTranscriptionResponseVerboseJson,
+    CreateTranslationResponseVerboseJson,
+    SegmentTimes,
+    TextDetails,
+    TimedParts,
+    TranscriptionDiarizedSegment,
+    TranscriptionSegment,
+    TranscriptionWord,
+    TranscriptTextUsageDuration,
+    TranscriptTextUsageTokens,
+    Usage,
+)
 from app.openai.scores import logprobs, scores_of
 
 Granularity = Literal["segment", "word"]
@@ -23,31 +38,35 @@ def compact(body: object) -> str:
     return json.dumps(body, ensure_ascii=False, separators=(",", ":"))
 
 
-def json_body(transcript: Transcript, family: Family, *, with_scores: bool) -> dict[str, Any]:
-    body = text_body(transcript, family, with_scores=with_scores)
+def json_body(
+    transcript: Transcript, family: Family, *, with_scores: bool
+) -> CreateTranscriptionResponseJson:
+    """The body of `json`. A translation's is a `CreateTranslationResponseJson`: the text alone."""
+    body: CreateTranscriptionResponseJson = {"text": transcript.text}
+    add_details(body, transcript, family, with_scores=with_scores)
     if transcript.task == "transcribe":
         body["usage"] = usage(transcript, family)
     return body
 
 
-def text_body(transcript: Transcript, family: Family, *, with_scores: bool) -> dict[str, Any]:
-    """What `json` and the end of a stream share: the text, its languages, its `logprobs`."""
-    body: dict[str, Any] = {"text": transcript.text}
+def add_details(
+    body: TextDetails, transcript: Transcript, family: Family, *, with_scores: bool
+) -> None:
+    """Adds the languages and `logprobs` of the text, where family and caller want them."""
     if family.lists_languages and transcript.task == "transcribe":
-        heard = dict.fromkeys(segment.language for segment in transcript.segments)
-        body["languages"] = [{"code": code} for code in heard]
+        languages = dict.fromkeys(segment.language for segment in transcript.segments)
+        body["languages"] = [{"code": code} for code in languages]
     if with_scores:
         body["logprobs"] = logprobs(scores_of(transcript))
-    return body
 
 
 def diarized_body(
     transcript: Transcript, family: Family, names: Sequence[str] = ()
-) -> dict[str, Any]:
-    """One speaker per channel: `A`, `B`, or the names given for them in order."""
+) -> CreateTranscriptionResponseDiarizedJson:
+    """The body of `diarized_json`: one speaker per channel, `A`, `B`, or `names` in order."""
     segments = [diarized_segment(*each, names) for each in enumerate(transcript.segments, 1)]
     return {
-        "task": transcript.task,
+        "task": "transcribe",
         "duration": seconds_of(transcript.duration),
         "text": "\n".join(map(spoken_line, segments)),
         "segments": segments,
@@ -55,7 +74,9 @@ def diarized_body(
     }
 
 
-def diarized_segment(number: int, segment: Segment, names: Sequence[str]) -> dict[str, Any]:
+def diarized_segment(
+    number: int, segment: Segment, names: Sequence[str]
+) -> TranscriptionDiarizedSegment:
     """Numbered from 1, as in OpenAI's example; the very same object is an event of a stream."""
     return {
         "type": "transcript.text.segment",
@@ -67,8 +88,8 @@ def diarized_segment(number: int, segment: Segment, names: Sequence[str]) -> dic
     }
 
 
-def spoken_line(diarized: dict[str, Any]) -> str:
-    """A segment as it stands in the text: who, and what."""
+def spoken_line(diarized: TranscriptionDiarizedSegment) -> str:
+    """A segment as a line of the text: speaker and words."""
     return f"{diarized['speaker']}: {diarized['text']}"
 
 
@@ -77,30 +98,44 @@ def _speaker(channel: int, names: Sequence[str]) -> str:
     return names[channel] if channel < len(names) else chr(ord("A") + channel - len(names))
 
 
-def usage(transcript: Transcript, family: Family) -> dict[str, Any]:
-    """In tokens or in seconds, as the family counts."""
+def usage(transcript: Transcript, family: Family) -> Usage:
+    """The usage in tokens or in seconds, as the family counts."""
     return token_usage(transcript) if family.counts_tokens else _duration_usage(transcript)
 
 
-def verbose_body(transcript: Transcript, granularities: frozenset[Granularity]) -> dict[str, Any]:
-    """`words` and `segments` as asked for; a translation is in English whatever was spoken."""
-    translated = transcript.task == "translate"
-    body: dict[str, Any] = {
-        "task": transcript.task,
-        "language": "english" if translated else language_name(transcript.language),
+def verbose_body(
+    transcript: Transcript, granularities: frozenset[Granularity]
+) -> CreateTranscriptionResponseVerboseJson | CreateTranslationResponseVerboseJson:
+    """The body of `verbose_json`, with `words` and `segments` by granularity."""
+    parts: TimedParts = {}
+    if "word" in granularities:
+        parts["words"] = [word_body(word) for word in transcript.words]
+    if "segment" in granularities:
+        parts["segments"] = [_segment(id, each) for id, each in enumerate(transcript.segments)]
+    if transcript.task == "translate":
+        return {
+            "task": "translate",
+            "language": "english",
+            "duration": seconds_of(transcript.duration),
+            "text": transcript.text,
+            **parts,
+        }
+    return {
+        "task": "transcribe",
+        "language": language_of(transcript),
         "duration": seconds_of(transcript.duration),
         "text": transcript.text,
+        **parts,
+        "usage": _duration_usage(transcript),
     }
-    if "word" in granularities:
-        body["words"] = [word_body(word) for word in transcript.words]
-    if "segment" in granularities:
-        body["segments"] = [_segment(id, each) for id, each in enumerate(transcript.segments)]
-    if not translated:
-        body["usage"] = _duration_usage(transcript)
-    return body
 
 
-def token_usage(transcript: Transcript) -> dict[str, Any]:
+def language_of(transcript: Transcript) -> str:
+    """The English name of the text's language; a translation is in English."""
+    return "english" if transcript.task == "translate" else language_name(transcript.language)
+
+
+def token_usage(transcript: Transcript) -> TranscriptTextUsageTokens:
     """Tokens as the gpt-4o family counts them: audio and prompt in, text out."""
     audio = math.ceil(transcript.duration * AUDIO_TOKENS_PER_SECOND)
     prompt = transcript.prompt_token_count
@@ -114,25 +149,26 @@ def token_usage(transcript: Transcript) -> dict[str, Any]:
     }
 
 
-def _duration_usage(transcript: Transcript) -> dict[str, Any]:
+def _duration_usage(transcript: Transcript) -> TranscriptTextUsageDuration:
     return {"type": "duration", "seconds": math.ceil(transcript.duration)}
 
 
-def segment_times(segment: Segment) -> dict[str, Any]:
-    """When a segment was said, and each of its words if that was asked for."""
-    body: dict[str, Any] = {"start": seconds_of(segment.start), "end": seconds_of(segment.end)}
+def add_times(body: SegmentTimes, segment: Segment) -> None:
+    """Adds start and end of the segment, and its words if their times were requested."""
+    body["start"] = seconds_of(segment.start)
+    body["end"] = seconds_of(segment.end)
     if segment.words:
         body["words"] = [word_body(word) for word in segment.words]
-    return body
 
 
-def word_body(word: Word) -> dict[str, Any]:
+def word_body(word: Word) -> TranscriptionWord:
+    """A word without the punctuation around it, unless it is nothing else."""
     text = word.text.strip()
     bare = text.strip(_STRIPPED)
     return {"word": bare or text, "start": seconds_of(word.start), "end": seconds_of(word.end)}
 
 
-def _segment(id_: int, segment: Segment) -> dict[str, Any]:
+def _segment(id_: int, segment: Segment) -> TranscriptionSegment:
     return {
         "id": id_,
         "seek": round(segment.window_start * 100),
@@ -148,4 +184,5 @@ def _segment(id_: int, segment: Segment) -> dict[str, Any]:
 
 
 def seconds_of(value: float) -> float:
+    """Seconds to the millisecond."""
     return round(value, 3)

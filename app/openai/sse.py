@@ -1,33 +1,44 @@
 """Segments and transcripts -> server-sent events (docs/contract.md §1.5)."""
 
 from collections.abc import Sequence
-from typing import Any
 
-from app.domain import Segment, TokenScore, Transcript
+from app.domain import (
+    Segment,
+    TokenScore,
+    Transcript,
+    scores_after_prefix,
+    scores_of_prefix,
+)
 from app.openai.error_replies import reply
 from app.openai.model_families import Family
 from app.openai.responses import (
+    add_details,
+    add_times,
     compact,
     diarized_segment,
-    segment_times,
+    language_of,
+    seconds_of,
     spoken_line,
-    text_body,
     token_usage,
-    verbose_body,
 )
-from app.openai.scores import after, logprobs, of_text
+from app.openai.schemas import (
+    CreateTranscriptionResponseStreamEvent,
+    TranscriptTextDeltaEvent,
+    TranscriptTextDoneEvent,
+)
+from app.openai.scores import logprobs
 
 KEEP_ALIVE = b": keep-alive\n\n"
 """A comment: every reader of events skips it."""
 
 
-def event(body: dict[str, Any]) -> bytes:
+def event(body: CreateTranscriptionResponseStreamEvent) -> bytes:
     """One event: `data:` lines only, as the official clients expect."""
     return f"data: {compact(body)}\n\n".encode()
 
 
 class Deltas:
-    """Segments as text; the deltas, put together, are exactly `Transcript.text`.
+    """Segments as text deltas, which together are exactly `Transcript.text`.
 
     With scores, each delta has the `logprobs` of its own text, and the end has all of them. With
     times, each delta is one segment and has its times; OpenAI's events have none, and its SDKs
@@ -38,45 +49,51 @@ class Deltas:
         self._family = family
         self._with_scores = with_scores
         self._with_times = with_times
-        self._held_text = ""
-        self._held_scores: list[TokenScore] = []
+        self._pending_text = ""
+        self._pending_scores: list[TokenScore] = []
         self._began = False
 
     def segment(self, segment: Segment) -> bytes:
-        """What may be sent now; white space waits until more text shows that it is not the end."""
-        text = self._held_text + segment.text
-        scores = self._held_scores + list(segment.token_scores)
+        """The event of a segment. White space at its end waits for more text, as the text that
+        ends the stream has none there."""
+        text = self._pending_text + segment.text
+        scores = self._pending_scores + list(segment.token_scores)
         if not self._began:
-            scores = after(scores, text[: len(text) - len(text.lstrip())])
+            scores = scores_after_prefix(scores, text[: len(text) - len(text.lstrip())])
             text = text.lstrip()
         delta = text.rstrip()
-        self._held_text, self._held_scores = text[len(delta) :], after(scores, delta)
+        self._pending_text = text[len(delta) :]
+        self._pending_scores = scores_after_prefix(scores, delta)
         self._began = self._began or bool(delta)
-        body: dict[str, Any] = {"type": "transcript.text.delta", "delta": delta}
+        body: TranscriptTextDeltaEvent = {"type": "transcript.text.delta", "delta": delta}
         if self._with_scores:
-            body["logprobs"] = logprobs(of_text(scores, delta))
+            body["logprobs"] = logprobs(scores_of_prefix(scores, delta))
         if self._with_times:
-            body |= segment_times(segment)
+            add_times(body, segment)
         return event(body)
 
     def done(self, transcript: Transcript) -> bytes:
         """The full text, equal to all deltas together."""
-        body = text_body(transcript, self._family, with_scores=self._with_scores)
+        body: TranscriptTextDoneEvent = {
+            "type": "transcript.text.done",
+            "text": transcript.text,
+        }
+        add_details(body, transcript, self._family, with_scores=self._with_scores)
         if self._with_times:
-            whole = verbose_body(transcript, frozenset())
-            body |= {key: whole[key] for key in ("language", "duration")}
+            body["language"] = language_of(transcript)
+            body["duration"] = seconds_of(transcript.duration)
         return _done(body, transcript)
 
 
 class Diarized:
-    """Segments with their speakers; the deltas are the lines that `diarized_body` has as text."""
+    """Segments with their speakers, and deltas that are the lines of `diarized_body`'s text."""
 
     def __init__(self, names: Sequence[str]) -> None:
         self._names = names
         self._lines: list[str] = []
 
     def segment(self, segment: Segment) -> bytes:
-        """What was said, and then by whom and when."""
+        """A delta with the segment's line, and then the segment."""
         body = diarized_segment(len(self._lines) + 1, segment, self._names)
         line = spoken_line(body)
         delta = f"\n{line}" if self._lines else line
@@ -86,12 +103,13 @@ class Diarized:
         ) + event(body)
 
     def done(self, transcript: Transcript) -> bytes:
-        return _done({"text": "\n".join(self._lines)}, transcript)
+        return _done({"type": "transcript.text.done", "text": "\n".join(self._lines)}, transcript)
 
 
-def _done(body: dict[str, Any], transcript: Transcript) -> bytes:
+def _done(body: TranscriptTextDoneEvent, transcript: Transcript) -> bytes:
     # Only token usage is legal here.
-    return event({"type": "transcript.text.done", **body, "usage": token_usage(transcript)})
+    body["usage"] = token_usage(transcript)
+    return event(body)
 
 
 def failure(error: BaseException) -> bytes:

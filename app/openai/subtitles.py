@@ -19,7 +19,7 @@ def srt(transcript: Transcript) -> str:
 
 
 def vtt(transcript: Transcript) -> str:
-    """Hours are always there, cue identifiers never."""
+    """Cues with hours and without identifiers."""
     return "WEBVTT\n\n" + "".join(
         f"{_clock(segment.start, '.')} --> {_clock(segment.end, '.')}\n{line}\n\n"
         for segment, line in _lines(transcript.segments)
@@ -32,7 +32,7 @@ def _lines(segments: Iterable[Segment]) -> Iterable[tuple[Segment, str]]:
 
 
 def _clock(seconds: float, point: str) -> str:
-    # As JSON has it, for half a millisecond could round the other way.
+    # Rounded as in JSON first: half a millisecond could round the other way.
     milliseconds = round(round(seconds, 3) * 1000)
     hours, milliseconds = divmod(milliseconds, 3_600_000)
     minutes, milliseconds = divmod(milliseconds, 60_000)

@@ -1,9 +1,9 @@
-"""What is taken on and what is refused: work that is admitted must be served in time.
+"""Admission control: a request is admitted only if it can be served in time.
 
 The queue is bounded by the wait that a new request would meet, not by a number of requests: a
 three-hour recording and a clip are not one and one. Waits are estimated in seconds of the device,
-from what is left of every admitted recording and the measured pace of its model. Several models
-share one device, so all of them count.
+from the rest of every admitted recording and the measured pace of its model. Several models share
+one device, so all of them count.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from math import ceil, inf
 
 from app.audio.expected_length import Length
+from app.domain import Priority
 from app.engine.pace import Pace
 from app.errors import AudioTooLong, Overloaded
 from app.pipeline.deadline import Deadline
@@ -18,16 +19,16 @@ from app.settings import LimitsSettings, LiveSettings
 from app.telemetry import metrics
 
 MAX_RETRY_SECONDS = 120
-"""openai-python gives up at once when it is told to wait longer (docs/contract.md §4)."""
+"""Longest `retry-after`: openai-python gives up at once on a longer one (docs/contract.md §4)."""
 
 AHEAD_SHARE = 0.5
-"""Of the longest wait, for work that is there already. The rest is for those who come later:
-requests take turns, so they go before the second and later windows of one that is waiting, and in
-a steady overload take up to as much again."""
+"""Share of `max_wait_seconds` up to which the estimated wait may grow and a request is still
+admitted. Later arrivals can delay an admitted request by about as much again: requests take turns,
+so the later ones go before its second and later windows. The other half is reserved for that."""
 
 
 class Work:
-    """One admitted recording: what is left of it, told by who transcribes it. Times in seconds."""
+    """Progress of one admitted recording, updated by the transcriber. Times in seconds."""
 
     def __init__(
         self,
@@ -35,26 +36,29 @@ class Work:
         length: Length,
         deadline: Deadline,
         max_recording_seconds: float | None = None,
+        priority: Priority = Priority.INTERACTIVE,
     ) -> None:
         self.deadline = deadline
+        self.priority = priority
         self._pace = pace
         self._max_seconds = max_recording_seconds or inf
         self._claimed = length.seconds if length.is_claimed else 0.0
         self._expected = min(length.seconds, self._max_seconds)
         self._unread = self._expected
         self._waiting = 0.0
-        self.heard_seconds = 0.0
-        """How far the recording was heard, pauses included."""
+        self.decoded_seconds = 0.0
+        """Length of the recording's part that the model has decoded, pauses included."""
         self.queue_seconds: float | None = None
-        """How long the first window waited for the device; None until it was there."""
+        """Wait of the first window for the device; None until the window is there."""
 
     @property
     def audio_seconds(self) -> float:
-        """What is not decoded yet, as far as is known, and the windows that are not heard yet."""
+        """Audio still to be read from the file, as estimated, and windows still to be decoded."""
         return self._unread + self._waiting
 
     @property
     def device_seconds(self) -> float:
+        """Estimated device time of `audio_seconds`."""
         return self.audio_seconds * self._pace.cost
 
     @property
@@ -62,8 +66,8 @@ class Work:
         """Device time of one turn, which is a window."""
         return self._pace.window_seconds * self._pace.cost
 
-    def read(self, seconds: float) -> None:
-        """So much of the recording is decoded by now.
+    def mark_read(self, seconds: float) -> None:
+        """Note that the first `seconds` of the recording are read from the file.
 
         Raises AudioTooLong for more than is allowed, and for a file that claims to have more.
         """
@@ -76,26 +80,27 @@ class Work:
                 "seconds which is the maximum for this model"
             )
 
-    def read_to_end(self) -> None:
+    def mark_read_to_end(self) -> None:
+        """Note that nothing more will be read from the file."""
         self._unread = 0.0
 
-    def queued(self, seconds: float) -> None:
-        """A window of that length waits for the device."""
+    def add_window(self, seconds: float) -> None:
+        """Count a window of that length that waits for the device."""
         self._waiting += seconds
 
-    def done(self, seconds: float) -> None:
-        """A window that was queued is heard or dropped."""
+    def remove_window(self, seconds: float) -> None:
+        """Count out a window of that length, which was decoded or dropped."""
         self._waiting -= seconds
 
-    def heard(self, until: float) -> None:
-        """So far the recording was heard."""
-        self.heard_seconds = max(self.heard_seconds, until)
+    def mark_decoded(self, until: float) -> None:
+        """Note that the model has decoded the recording up to `until`."""
+        self.decoded_seconds = max(self.decoded_seconds, until)
 
 
 class Admission:
-    """All work of the process, and whether more can be taken on. Lives on the event loop.
+    """All admitted work of the process, and the decision on more. For the event loop only.
 
-    `check_started` raises as long as the server cannot work yet.
+    `check_started` raises until the server can transcribe.
     """
 
     def __init__(
@@ -115,15 +120,15 @@ class Admission:
         metrics.ESTIMATED_WAIT_SECONDS.set_function(self.wait_seconds)
 
     def backlog_seconds(self) -> float:
-        """Audio that is admitted and still to be heard. Called by who reads the metrics, too."""
+        """Admitted audio still to be decoded. Called by threads that read the metrics, too."""
         return sum(work.audio_seconds for work in list(self._works))
 
     def wait_seconds(self, own_seconds: float = 0.0) -> float:
-        """How long those before it would hold up a request that takes the device `own_seconds`.
+        """Estimated wait of a new request that needs the device for `own_seconds`.
 
-        Requests take turns of one window (engine/queue.py). So of each other one no more goes
-        first than the new one takes itself, or one window: a clip does not wait for the end of
-        somebody's three hours.
+        Requests take turns of one window (engine/queue.py). So each admitted request delays the new
+        one by at most the time that the new one takes itself, or by one window: a clip does not
+        wait for the end of a recording of three hours.
         """
         return sum(
             min(work.device_seconds, max(own_seconds, work.turn_seconds))
@@ -132,7 +137,7 @@ class Admission:
 
     @contextmanager
     def upload(self) -> Iterator[None]:
-        """A place to receive one body. Raises Overloaded where it would be received in vain."""
+        """Hold a slot for one upload. Raises Overloaded if its request would be refused anyway."""
         self._check_started()
         if self._upload_count >= self._limits.max_uploads:
             metrics.REFUSED_REQUESTS.labels("uploads").inc()
@@ -146,9 +151,10 @@ class Admission:
 
     @contextmanager
     def session(self) -> Iterator[None]:
-        """A place for one live session. Raises Overloaded if there is none.
+        """Hold a slot for one live session. Raises Overloaded if all are in use.
 
-        They are not part of the wait: what they need of the device is as short as their speech.
+        Live sessions are not part of the estimated wait: their speech comes no faster than it is
+        spoken.
         """
         self._check_started()
         if self._session_count >= self._max_sessions:
@@ -162,14 +168,18 @@ class Admission:
 
     @contextmanager
     def work(
-        self, pace: Pace, lengths: Sequence[Length], deadline: Deadline
+        self,
+        pace: Pace,
+        lengths: Sequence[Length],
+        deadline: Deadline,
+        priority: Priority = Priority.INTERACTIVE,
     ) -> Iterator[tuple[Work, ...]]:
-        """The recordings of one request, in the count for as long as the context is open.
+        """Admit the recordings of one request, and count them until the context is left.
 
-        Raises Overloaded if others would hold them up for too long; an idle server takes all.
+        Raises Overloaded if the estimated wait is too long; an idle server admits any request.
         """
         limit = self._limits.max_recording_seconds
-        works = tuple(Work(pace, length, deadline, limit) for length in lengths)
+        works = tuple(Work(pace, length, deadline, limit, priority) for length in lengths)
         self._check_wait(sum(work.device_seconds for work in works))
         self._works.update(works)
         try:

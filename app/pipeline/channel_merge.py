@@ -1,46 +1,46 @@
-"""The segments of a recording in order of start, though its channels may speak at once."""
+"""Segments of all channels of a recording, merged in order of start."""
 
 from collections import defaultdict
 from collections.abc import Sequence
 
 from app.domain import Hypothesis, Segment, Window
-from app.pipeline.segment_times import place
+from app.pipeline.segment_times import to_recording_time
 
-Heard = Sequence[tuple[Window, Hypothesis]]
-"""A window, or its parts one after the other, and what was heard in each."""
+DecodedWindows = Sequence[tuple[Window, Hypothesis]]
+"""A window, or its parts in order, each with the hypothesis decoded from it."""
 
 
-class Timeline:
-    """Takes windows in order of start and gives each segment as soon as none can come before it.
+class ChannelMerger:
+    """Receives windows in order of start; returns each segment once none can precede it.
 
-    Of a recording with one channel that is at once.
+    With one channel, that is at once.
     """
 
     def __init__(self) -> None:
-        self._clocks: defaultdict[int, float] = defaultdict(float)
-        """Where the last segment of each channel ended."""
-        self._held: list[Segment] = []
+        self._ends: defaultdict[int, float] = defaultdict(float)
+        """End of the last segment of each channel."""
+        self._pending: list[Segment] = []
 
-    def add(self, heard: Heard) -> list[Segment]:
-        """Segments that are certain to be the next ones now."""
-        for window, hypothesis in heard:
-            for segment in place(hypothesis, window, self._clocks[window.channel]):
-                self._clocks[window.channel] = segment.end
-                self._held.append(segment)
-        self._held.sort(key=lambda segment: segment.start)
-        return self._certain(heard[-1][0])
+    def add(self, decoded: DecodedWindows) -> list[Segment]:
+        """Add one window; return the segments that are now certain to be the next ones."""
+        for window, hypothesis in decoded:
+            for segment in to_recording_time(hypothesis, window, self._ends[window.channel]):
+                self._ends[window.channel] = segment.end
+                self._pending.append(segment)
+        self._pending.sort(key=lambda segment: segment.start)
+        return self._release(decoded[-1][0])
 
     def flush(self) -> list[Segment]:
-        """The rest, when there are no more windows."""
-        return self._held
+        """Return the remaining segments, after the last window."""
+        return self._pending
 
-    def _certain(self, last: Window) -> list[Segment]:
+    def _release(self, last: Window) -> list[Segment]:
         # Windows of one channel never overlap: its next one starts after the end of this one.
         foreign = min(last.others_start, last.start + last.duration)
         count = 0
-        for segment in self._held:
+        for segment in self._pending:
             if segment.start > (last.others_start if segment.channel == last.channel else foreign):
                 break
             count += 1
-        certain, self._held = self._held[:count], self._held[count:]
-        return certain
+        released, self._pending = self._pending[:count], self._pending[count:]
+        return released

@@ -9,7 +9,7 @@ from app.telemetry import metrics
 
 
 class Deadline:
-    """So many seconds from now on the event loop's clock; None: never."""
+    """A time limit that starts when the object is made; `seconds` None: no limit."""
 
     def __init__(self, seconds: float | None = None) -> None:
         self._seconds = seconds
@@ -19,9 +19,9 @@ class Deadline:
 
     @asynccontextmanager
     async def kept(self) -> AsyncIterator[None]:
-        """Cancels what is inside when the time is over, and raises DeadlineExceeded in its place.
+        """Cancel the body of the context at the deadline, and raise DeadlineExceeded instead.
 
-        Not around a `yield`: it cancels the task that it was entered in.
+        Not around a `yield`: the task that entered the context is the one cancelled.
         """
         scope = asyncio.timeout_at(self._at)
         try:

@@ -1,7 +1,7 @@
-"""What to do with a doubtful hypothesis: decode the window again, on its own terms.
+"""Decoding a window again, with other options, when the hypothesis is doubtful.
 
-A retry is a new job with the old encoder output, so it neither encodes twice nor holds up the
-windows it was first decoded with.
+A retry is queued with the old encoder output, so it neither encodes twice nor delays the windows
+of the first batch.
 """
 
 from collections.abc import Sequence
@@ -23,7 +23,7 @@ MAX_NO_SPEECH_PROB = 0.6
 async def decode(
     batcher: Batcher, job: Job, options: DecodeOptions, temperatures: Sequence[float]
 ) -> Hypothesis:
-    """The best hypothesis of a window; without segments if the model thinks nobody spoke."""
+    """The best hypothesis of a window; without segments if the model finds no speech."""
     best = await _without_echo(batcher, job, options, temperatures)
     if not is_silence(best):
         return best
@@ -34,21 +34,21 @@ async def decode(
 async def _without_echo(
     batcher: Batcher, job: Job, options: DecodeOptions, temperatures: Sequence[float]
 ) -> Hypothesis:
-    """What the model says back is taken only if it is heard without having been told, too."""
-    told = best = await _by_temperature(batcher, job, options, temperatures)
+    """A text that repeats prompt or keywords is kept only if it is decoded without them, too."""
+    first = best = await _by_temperature(batcher, job, options, temperatures)
     if echoes_prompt(options.prompt, best.text):
         metrics.FALLBACKS.labels("prompt_echo").inc()
         unprompted = replace(options, prompt="")
-        heard = await _by_temperature(batcher, job, unprompted, temperatures)
-        if not echoes_prompt(options.prompt, heard.text):
-            best, options = heard, unprompted
+        other = await _by_temperature(batcher, job, unprompted, temperatures)
+        if not echoes_prompt(options.prompt, other.text):
+            best, options = other, unprompted
     if recites_keywords(options.keywords, best.text):
         metrics.FALLBACKS.labels("keyword_echo").inc()
         unbiased = replace(options, keywords=())
-        heard = await _by_temperature(batcher, job, unbiased, temperatures)
-        if not recites_keywords(options.keywords, heard.text):
-            best = heard
-    return replace(best, prompt_token_count=told.prompt_token_count)
+        other = await _by_temperature(batcher, job, unbiased, temperatures)
+        if not recites_keywords(options.keywords, other.text):
+            best = other
+    return replace(best, prompt_token_count=first.prompt_token_count)
 
 
 async def _by_temperature(
@@ -76,7 +76,7 @@ async def _at_length(batcher: Batcher, job: Job, options: DecodeOptions) -> Hypo
 
 
 async def _timed(batcher: Batcher, job: Job, options: DecodeOptions) -> Hypothesis:
-    """What a window costs beyond its first decoding is the time of its fallback."""
+    """Decode once; every decoding after a window's first counts as fallback time."""
     is_retry, job.is_retry = job.is_retry, True
     if not is_retry:
         return await batcher.decode(job, options)
@@ -85,9 +85,9 @@ async def _timed(batcher: Batcher, job: Job, options: DecodeOptions) -> Hypothes
         return await batcher.decode(job, options)
 
 
-def draft(hypothesis: Hypothesis, options: DecodeOptions) -> Hypothesis:
-    """What can be shown without a second try: without segments where there would be one, for
-    repetition and for what the model was told."""
+def checked_draft(hypothesis: Hypothesis, options: DecodeOptions) -> Hypothesis:
+    """The hypothesis; without segments where `decode` would try again because it is silence,
+    repeats itself, or repeats prompt or keywords."""
     is_invented = (
         is_silence(hypothesis)
         or hypothesis.compression_ratio > MAX_COMPRESSION_RATIO
@@ -98,7 +98,7 @@ def draft(hypothesis: Hypothesis, options: DecodeOptions) -> Hypothesis:
 
 
 def is_doubtful(hypothesis: Hypothesis) -> bool:
-    """Repeats itself, or the model itself hardly believes it."""
+    """Does the text repeat itself, or has it a low probability?"""
     return (
         hypothesis.compression_ratio > MAX_COMPRESSION_RATIO
         or hypothesis.avg_logprob < MIN_AVG_LOGPROB
@@ -106,6 +106,7 @@ def is_doubtful(hypothesis: Hypothesis) -> bool:
 
 
 def is_silence(hypothesis: Hypothesis) -> bool:
+    """Does the model find no speech, and give its text a low probability?"""
     return (
         hypothesis.no_speech_prob > MAX_NO_SPEECH_PROB and hypothesis.avg_logprob < MIN_AVG_LOGPROB
     )

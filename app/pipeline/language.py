@@ -1,4 +1,4 @@
-"""Which language a recording is in: what the caller says, or what the model hears."""
+"""The language of a recording: requested by the caller, or detected by the model."""
 
 import asyncio
 from collections.abc import Mapping, Sequence
@@ -9,40 +9,44 @@ from app.engine.speech_model import Job
 
 
 class SpokenLanguage:
-    """The language of each window of one request, and of the whole."""
+    """The language of each window of one request, and of the whole recording."""
 
     def __init__(self, options: Options, known: Sequence[str]) -> None:
         self._options = options
         self._candidates = options.languages or known
-        self._named: asyncio.Future[str] = asyncio.get_running_loop().create_future()
+        self._detected: asyncio.Future[str] = asyncio.get_running_loop().create_future()
+        """Language of the first window, for the whole recording."""
 
-    async def of(self, job: Job, batcher: Batcher) -> str:
-        """Given by the caller; or heard in this window, if there are candidates; or heard in the
-        first window, which then speaks for the whole recording."""
+    async def of_window(self, job: Job, batcher: Batcher) -> str:
+        """The language to decode a window in.
+
+        Requested by the caller; or detected in this window, if the caller named candidates; or
+        detected in the first window.
+        """
         if self._options.language:
             return self._options.language
         if self._options.languages:
             return self._best(await batcher.detect_language(job))
-        if not self._named.done():
-            # The later windows ask too: so they are encoded while they wait for the first.
-            heard = self._best(await batcher.detect_language(job))
+        if not self._detected.done():
+            # Later windows detect too: so they are encoded while they wait for the first.
+            detected = self._best(await batcher.detect_language(job))
             if job.position == 0:
-                self._named.set_result(heard)
-        return await asyncio.shield(self._named)
+                self._detected.set_result(detected)
+        return await asyncio.shield(self._detected)
 
-    async def so_far(self, job: Job, batcher: Batcher) -> str:
-        """As `of`, for a window that is still open: what it seems to be in names nothing yet."""
+    async def of_open_window(self, job: Job, batcher: Batcher) -> str:
+        """The language to decode an incomplete window in; not kept for later windows."""
         if self._options.language:
             return self._options.language
-        if self._named.done():
-            return self._named.result()
+        if self._detected.done():
+            return self._detected.result()
         return self._best(await batcher.detect_language(job))
 
     def _best(self, probabilities: Mapping[str, float]) -> str:
         return max(self._candidates, key=lambda code: probabilities.get(code, 0.0))
 
-    def of_all(self, segments: Sequence[Segment]) -> str:
-        """The language most of the speech is in; of silence, what was asked for or English."""
+    def of_transcript(self, segments: Sequence[Segment]) -> str:
+        """The language of most of the speech; without speech, the one requested or English."""
         silent = "en" if "en" in self._candidates else self._candidates[0]
         seconds = {self._options.language or silent: 0.0}
         for each in segments:

@@ -1,17 +1,17 @@
-"""What a caller tells the model beforehand, and whether the model only says it back."""
+"""Prompt and keywords of a caller, and texts that only repeat them."""
 
 import re
 from collections.abc import Iterable, Sequence
 from typing import TypeVar
 
 MIN_ECHO_WORDS = 4
-"""So many words of the context in a row count as an echo unless they are heard without it too."""
+"""Words of the context in a row that count as an echo, unless also decoded without the context."""
 
 T = TypeVar("T")
 
 
 def distinct(keywords: Iterable[str]) -> tuple[str, ...]:
-    """Keywords in their order, without blank ones and repetitions."""
+    """The keywords in order, stripped, without blank ones and repetitions."""
     return tuple(dict.fromkeys(word for each in keywords if (word := each.strip())))
 
 
@@ -25,7 +25,7 @@ def echoes_prompt(prompt: str, text: str) -> bool:
 def recites_keywords(keywords: Sequence[str], text: str) -> bool:
     """Does the text hold `MIN_ECHO_WORDS` words of the list in its order, of two keywords or more?
 
-    Fewer, or one long name, is what keywords are for: somebody says it.
+    Fewer words, or one long name, is what keywords are for.
     """
     listed = [(index, word) for index, each in enumerate(keywords) for word in _words(each)]
     recited = {

@@ -1,4 +1,4 @@
-"""From a window's clock to the recording's: times that lie in speech and never run backwards."""
+"""Segment times moved from a window's clock to the recording's: inside speech, in order."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -6,20 +6,20 @@ from dataclasses import replace
 from app.domain import Hypothesis, Segment, Span, Window, Word
 
 SPEECH_TOLERANCE_SECONDS = 0.5
-"""Whisper's times are coarse; text that is further than this from any speech was invented."""
+"""Distance from all speech beyond which text was invented; Whisper's times are that coarse."""
 
 
-def place(hypothesis: Hypothesis, window: Window, not_before: float) -> list[Segment]:
-    """The segments of a window in absolute seconds, none before `not_before`.
+def to_recording_time(hypothesis: Hypothesis, window: Window, not_before: float) -> list[Segment]:
+    """The segments of a window in seconds of the recording, none before `not_before`.
 
-    Whisper's times drift into the silence around words, where the voice activity detector knows
-    better: a start moves to where speech begins, an end to where it stopped.
+    Whisper's times drift into the silence around words, where the voice activity detector is more
+    precise: a start moves to where speech begins, an end to where it stopped.
     """
     segments = []
-    for heard in hypothesis.segments:
-        if not _is_near_speech(heard, window.speech):
+    for decoded in hypothesis.segments:
+        if not _is_near_speech(decoded, window.speech):
             continue
-        segment = _ordered(_snapped(heard, window.speech).placed_at(window.start), not_before)
+        segment = _ordered(_snapped(decoded, window.speech).shifted(window.start), not_before)
         not_before = segment.end
         segments.append(replace(segment, channel=window.channel))
     return segments
@@ -48,7 +48,7 @@ def _snapped_word(word: Word, speech: Sequence[Span]) -> Word:
 
 
 def snap(start: float, end: float, speech: Sequence[Span]) -> Span:
-    """Move both ends of a span out of silence, as far as the span itself reaches."""
+    """The span with both ends moved inwards to speech; unchanged if it contains none."""
     inside = [(max(start, begun), min(end, over)) for begun, over in speech]
     inside = [(begun, over) for begun, over in inside if begun < over]
     return (inside[0][0], inside[-1][1]) if inside else (start, end)

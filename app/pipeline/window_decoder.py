@@ -1,4 +1,4 @@
-"""One model, one window: features, the device, and what is done about a doubtful result."""
+"""Decoding of one window with one model: features, language, the device, fallbacks."""
 
 import asyncio
 from collections.abc import Callable, Sequence
@@ -13,17 +13,17 @@ from app.errors import InvalidRequest
 from app.languages import language_name
 from app.pipeline import fallback
 from app.pipeline.admission import Work
-from app.pipeline.channel_merge import Heard
+from app.pipeline.channel_merge import DecodedWindows
 from app.pipeline.language import SpokenLanguage
-from app.pipeline.leftover_speech import unheard
+from app.pipeline.leftover_speech import split_leftover
 from app.pipeline.prompt_echo import distinct
 from app.telemetry import metrics, tracing
 
 T = TypeVar("T")
 
 
-class Listener:
-    """Hears windows with one model. Stateless between requests."""
+class WindowDecoder:
+    """Decodes windows with one model. Stateless between requests."""
 
     def __init__(
         self, model: SpeechModel, batcher: Batcher, cpu: Executor, use_fallback: bool
@@ -32,66 +32,69 @@ class Listener:
         self._batcher = batcher
         self._cpu = cpu
         self._use_fallback = use_fallback
+        self.info = model.info
         self.languages = model.profile.languages
         self.pace = batcher.pace
         self.policy = WindowPolicy(model.profile.window_seconds, model.profile.max_gap_seconds)
 
     def check(self, options: Options) -> None:
-        """Raises InvalidRequest for what this model cannot hear."""
-        named = [("language", options.language)] if options.language else []
-        for param, code in named + [("languages", code) for code in options.languages]:
+        """Raises InvalidRequest for languages that the model does not know."""
+        requested = [("language", options.language)] if options.language else []
+        for param, code in requested + [("languages", code) for code in options.languages]:
             if code not in self.languages:
                 names = ", ".join(language_name(each) for each in self.languages)
                 raise InvalidRequest(
-                    f"The model '{self._model.info.model}' does not hear "
+                    f"The model '{self.info.model}' does not hear "
                     f"{language_name(code)}. It hears: {names}.",
                     param,
                 )
 
-    async def heard(
+    async def decode(
         self,
         window: Window,
         options: Options,
         request_id: str,
         position: int,
         language: SpokenLanguage,
+        priority: Priority,
         work: Work | None = None,
-    ) -> Heard:
-        """Decode a window; what the model left unheard at its end is decoded as one more.
+    ) -> DecodedWindows:
+        """Decode a window; speech left over at its end is decoded as a window of its own.
 
-        `work` is told how long its first window waited for the device.
+        `options` must have passed `check`. `position`: windows of the request before this one.
+        Sets `work.queue_seconds` from the first window. Raises EngineFailed and Overloaded.
         """
         with tracing.span("window", start=window.start, audio_seconds=window.duration):
             features = await self._features(self._model.features, window)
-            job = Job(request_id, window.duration, features, options.priority, position)
+            job = Job(request_id, window.duration, features, priority, position)
             decode_options = DecodeOptions(
                 options.task,
-                await language.of(job, self._batcher),
+                await language.of_window(job, self._batcher),
                 options.prompt,
                 distinct(options.keywords),
                 words=options.words,
                 token_scores=options.token_scores,
             )
-            ladder: Sequence[float] = (options.temperature,)
+            temperatures: Sequence[float] = (options.temperature,)
             if options.temperature == 0.0 and self._use_fallback:
-                ladder = fallback.TEMPERATURES
-            hypothesis = await fallback.decode(self._batcher, job, decode_options, ladder)
+                temperatures = fallback.TEMPERATURES
+            hypothesis = await fallback.decode(self._batcher, job, decode_options, temperatures)
         if work is not None and work.queue_seconds is None:
             work.queue_seconds = job.queue_seconds
-        hypothesis, rest = unheard(window, hypothesis)
-        heard = [(window, hypothesis)]
-        if rest is not None:
-            metrics.FALLBACKS.labels("unheard_speech").inc()
-            heard += await self.heard(rest, options, request_id, position, language)
-        return heard
+        hypothesis, rest = split_leftover(window, hypothesis)
+        if rest is None:
+            return [(window, hypothesis)]
+        metrics.FALLBACKS.labels("unheard_speech").inc()
+        more = await self.decode(rest, options, request_id, position, language, priority)
+        return [(window, hypothesis), *more]
 
     async def draft(
         self, window: Window, options: Options, request_id: str, language: SpokenLanguage
     ) -> Hypothesis:
-        """A quick look at a window that still grows: once, and without words and scores.
+        """Decode a window that still grows: once, without words and scores.
 
-        It waits among the requests that take turns, so that drafts hold up neither live windows
-        that are complete nor, for more than their turn, everybody else.
+        Queued among the requests that take turns, so that drafts delay no complete live window, and
+        other requests by one turn at most. Raises EngineFailed and Overloaded.
         """
         with tracing.span("draft", start=window.start, audio_seconds=window.duration):
             features = await self._features(self._model.draft_features, window)
@@ -99,15 +102,17 @@ class Listener:
             job = Job(request_id, window.duration, features, priority, position=1, is_draft=True)
             decode_options = DecodeOptions(
                 options.task,
-                await language.so_far(job, self._batcher),
+                await language.of_open_window(job, self._batcher),
                 options.prompt,
                 distinct(options.keywords),
             )
-            return fallback.draft(await self._batcher.decode(job, decode_options), decode_options)
+            hypothesis = await self._batcher.decode(job, decode_options)
+            return fallback.checked_draft(hypothesis, decode_options)
 
-    async def _features(self, work: Callable[[Samples], Features], window: Window) -> Features:
+    async def _features(self, compute: Callable[[Samples], Features], window: Window) -> Features:
         with tracing.span("features"):
-            return await self.on_cpu(metrics.timed, "features", work, window.samples)
+            return await self.on_cpu(metrics.timed, "features", compute, window.samples)
 
     async def on_cpu(self, work: Callable[..., T], *arguments: object) -> T:
+        """Call `work` on a CPU thread."""
         return await asyncio.get_running_loop().run_in_executor(self._cpu, work, *arguments)

@@ -1,4 +1,4 @@
-"""How late the event loop is: what blocks it blocks every client at once."""
+"""Lag of the event loop: blocking it blocks every client at once."""
 
 import asyncio
 import time
@@ -10,7 +10,7 @@ _INTERVAL_SECONDS = 0.02
 
 
 async def watch_lag(beat: Callable[[], None]) -> None:
-    """Measure for as long as the task lives, and call `beat` each time."""
+    """Measure the lag until cancelled, and call `beat` each time."""
     loop = asyncio.get_running_loop()
     metrics.EVENT_LOOP_TASKS.set_function(lambda: len(asyncio.all_tasks(loop)))
     while True:

@@ -1,4 +1,4 @@
-"""Whether the process takes work: it serves, then it drains or its engine breaks."""
+"""The state of the process: serving, then draining or failed."""
 
 import asyncio
 from collections.abc import Iterator
@@ -10,30 +10,31 @@ log = structlog.get_logger(__name__)
 
 
 class Lifecycle:
-    """Belongs to the event loop. Who drains or has failed never serves again."""
+    """The state of the process, which never returns to serving. For the event loop only."""
 
     def __init__(self) -> None:
         self.failure: str | None = None
-        """Why the engine cannot work any more."""
+        """Why the engine has failed for good."""
         self.refusal: str | None = None
         """Why the process cannot start."""
         self.is_draining = False
-        """New work should go elsewhere; it may still be taken."""
+        """New work should go elsewhere; it may still be accepted."""
         self._refuses = asyncio.Event()
         self._requests = _Count()
         self._sessions = _Count()
 
     @property
     def takes_work(self) -> bool:
+        """Is new work accepted?"""
         return not self._refuses.is_set()
 
     @property
     def in_flight(self) -> int:
-        """Requests not yet answered to their end, and open live sessions."""
+        """Number of requests whose response has not ended, and of open live sessions."""
         return self._requests.value + self._sessions.value
 
     def drain(self, propagation_seconds: float) -> None:
-        """Take work for so long yet, until load balancers have heard of it, and then no more."""
+        """Begin to drain; refuse work after `propagation_seconds`, once load balancers know."""
         if not self.is_draining:
             log.info("draining", propagation_seconds=propagation_seconds)
         self.is_draining = True
@@ -43,29 +44,29 @@ class Lifecycle:
             self._refuses.set()
 
     def stop(self) -> None:
-        """The port closes now."""
+        """Refuse work at once: the port closes now."""
         self.drain(0.0)
 
     def fail(self, reason: str) -> None:
-        """The engine is broken: `app/process/server.py` ends the process."""
+        """Note that the engine is broken: `app/process/server.py` ends the process."""
         self.failure = reason
         self.stop()
 
     def refuse(self, reason: str) -> None:
-        """The model cannot be had: `app/process/server.py` ends the process."""
+        """Note that a pinned model cannot be loaded: `app/process/server.py` ends the process."""
         self.refusal = reason
         self.stop()
 
     def request(self) -> AbstractContextManager[None]:
-        """In flight while the context is open."""
+        """Count a request as in flight while the context is open."""
         return self._requests.one()
 
     def session(self) -> AbstractContextManager[None]:
-        """As a request, but it would last for an hour: it ends itself once `refusing` returns."""
+        """Count a live session as in flight; the session must end once `refusing` returns."""
         return self._sessions.one()
 
     async def refusing(self) -> None:
-        """Returns when no work is taken any more."""
+        """Returns when work is refused."""
         await self._refuses.wait()
 
     async def sessions_ended(self, seconds: float) -> None:
@@ -75,7 +76,7 @@ class Lifecycle:
                 await self._sessions.none.wait()
 
     async def drained(self, seconds: float) -> None:
-        """Returns when no work is taken and none is in flight, at the latest after `seconds`."""
+        """Returns when work is refused and none is in flight, at the latest after `seconds`."""
         with suppress(TimeoutError):
             async with asyncio.timeout(seconds):
                 await self._refuses.wait()
@@ -84,7 +85,7 @@ class Lifecycle:
 
 
 class _Count:
-    """How many there are, and when there are none."""
+    """A counter, and an event for 0."""
 
     def __init__(self) -> None:
         self.value = 0
@@ -93,7 +94,7 @@ class _Count:
 
     @contextmanager
     def one(self) -> Iterator[None]:
-        """One more while the context is open."""
+        """Count one while the context is open."""
         self.value += 1
         self.none.clear()
         try:

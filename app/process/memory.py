@@ -1,4 +1,4 @@
-"""glibc's allocator: keep buffers while models run, give memory back when one is unloaded."""
+"""Settings of glibc's allocator: buffers stay while models run, memory is returned on unloading."""
 
 import ctypes
 import gc
@@ -10,8 +10,8 @@ def keep_memory() -> None:
 
     By default every operation of a worker thread maps and unmaps its buffers: page faults made
     encoding 1.6 to 2.3 times slower. The numbers are mallopt's M_ARENA_MAX, M_MMAP_MAX,
-    M_TRIM_THRESHOLD and M_TOP_PAD. Call it before the process has a second thread: an arena that
-    exists already goes on being used. Elsewhere than on glibc there is nothing to do.
+    M_TRIM_THRESHOLD and M_TOP_PAD. Call before the process has a second thread: an arena that
+    exists already stays in use. Without glibc, does nothing.
     """
     libc = _glibc()
     if libc is not None:
@@ -20,11 +20,11 @@ def keep_memory() -> None:
 
 
 def give_memory_back() -> None:
-    """Return what is free to the system: after `keep_memory`, glibc never does so by itself.
+    """Return free memory to the system: after `keep_memory`, glibc never does so by itself.
 
-    faster-whisper's objects hold each other, so they are collected first (10 ms). Then trimming
-    takes some 0.1 ms per MiB that is returned, while other threads' larger allocations wait: for a
-    model of `base` dimensions that had transcribed, 780 MiB of 950.
+    faster-whisper's objects have reference cycles, so they are collected first (10 ms). Then
+    trimming takes some 0.1 ms per MiB that is returned, while other threads' larger allocations
+    wait: for a model of `base` dimensions that had transcribed, 780 MiB of 950.
     """
     gc.collect()
     libc = _glibc()

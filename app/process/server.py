@@ -1,4 +1,4 @@
-"""The port, uvicorn on it, and when and with which status the process ends."""
+"""The port, uvicorn, and the end of the process with its exit status."""
 
 import errno
 import os
@@ -19,49 +19,49 @@ from app.settings import ServerSettings
 log = structlog.get_logger(__name__)
 
 FAILED_DRAIN_SECONDS = 5
-"""A broken engine fails what is in flight at once; what is still being uploaded can wait less."""
+"""Drain time of a broken engine: requests in flight fail at once, only uploads still run."""
 
 SESSIONS_SECONDS = 10.0
-"""For live sessions to send their last words: a window of speech takes a second or two."""
+"""Time for live sessions to send their last text: a window of speech takes a second or two."""
 
 MAX_WS_BYTES = 16 * 1024**2
-"""Of one message: OpenAI's longest, 15 MiB of base64, in its JSON (docs/contract.md §5.3)."""
+"""Longest message: OpenAI's longest, 15 MiB of base64, in its JSON (docs/contract.md §5.3)."""
 
 UNREAD_SECONDS = 10.0
-"""How long a closed socket may wait for its client to read what was sent last."""
+"""Time for a client to read the last message of a closed socket."""
 
 BACKLOG = 2048
-"""Connections that wait to be accepted; uvicorn's own number."""
+"""Connections that wait to be accepted; uvicorn's default."""
 
 CLOSING_SECONDS = 10.0
-"""For what comes after the drain: the device's last call, and models to be unloaded."""
+"""Time after the drain: for the device's last call, and to unload models."""
 
 
 def bound_sockets(
     host: str, port: int, remedy: str = "VERBATIM_SERVER__PORT, --port, or `make run PORT=`"
 ) -> list[socket.socket]:
-    """The port, taken at every address of the host; port 0 takes a free one.
+    """Sockets that listen on the port at every address of the host; port 0: any free one.
 
-    Taken before anything is loaded, so that a port in use is found at once. Raises SetupError, with
-    the setting that is the remedy.
+    Bound before anything is loaded, so that a port in use is found at once. Raises SetupError, with
+    `remedy`, the settings that choose another port.
     """
     sockets: list[socket.socket] = []
     try:
         for family, kind, protocol, _, address in socket.getaddrinfo(
             host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
         ):
-            taken = socket.socket(family, kind, protocol)
-            sockets.append(taken)
-            taken.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            bound = socket.socket(family, kind, protocol)
+            sockets.append(bound)
+            bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             if family == socket.AF_INET6:
-                taken.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
-            taken.bind((address[0], port, *address[2:]))
-            # A bound port that nobody listens at can be bound again with the option above.
-            taken.listen(BACKLOG)
-            port = taken.getsockname()[1]
+                bound.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+            bound.bind((address[0], port, *address[2:]))
+            # A bound port without a listener can be bound again with the option above.
+            bound.listen(BACKLOG)
+            port = bound.getsockname()[1]
     except OSError as error:
-        for taken in sockets:
-            taken.close()
+        for bound in sockets:
+            bound.close()
         raise SetupError(_no_port(host, port, error, remedy)) from None
     return sockets
 
@@ -75,14 +75,14 @@ def _no_port(host: str, port: int, error: OSError, remedy: str) -> str:
 
 
 def check_metrics_port(host: str, port: int | None) -> None:
-    """Raises SetupError where the port for /metrics, which is opened later, is in use."""
+    """Raises SetupError if the port for /metrics, which is opened later, is in use."""
     if port is not None:
-        for taken in bound_sockets(host, port, "VERBATIM_TELEMETRY__METRICS_PORT"):
-            taken.close()
+        for bound in bound_sockets(host, port, "VERBATIM_TELEMETRY__METRICS_PORT"):
+            bound.close()
 
 
 def uvicorn_config(app: ASGIApp, settings: ServerSettings) -> uvicorn.Config:
-    """Of uvicorn's own settings, those that its defaults or the environment would spoil."""
+    """The configuration of uvicorn; explicit where defaults or the environment would be wrong."""
     proxies = [str(network) for network in settings.trusted_proxies]
     return uvicorn.Config(
         app,
@@ -90,7 +90,7 @@ def uvicorn_config(app: ASGIApp, settings: ServerSettings) -> uvicorn.Config:
         port=settings.port,
         ssl_certfile=settings.tls_certificate_file,
         ssl_keyfile=settings.tls_key_file,
-        # By default uvicorn believes every program on this machine.
+        # By default uvicorn trusts these headers from every program on this machine.
         proxy_headers=bool(proxies),
         forwarded_allow_ips=proxies,
         log_config=None,
@@ -98,14 +98,14 @@ def uvicorn_config(app: ASGIApp, settings: ServerSettings) -> uvicorn.Config:
         server_header=False,
         ws=SocketProtocol,
         ws_max_size=MAX_WS_BYTES,
-        ws_per_message_deflate=False,  # sound does not get smaller by it
+        ws_per_message_deflate=False,  # audio does not compress
         timeout_keep_alive=settings.idle_connection_seconds,
         timeout_graceful_shutdown=settings.drain_seconds,
     )
 
 
 class Server(uvicorn.Server):
-    """Ends by signal, or by itself when the engine is broken; it never hangs."""
+    """uvicorn's server, which also ends when the engine is broken, and never hangs."""
 
     def __init__(self, config: uvicorn.Config, lifecycle: Lifecycle) -> None:
         super().__init__(config)
@@ -115,7 +115,7 @@ class Server(uvicorn.Server):
 
     @property
     def exit_status(self) -> int:
-        """0 after a signal; 70, EX_SOFTWARE, for a broken engine; 2 if it cannot start."""
+        """0 after a signal; 70, EX_SOFTWARE, for a broken engine; 2 for a failed start."""
         if self._lifecycle.failure is not None:
             return os.EX_SOFTWARE
         return 0 if self.started and self._lifecycle.refusal is None else 2
@@ -129,7 +129,7 @@ class Server(uvicorn.Server):
             log.info("listening", url=f"{scheme}://{shown}:{port}")
 
     async def on_tick(self, counter: int) -> bool:
-        """uvicorn asks ten times a second whether to end."""
+        """Should the server end? Called by uvicorn ten times a second."""
         if self._lifecycle.failure is not None or self._lifecycle.refusal is not None:
             self.config.timeout_graceful_shutdown = FAILED_DRAIN_SECONDS
             return True
@@ -142,13 +142,14 @@ class Server(uvicorn.Server):
         self._last_resort.begin(SESSIONS_SECONDS + seconds)
         for server in self.servers:
             server.close()
-        # uvicorn cuts WebSockets off at once: what they have to say must be said before.
+        # uvicorn cuts WebSockets off at once: their last messages must be sent before.
         await self._lifecycle.sessions_ended(SESSIONS_SECONDS)
         await super().shutdown(sockets)
 
 
 class SocketProtocol(WebSocketsSansIOProtocol):
-    """uvicorn's, but who reads nothing cannot hold a closed connection open for ever."""
+    """uvicorn's WebSocket protocol with a limit of `UNREAD_SECONDS` on flushing a close to a client
+    that does not read."""
 
     async def run_asgi(self) -> None:
         await super().run_asgi()
@@ -156,9 +157,9 @@ class SocketProtocol(WebSocketsSansIOProtocol):
 
 
 class _LastResort(threading.Thread):
-    """Ends a process that does not end in time: a device call may never return.
+    """A thread that ends a process that does not end in time: a device call may never return.
 
-    It waits from the start, since a process that is out of memory starts no threads.
+    The thread runs from the start, since a process that is out of memory cannot start one.
     """
 
     def __init__(self) -> None:
@@ -167,7 +168,7 @@ class _LastResort(threading.Thread):
         self._seconds = 0.0
 
     def begin(self, seconds: float) -> None:
-        """The process has so long yet."""
+        """End the process in `seconds`."""
         self._seconds = seconds
         self._begun.set()
 

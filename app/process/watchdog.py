@@ -1,8 +1,8 @@
-"""Notices what hangs: a call on the device, or the event loop itself.
+"""Detection of a device call that hangs, and of an event loop that hangs.
 
-A hung device call is said by `/health/live`. A hung event loop can say nothing, which fails the
-probe too; but outside Kubernetes nobody may be probing, so the watchdog's own thread ends the
-process then: a port that is open and mute is worse than one that is closed.
+`/health/live` fails on a hung device call. With a hung event loop it does not answer, which fails
+the probe too; but outside Kubernetes there may be no probe, so the watchdog's thread ends the
+process then: a port that is open and does not answer is worse than one that is closed.
 """
 
 import os
@@ -23,21 +23,33 @@ CHECKS_PER_LIMIT = 10
 
 
 def end_process() -> None:
-    """At once, as the event loop would have to do everything else."""
+    """End the process at once: an orderly end would need the event loop."""
     sys.stderr.flush()
     os._exit(os.EX_SOFTWARE)
 
 
 class Watchdog:
-    """Use as a context manager around an event loop that calls `beat` far more often than
-    `stuck_seconds`."""
+    """A context manager around an event loop, whose thread enters it.
 
-    def __init__(self, stuck_seconds: float, end_process: Callable[[], None] = end_process) -> None:
+    The loop must call `beat` several times within `stuck_seconds`. `clock`: monotonic seconds.
+    """
+
+    def __init__(
+        self,
+        stuck_seconds: float,
+        end_process: Callable[[], None] = end_process,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
         self._stuck_seconds = stuck_seconds
         self._end_process = end_process
+        self._clock = clock
         self._calls: dict[object, tuple[str, float]] = {}
         self._reported: set[object] = set()
         self._beats = 0
+        self._checked_beats = 0
+        """Beats at the last check."""
+        self._silent_checks = 0
+        """Checks in a row without a beat before them."""
         self._stopped = threading.Event()
         self._thread = threading.Thread(target=self._watch, name="watchdog", daemon=True)
         self._loop_thread = 0
@@ -53,14 +65,14 @@ class Watchdog:
         self._thread.join()
 
     def beat(self) -> None:
-        """The event loop turns."""
+        """Note that the event loop runs."""
         self._beats += 1
 
     @contextmanager
     def call(self, stage: str) -> Iterator[None]:
-        """A call is on the device while the context is open."""
+        """Watch a device call while the context is open."""
         call = object()
-        self._calls[call] = (stage, time.monotonic())
+        self._calls[call] = (stage, self._clock())
         try:
             yield
         finally:
@@ -68,34 +80,43 @@ class Watchdog:
 
     @property
     def oldest_call_seconds(self) -> float:
-        """How long the oldest call has been on the device; 0 if there is none."""
-        now = time.monotonic()
+        """Duration of the oldest call on the device so far; 0 if there is none."""
+        now = self._clock()
         return now - min((began for _, began in list(self._calls.values())), default=now)
 
     @property
     def is_stuck(self) -> bool:
+        """Has a call been on the device for longer than `stuck_seconds`?"""
         return self.oldest_call_seconds > self._stuck_seconds
 
     def _watch(self) -> None:
-        interval = self._stuck_seconds / CHECKS_PER_LIMIT
-        # In checks and not on the clock: a process that was stopped for a while has not hung.
-        silent_checks, beats = 0, self._beats
-        while not self._stopped.wait(interval):
-            self._report_calls()
-            silent_checks = silent_checks + 1 if self._beats == beats else 0
-            beats = self._beats
-            if silent_checks >= CHECKS_PER_LIMIT:
-                stack = traceback.format_stack(sys._current_frames()[self._loop_thread])
-                log.critical("event_loop_stuck", stack="".join(stack))
-                self._end_process()
+        self._checked_beats = self._beats
+        while not self._stopped.wait(self._stuck_seconds / CHECKS_PER_LIMIT):
+            if self.check():
                 return
 
+    def check(self) -> bool:
+        """Report calls that hang; end the process and return True if the event loop hangs.
+
+        The watchdog's thread calls this `CHECKS_PER_LIMIT` times in `stuck_seconds`.
+        """
+        self._report_calls()
+        # In checks and not on the clock: a process that was stopped for a while has not hung.
+        self._silent_checks = 0 if self._beats != self._checked_beats else self._silent_checks + 1
+        self._checked_beats = self._beats
+        if self._silent_checks < CHECKS_PER_LIMIT:
+            return False
+        stack = traceback.format_stack(sys._current_frames()[self._loop_thread])
+        log.critical("event_loop_stuck", stack="".join(stack))
+        self._end_process()
+        return True
+
     def _report_calls(self) -> None:
-        """Each call that takes too long once."""
+        """Report each call that takes too long, once."""
         calls = dict(self._calls)
         self._reported &= calls.keys()
         for call, (stage, began) in calls.items():
-            seconds = time.monotonic() - began
+            seconds = self._clock() - began
             if seconds > self._stuck_seconds and call not in self._reported:
                 self._reported.add(call)
                 metrics.STUCK_DEVICE_CALLS.labels(stage).inc()

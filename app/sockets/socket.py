@@ -1,14 +1,14 @@
-"""What every live socket shares: a place, one reader and one writer, and an end that is explained.
+"""A live socket: a slot among all, one reader, one writer, and an end with a reason.
 
-Nothing is buffered here. A message is read once the one before it is done with, so a client that
-sends too fast is held up by TCP. A message is sent once the client has room for it; one that does
+Nothing is buffered here. A message is read once the one before it is processed, so TCP slows down
+a client that sends too fast. A message is sent once the client has room for it; a client that does
 not read loses its socket.
 """
 
 import asyncio
-from collections.abc import AsyncGenerator, Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from contextlib import ExitStack, aclosing, suppress
-from typing import Any, Protocol
+from typing import Protocol
 
 import structlog
 from starlette.websockets import WebSocket, WebSocketDisconnect
@@ -22,35 +22,35 @@ from app.services import Services
 
 log = structlog.get_logger(__name__)
 
-Body = dict[str, Any]
+Body = Mapping[str, object]
 """A message before it is JSON."""
 
 UNREAD_SECONDS = 10.0
 """A client whose buffers are full for so long does not read what it is sent."""
 
-LAST_WORDS_SECONDS = 8.0
-"""For what was said before the end to be heard; less than the server waits
-(app/process/server.py)."""
+FINISH_SECONDS = 8.0
+"""For the text of audio that came before the end; less than the server waits for its sessions
+(SESSIONS_SECONDS in app/process/server.py)."""
 
 NORMAL, POLICY, BROKEN, RESTART, LATER = 1000, 1008, 1011, 1012, 1013
-"""Close codes of RFC 6455 and IANA's registry. OpenAI's clients that were told to reconnect do so
+"""Close codes of RFC 6455 and IANA's registry. OpenAI's clients that reconnect do so
 on the last three (docs/contract.md §5.1)."""
 
 MAX_REASON_BYTES = 123
 """A close frame has no room for more (RFC 6455 §5.5)."""
 
 
-class Dialogue(Protocol):
-    """One client's session in the words of its protocol. What a method raises ends the session."""
+class Conversation(Protocol):
+    """One client's session in one protocol. An exception from a method ends the session."""
 
-    async def hear(self, message: str | bytes) -> bool:
-        """Takes one message of the client; True if there was audio in it."""
+    async def receive(self, message: str | bytes) -> bool:
+        """Process one message of the client; True if there was audio in it."""
 
     async def finish(self) -> None:
-        """Nothing more will be heard: commits what is open."""
+        """Commit the audio so far: no more will come."""
 
     def replies(self) -> AsyncGenerator[Body]:
-        """What is to be said about the audio; it ends when all is said after the end of audio."""
+        """The messages to the client; ends after the last one about the audio."""
 
 
 class SessionEnds(Exception):
@@ -60,7 +60,7 @@ class SessionEnds(Exception):
         super().__init__(reason)
         self.code = code
         self.error = error
-        """Sent as the last message, if there is one."""
+        """Sent as the last message; None: no message."""
 
 
 class LiveSocket:
@@ -72,7 +72,7 @@ class LiveSocket:
 
     async def send(self, body: Body) -> None:
         """Raises SessionEnds for a client that does not read, WebSocketDisconnect for one gone."""
-        # What is echoed of a client's JSON may hold half a surrogate pair, which UTF-8 has not.
+        # Strings from a client's JSON may hold half a surrogate pair, which UTF-8 cannot encode.
         text = compact(body).encode(errors="replace").decode()
         try:
             async with asyncio.timeout(UNREAD_SECONDS):
@@ -80,13 +80,13 @@ class LiveSocket:
         except TimeoutError:
             raise SessionEnds(POLICY, "The client does not read its events.") from None
 
-    async def converse(self, dialogue: Dialogue) -> None:
-        """Let a client and its session talk; returns when all is said after the end of audio.
+    async def run(self, conversation: Conversation) -> None:
+        """Pass messages both ways; returns after the last one about the audio.
 
-        Raises SessionEnds, WebSocketDisconnect, and whatever `dialogue` raises.
+        Raises SessionEnds, WebSocketDisconnect, and whatever `conversation` raises.
         """
-        reader = asyncio.create_task(self._read(dialogue), name="live-reader")
-        writer = asyncio.create_task(self._write(dialogue), name="live-writer")
+        reader = asyncio.create_task(self._read(conversation), name="live-reader")
+        writer = asyncio.create_task(self._write(conversation), name="live-writer")
         drain = asyncio.create_task(self._services.lifecycle.refusing(), name="live-drain")
         tasks = [reader, writer, drain]
         try:
@@ -100,15 +100,15 @@ class LiveSocket:
             reader.cancel()
             await asyncio.wait([reader])  # it might be in the middle of a message
             if end.code != BROKEN:
-                await _last_words(dialogue, writer)
+                await _finished(conversation, writer)
             raise end
         finally:
             for task in tasks:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
 
-    async def _read(self, dialogue: Dialogue) -> None:
-        """Returns when there was no audio for too long."""
+    async def _read(self, conversation: Conversation) -> None:
+        """Returns when there was no audio for `idle_seconds`."""
         loop = asyncio.get_running_loop()
         longest = self._services.settings.live.idle_seconds
         with suppress(TimeoutError):
@@ -118,11 +118,11 @@ class LiveSocket:
                     if message["type"] == "websocket.disconnect":
                         raise WebSocketDisconnect(message["code"])
                     text: str | None = message.get("text")
-                    if await dialogue.hear(message["bytes"] if text is None else text):
+                    if await conversation.receive(message["bytes"] if text is None else text):
                         patience.reschedule(loop.time() + longest)
 
-    async def _write(self, dialogue: Dialogue) -> None:
-        async with aclosing(dialogue.replies()) as replies:
+    async def _write(self, conversation: Conversation) -> None:
+        async with aclosing(conversation.replies()) as replies:
             async for body in replies:
                 await self.send(body)
 
@@ -142,10 +142,10 @@ class LiveSocket:
         return SessionEnds(NORMAL, "session_expired", SessionExpired(reason))
 
 
-async def _last_words(dialogue: Dialogue, writer: asyncio.Task[None]) -> None:
+async def _finished(conversation: Conversation, writer: asyncio.Task[None]) -> None:
     with suppress(TimeoutError):
-        async with asyncio.timeout(LAST_WORDS_SECONDS):
-            await dialogue.finish()
+        async with asyncio.timeout(FINISH_SECONDS):
+            await conversation.finish()
             await writer
 
 
@@ -158,11 +158,11 @@ async def serve(
 ) -> None:
     """Accept a handshake, or refuse it with a 503, and close the socket when `talk` has ended.
 
-    `talk` may raise whatever ends the session; `failure` puts an error into the protocol's words.
+    `talk` may raise whatever ends the session; `failure` makes a message of an error.
     """
-    with ExitStack() as held:
+    with ExitStack() as slot:
         try:
-            held.enter_context(services.admission.session())
+            slot.enter_context(services.admission.session())
         except Overloaded as error:
             await websocket.send_denial_response(json_reply(reply(error)))
             return
@@ -187,16 +187,16 @@ async def serve(
 
 
 def _after(error: Exception) -> SessionEnds:
-    """What an error that nobody else dealt with means for the socket."""
+    """The close code and reason of an error."""
     if not isinstance(error, SpeechError):
         log.exception("live_session_failed")
-    said = reply(error)
+    answer = reply(error)
     code = BROKEN
-    if said.status < 500:
+    if answer.status < 500:
         code = POLICY
     elif isinstance(error, Overloaded) and not isinstance(error, EngineBroken):
         code = LATER
-    inner = said.body["error"]
+    inner = answer.body["error"]
     # "invalid_request_error.model_not_found", as OpenAI gives its reasons (docs/contract.md §5.1).
     reason = ".".join(filter(None, (inner["type"], inner["code"])))
     return SessionEnds(code, reason, error)

@@ -1,4 +1,4 @@
-"""Which windows shared a call on the device, for whoever doubts that companions change nothing."""
+"""The audit log of device calls, which shows that batches do not change results."""
 
 from collections.abc import Iterable
 
@@ -9,9 +9,8 @@ log = structlog.get_logger(LOGGER)
 
 
 def device_call(stage: str, windows: Iterable[tuple[str, int]]) -> None:
-    """One line for one call: each window as the id of its request, `#` and its place in it.
+    """Log one call: each window as the id of its request, `#` and its position, from 0.
 
-    The first window of a request is `#0`. A window decoded once more (a fallback, or the rest of
-    it that was left unheard) keeps its place.
+    A window decoded once more (a fallback, or leftover speech) keeps its position.
     """
     log.info("device_call", stage=stage, windows=[f"{request}#{at}" for request, at in windows])

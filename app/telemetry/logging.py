@@ -1,4 +1,4 @@
-"""structlog for our events; the standard library's loggers (uvicorn's too) in the same shape."""
+"""structlog for our events; the standard library's loggers (uvicorn's too) in the same format."""
 
 import logging
 import sys
@@ -31,8 +31,8 @@ def configure(level: str, log_format: Literal["console", "json"], audit_batches:
         )
     )
     uvicorn = logging.getLogger("uvicorn.error")
-    uvicorn.addFilter(_is_news)
-    # What it logs of sockets below that are whole handshakes, keys included, and whole messages.
+    uvicorn.addFilter(_is_relevant)
+    # Below INFO, uvicorn logs whole handshakes of sockets, keys included, and whole messages.
     uvicorn.setLevel(max(logging.INFO, logging.getLevelNamesMapping()[level.upper()]))
     root = logging.getLogger()
     root.handlers[:] = [handler]
@@ -49,9 +49,9 @@ def configure(level: str, log_format: Literal["console", "json"], audit_batches:
     )
 
 
-def _is_news(record: logging.LogRecord) -> bool:
-    """Not so uvicorn's word on answers that we break off and handshakes that we refuse (app/api),
-    for we have said why; nor on handshakes their whole address, for people put keys there."""
+def _is_relevant(record: logging.LogRecord) -> bool:
+    """Is it no record of uvicorn's on a response that we aborted on purpose (already logged), or on
+    a handshake, whose URL may contain a key?"""
     message = str(record.msg)
     return not (
         message.startswith("ASGI callable returned without completing") or "WebSocket %s" in message

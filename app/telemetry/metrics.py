@@ -1,7 +1,7 @@
-"""Every metric of our own. The names are a contract with dashboards and with `bench/`.
+"""All metrics except the HTTP ones. The names are a contract with dashboards and with `bench/`.
 
-They count for one process: it is all of a replica, so nothing needs prometheus_client's shared
-files. docs/metrics.md says what each is for.
+Metrics count for one process, which is all of a replica: prometheus_client's shared files are not
+needed. docs/metrics.md explains each metric.
 """
 
 from collections.abc import Callable
@@ -11,11 +11,11 @@ from prometheus_client import Counter, Gauge, Histogram, disable_created_metrics
 
 T = TypeVar("T")
 
-# A third of all series, and nobody asks when a counter began.
+# A third of all series, and not needed: the moment when a counter began.
 disable_created_metrics()  # type: ignore[no-untyped-call]
 
 SECONDS_OF_REQUESTS = (0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 20, 30, 60, 120, 300)
-"""Buckets of the HTTP metrics, which prometheus-fastapi-instrumentator makes."""
+"""Buckets of the HTTP metrics of prometheus-fastapi-instrumentator."""
 
 BATCH_WINDOWS = Histogram(
     "stt_batch_windows",
@@ -161,20 +161,20 @@ _KNOWN_LABELS: dict[Counter | Histogram, tuple[str, ...]] = {
     CANCELLED_REQUESTS: ("upload", "queue", "stream"),
     LIVE_LAG_SECONDS: ("final", "partial"),
 }
-# From the start, at 0: a series that begins with its first event hides that event from `increase`.
+# Series begin at 0: a series that begins with its first event hides that event from `increase`.
 for _metric, _values in _KNOWN_LABELS.items():
     for _value in _values:
         _metric.labels(_value)
 
 
 def timed(stage: str, work: Callable[..., T], *arguments: object) -> T:
-    """Does a stage's work where it is called: on a thread, whose wait for a turn does not count."""
+    """Call `work`, timed as a stage: on the thread that does it, so that no queue counts."""
     with STAGE_SECONDS.labels(stage).time():
         return work(*arguments)
 
 
 def begin_at_zero(model: str) -> None:
-    """The same for what is counted of a model that is served."""
+    """Begin the series of a served model at 0."""
     for outcome in ("loaded", "failed"):
         MODEL_LOADS.labels(model, outcome)
     for reason in ("admin", "idle", "limit"):

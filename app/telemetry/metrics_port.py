@@ -1,4 +1,4 @@
-"""/metrics on a port of its own, where no key is asked for: for operators' own networks."""
+"""/metrics on a port of its own, without API keys: for operators' own networks."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,9 +11,9 @@ log = structlog.get_logger(__name__)
 
 @contextmanager
 def metrics_port(host: str, port: int) -> Iterator[None]:
-    """Answers as long as the context is open, from threads of its own and without TLS.
+    """Serve /metrics while the context is open, from threads of its own and without TLS.
 
-    Raises OSError if the port is taken.
+    Raises OSError if the port is in use.
     """
     server, thread = start_http_server(port, host)
     log.info("metrics_port", host=host, port=server.server_port)

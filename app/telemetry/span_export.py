@@ -1,7 +1,7 @@
-"""Spans to a collector, in batches and from a thread of their own.
+"""Export of spans to a collector, in batches and from a thread of its own.
 
 OpenTelemetry's SDK reads its own variables as well: `OTEL_EXPORTER_OTLP_HEADERS` for a collector
-that asks who sends, `OTEL_RESOURCE_ATTRIBUTES` and `OTEL_SERVICE_NAME`.
+that requires credentials, `OTEL_RESOURCE_ATTRIBUTES` and `OTEL_SERVICE_NAME`.
 """
 
 import logging
@@ -21,22 +21,22 @@ from opentelemetry.trace import Tracer
 from app.telemetry.tracing import Tracers
 
 MAX_WAITING_SPANS = 8192
-"""About 2 kB each. While the collector does not answer, the oldest beyond are lost."""
+"""About 2 kB each. While the collector does not answer, the oldest of more spans are lost."""
 
 EXPORT_INTERVAL_MILLISECONDS = 1000
 EXPORT_SECONDS = 5.0
-"""For one batch, retries included."""
+"""Time limit for one batch, retries included."""
 
 FLUSH_SECONDS = 2.0
-"""For the last spans of a process that ends."""
+"""Time limit for the last spans of a process that ends."""
 
 COMPLAINT_SECONDS = 60.0
-"""A collector that is down is complained of this often."""
+"""Interval between log records about a collector that is down."""
 
 
 @contextmanager
 def span_export(endpoint: str, ratio: float) -> Iterator[Tracers]:
-    """Tracers that send to `endpoint`, as `tracing.exported` says.
+    """Tracers that send to `endpoint`; `ratio`: the share of requests traced, 0 to 1.
 
     Leaving waits for the last spans to be sent, for `FLUSH_SECONDS` at the most.
     """
@@ -68,7 +68,7 @@ def span_export(endpoint: str, ratio: float) -> Iterator[Tracers]:
 
 
 class _Seldom(logging.Filter):
-    """Lets one record pass in `COMPLAINT_SECONDS`."""
+    """Passes one record in `COMPLAINT_SECONDS`."""
 
     def __init__(self) -> None:
         super().__init__()

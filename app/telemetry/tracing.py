@@ -1,9 +1,9 @@
-"""Traces: what happens to a request, as spans. Only this module and span_export.py know
+"""Traces: the stages of a request, as spans. Only this module and span_export.py know
 OpenTelemetry; while tracing is off, all functions here return at once.
 
-A request's spans follow its tasks by a context variable. It ends at the device, where windows of
-many requests share a call: there a window has its `Place`, and the call is a span of its own.
-No span holds what was said, sent or asked for: only numbers, and names that the operator gave.
+A request's spans follow its tasks by a context variable. The variable ends at the device, where
+windows of many requests share a call: there a window has a `TraceAnchor`, and the call is a span of
+its own. No span has text, audio or request fields: only numbers, and names that the operator chose.
 """
 
 import time
@@ -22,7 +22,7 @@ _W3C = TraceContextTextMapPropagator()
 
 
 class Span:
-    """Something that is under way, in a trace or, while there is none, in nothing."""
+    """A span of a trace; without effect while tracing is off."""
 
     __slots__ = ("_span",)
 
@@ -31,19 +31,19 @@ class Span:
 
     @property
     def log_fields(self) -> dict[str, str]:
-        """The `trace_id`, in W3C's digits; empty while tracing is off."""
+        """The `trace_id`, as W3C's hexadecimal digits; empty while tracing is off."""
         context = self._span.get_span_context()
         return {"trace_id": trace.format_trace_id(context.trace_id)} if context.is_valid else {}
 
     def note(self, **facts: str | float | None) -> None:
-        """Attributes by name, with `verbatim.` before it; those that are None are left out."""
+        """Set attributes, `verbatim.` before each name; values that are None are left out."""
         for name, fact in facts.items():
             if fact is not None:
                 value = round(fact, 3) if isinstance(fact, float) else fact
                 self._span.set_attribute(f"verbatim.{name}", value)
 
     def answered(self, method: str, route: str | None, status: int) -> None:
-        """In OpenTelemetry's words for HTTP; `route` is a pattern, None if there is none."""
+        """Set OpenTelemetry's attributes for HTTP; `route` is a pattern, None if there is none."""
         self._span.update_name(f"{method} {route}" if route else method)
         self._span.set_attribute("http.request.method", method)
         if route:
@@ -52,7 +52,7 @@ class Span:
             self._span.set_attribute("http.response.status_code", status)
 
     def fail(self, reason: str) -> None:
-        """`reason`: one of few. Not an error's message, which may quote the request."""
+        """Mark the span as failed. `reason`: one of few; error messages may quote the request."""
         self._span.set_attribute("error.type", reason)
         self._span.set_status(StatusCode.ERROR)
 
@@ -60,23 +60,23 @@ class Span:
         self._span.end()
 
     def inside(self) -> AbstractContextManager[object]:
-        """Spans that begin in this context belong to this one."""
+        """A context in which new spans become children of this one."""
         return trace.use_span(self._span, record_exception=False, set_status_on_exception=False)
 
 
 _NO_SPAN = Span(trace.INVALID_SPAN)
 NOTHING = nullcontext(_NO_SPAN)
-"""For what is not worth a span."""
+"""The context of stages that are not traced."""
 
 
 @dataclass(frozen=True, slots=True)
 class Tracers:
-    """Where spans go."""
+    """The exporting tracers."""
 
     requests: Tracer
-    """Takes as many requests as were asked for."""
+    """Samples the configured share of requests."""
     device_calls: Tracer
-    """Takes all: there is a span only if the request of a window in it has one."""
+    """Exports every span: a call has one only if the request of a window in it has one."""
 
 
 _tracers: Tracers | None = None
@@ -84,15 +84,15 @@ _tracers: Tracers | None = None
 
 @contextmanager
 def exported(settings: TelemetrySettings) -> Iterator[None]:
-    """Tracing is on while the context is open, if there is a collector to send traces to.
+    """Trace requests while the context is open, if a collector is configured.
 
-    A share of the requests is traced, as set; who sends a `traceparent` has decided already.
+    The configured share of requests is traced; a `traceparent` decides for its request.
     """
     global _tracers
     if settings.otlp_endpoint is None:
         yield
         return
-    # 5 MB and 0.1 s that nobody else pays for.
+    # 5 MB and 0.1 s, only where tracing is on.
     from app.telemetry.span_export import span_export
 
     with span_export(str(settings.otlp_endpoint), settings.trace_ratio) as tracers:
@@ -104,7 +104,7 @@ def exported(settings: TelemetrySettings) -> Iterator[None]:
 
 
 def request(headers: Mapping[str, str]) -> AbstractContextManager[Span]:
-    """A request or live session, in the trace of the caller's `traceparent` or in a new one."""
+    """Begin the span of a request or live session, in the caller's trace or in a new one."""
     if _tracers is None:
         return NOTHING
     caller = _W3C.extract(headers)
@@ -112,9 +112,9 @@ def request(headers: Mapping[str, str]) -> AbstractContextManager[Span]:
 
 
 def span(name: str, **facts: str | float | None) -> AbstractContextManager[Span]:
-    """A stage of whatever is under way here; nothing where that is not traced.
+    """Begin the span of a stage of the current request; nothing if that is not traced.
 
-    An exception that leaves it is its failure, by the name of its class.
+    An exception that leaves the context marks the span as failed, by the name of its class.
     """
     tracers = _tracers_here()
     if tracers is None:
@@ -125,13 +125,13 @@ def span(name: str, **facts: str | float | None) -> AbstractContextManager[Span]
 
 
 def begin(name: str) -> Span:
-    """As `span`, for what has no one place in the code; `end` must be called."""
+    """Begin a span as `span` does, for a stage that is no block of code; `end` must be called."""
     tracers = _tracers_here()
     return Span(tracers.requests.start_span(name)) if tracers else _NO_SPAN
 
 
 def _tracers_here() -> Tracers | None:
-    """None where nothing is traced: no trace ever begins with a stage."""
+    """None if the current request is not traced: no trace begins with a stage."""
     return _tracers if _tracers and trace.get_current_span().is_recording() else None
 
 
@@ -149,30 +149,30 @@ def _within(begun: trace.Span) -> Iterator[Span]:
 
 
 @dataclass(slots=True)
-class Place:
-    """Of a window in the queue: the context of its spans, and since when it waits."""
+class TraceAnchor:
+    """The parent context of the spans of a window in the queue, and the start of its wait."""
 
     context: Context
     waiting_since: int
     """Nanoseconds since 1970."""
 
 
-def place() -> Place | None:
-    """For a window that is handed over here; None where nothing is traced."""
+def anchor() -> TraceAnchor | None:
+    """The anchor of a window that is queued now; None if its request is not traced."""
     if _tracers_here() is None:
         return None
     here = trace.set_span_in_context(trace.get_current_span(), Context())
-    return Place(here, time.time_ns())
+    return TraceAnchor(here, time.time_ns())
 
 
 @contextmanager
-def device_call(stage: str, places: Sequence[Place | None]) -> Iterator[None]:
-    """A call on the device and the windows in it, those that are not traced as None.
+def device_call(stage: str, anchors: Sequence[TraceAnchor | None]) -> Iterator[None]:
+    """Trace a call on the device; `anchors`: one for each window in it, None if not traced.
 
-    Each window gets a span for its wait until now and one for its part in the call; that one and
+    Each window gets a span for its wait until now and one for its part in the call; the latter and
     the span of the call, which is a trace of its own, are linked to each other.
     """
-    traced = [each for each in places if each is not None]
+    traced = [each for each in anchors if each is not None]
     if _tracers is None or not traced:
         yield
         return
@@ -185,7 +185,7 @@ def device_call(stage: str, places: Sequence[Place | None]) -> Iterator[None]:
     call = _tracers.device_calls.start_span(
         f"batch {stage}", Context(), links=links, start_time=now
     )
-    Span(call).note(windows=len(places))
+    Span(call).note(windows=len(anchors))
     try:
         with _within(call):
             yield

@@ -1,19 +1,30 @@
 """The form of a transcription or translation: OpenAI's fields, checked and typed."""
 
-import math
 from dataclasses import dataclass
-from typing import Any, BinaryIO, Literal, cast, get_args
+from typing import Any, Literal, get_args
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
-from starlette.datastructures import FormData, UploadFile
+from pydantic import BaseModel, ConfigDict, ValidationError
+from starlette.datastructures import FormData
 
 from app.domain import Chunking, Options, Task
 from app.errors import InvalidRequest, UnsupportedValue
-from app.languages import language_code
-from app.openai.model_families import Family, ResponseFormat, family_of
-from app.openai.request_fields import MAX_CONTEXT_CHARACTERS
+from app.intake import Order
+from app.openai.formats import Rendering
+from app.openai.model_families import ResponseFormat, family_of
+from app.openai.request_errors import request_error
+from app.openai.request_fields import (
+    PrefixPaddingMs,
+    SilenceDurationMs,
+    VadThreshold,
+    end_of_prompt,
+    known_language,
+    short_keywords,
+)
 from app.openai.responses import Granularity
-from app.transcriptions.form_parts import Fields
+from app.transcriptions.form_parts import FormParts, choice_of, read_boolean, read_share
+
+RESPONSE_FORMATS: tuple[ResponseFormat, ...] = get_args(ResponseFormat)
+GRANULARITIES: tuple[Granularity, ...] = get_args(Granularity)
 
 MAX_SPEAKERS = 4
 """Of `known_speaker_names` and `known_speaker_references` (docs/contract.md §1.1)."""
@@ -23,119 +34,118 @@ _TRANSLATION_FORMATS: tuple[ResponseFormat, ...] = ("json", "text", "srt", "verb
 
 @dataclass(frozen=True, slots=True)
 class AudioForm:
-    """One set of recordings and what was asked of them."""
+    """A parsed form: the work, how to render its result, and whether to stream it."""
 
-    files: tuple[UploadFile, ...]
-    """At least one; all but the batch route take the first."""
-    model: str
-    options: Options
-    response_format: ResponseFormat
-    granularities: frozenset[Granularity]
+    order: Order
+    rendering: Rendering
     stream: bool
-    speaker_names: tuple[str, ...]
-    """Of the channels of a stereo recording, in order."""
-    speaker_references: tuple[str, ...]
-    """Data URLs; the same number as names, or none."""
-
-    @property
-    def family(self) -> Family:
-        return family_of(self.model)
-
-    @property
-    def file(self) -> BinaryIO:
-        return self.files[0].file
 
 
-def parse(data: FormData, task: Task) -> AudioForm:
-    """Raises InvalidRequest or one of its kind, naming the field."""
-    fields = Fields(data)
-    granularities = frozenset(fields.many("timestamp_granularities", _granularity))
-    include = fields.many("include", _include)
-    strategy = fields.structured("chunking_strategy")
-    response_format: ResponseFormat = fields.one("response_format", _response_format, "json")
+def parse(data: FormData, task: Task, *, many: bool = False) -> AudioForm:
+    """The first file of the form, or all if there may be `many`, and the options.
+
+    Raises InvalidRequest or one of its kind, naming the field.
+    """
+    parts = FormParts(data)
+    granularities = frozenset(parts.many("timestamp_granularities", choice_of(*GRANULARITIES)))
+    include = parts.many("include", choice_of("logprobs"))
+    strategy = parts.structured("chunking_strategy")
+    response_format: ResponseFormat = parts.one(
+        "response_format", choice_of(*RESPONSE_FORMATS), "json"
+    )
     options = Options(
         task=task,
-        language=fields.one("language", _language, None),
-        languages=tuple(fields.many("languages", _language)),
-        prompt=fields.one("prompt", _end_of_prompt, ""),
-        keywords=_keywords(fields),
-        temperature=fields.one("temperature", _temperature, 0.0),
+        language=parts.one("language", known_language, None),
+        languages=tuple(parts.many("languages", known_language)),
+        prompt=parts.one("prompt", end_of_prompt, ""),
+        keywords=_keywords(parts),
+        temperature=parts.one("temperature", read_share, 0.0),
         words="word" in granularities,
         token_scores="logprobs" in include,
         chunking=_chunking(strategy),
         split_channels=response_format == "diarized_json",
     )
-    form = AudioForm(
-        files=fields.files("file"),
-        model=fields.required("model"),
-        options=options,
-        response_format=response_format,
-        granularities=granularities or frozenset({"segment"}),
-        stream=fields.one("stream", _boolean, False),
-        speaker_names=tuple(fields.many("known_speaker_names", str)),
-        speaker_references=tuple(fields.many("known_speaker_references", str)),
+    files = [upload.file for upload in parts.files("file")]
+    model = parts.required("model")
+    rendering = Rendering(
+        family_of(model),
+        response_format,
+        granularities or frozenset({"segment"}),
+        with_scores=options.token_scores,
+        speaker_names=tuple(parts.many("known_speaker_names", str)),
     )
+    order = Order(
+        model,
+        options,
+        tuple(files if many else files[:1]),
+        speaker_references=tuple(parts.many("known_speaker_references", str)),
+    )
+    form = AudioForm(order, rendering, stream=parts.one("stream", read_boolean, False))
     _check_format(form)
     _check_combinations(
         form, has_granularities=bool(granularities), has_strategy=strategy is not None
     )
     _check_speakers(form)
+    if many and form.stream:
+        raise UnsupportedValue("stream is not supported for several files.", "stream")
     return form
 
 
 def _check_format(form: AudioForm) -> None:
-    allowed = form.family.formats
-    if form.options.task == "translate":
+    chosen, allowed = form.rendering.response_format, form.rendering.family.formats
+    if form.order.options.task == "translate":
         allowed = tuple(each for each in allowed if each in _TRANSLATION_FORMATS)
-    if form.response_format in allowed:
+    if chosen in allowed:
         return
     names = [f"'{each}'" for each in allowed]
     # OpenAI's words (docs/contract.md §1.6).
     raise UnsupportedValue(
-        f"response_format '{form.response_format}' is not compatible with model '{form.model}'. "
+        f"response_format '{chosen}' is not compatible with model '{form.order.model}'. "
         f"Use {', '.join(names[:-1])} or {names[-1]} instead.",
         "response_format",
     )
 
 
 def _check_combinations(form: AudioForm, *, has_granularities: bool, has_strategy: bool) -> None:
-    """What the hosted API refuses (docs/contract.md §1.6), refused before any work is done."""
-    if form.family.only_diarizes:
+    """Refuse combinations that the hosted API refuses (docs/contract.md §1.6)."""
+    options, rendering = form.order.options, form.rendering
+    if rendering.family.only_diarizes:
         if not has_strategy:
             raise InvalidRequest(
                 "chunking_strategy is required for diarization models", "chunking_strategy"
             )
-        for field, given in (
-            ("prompt", form.options.prompt),
-            ("include", form.options.token_scores),
+        for field, is_present in (
+            ("prompt", options.prompt),
+            ("include", options.token_scores),
             ("timestamp_granularities", has_granularities),
         ):
-            if given:
+            if is_present:
                 raise UnsupportedValue(
-                    f"{field} is not compatible with model '{form.model}'.", field
+                    f"{field} is not compatible with model '{form.order.model}'.", field
                 )
-    if has_granularities and form.response_format != "verbose_json":
+    if has_granularities and rendering.response_format != "verbose_json":
         raise UnsupportedValue(
             "timestamp_granularities needs response_format 'verbose_json'.",
             "timestamp_granularities",
         )
-    if form.options.token_scores and form.response_format != "json":
+    if options.token_scores and rendering.response_format != "json":
         raise UnsupportedValue(
             "include 'logprobs' is only compatible with response_format 'json'.", "include"
         )
 
 
 def _check_speakers(form: AudioForm) -> None:
-    names, references = form.speaker_names, form.speaker_references
-    for field, given in (
+    names, references = form.rendering.speaker_names, form.order.speaker_references
+    can_name = form.rendering.family.only_diarizes or form.order.options.split_channels
+    for field, values in (
         ("known_speaker_names", names),
         ("known_speaker_references", references),
     ):
-        if given and not (form.family.only_diarizes or form.options.split_channels):
+        if values and not can_name:
             raise UnsupportedValue(f"{field} needs response_format 'diarized_json'.", field)
-        if len(given) > MAX_SPEAKERS:
+        if len(values) > MAX_SPEAKERS:
             raise InvalidRequest(
-                f"{field} has {len(given)} entries; at most {MAX_SPEAKERS} are supported.", field
+                f"{field} has {len(values)} entries; at most {MAX_SPEAKERS} are supported.", field
             )
     if len(set(names)) < len(names):
         raise InvalidRequest("known_speaker_names holds a name twice.", "known_speaker_names")
@@ -148,7 +158,7 @@ def _check_speakers(form: AudioForm) -> None:
 
 
 def _chunking(strategy: str | dict[str, Any] | None) -> Chunking | None:
-    """`auto` means what we do anyway: windows that suit the model, cut at pauses."""
+    """`auto` is what the server does anyway: windows that suit the model, cut at pauses."""
     if strategy is None or strategy == "auto":
         return None
     if not isinstance(strategy, dict):
@@ -159,9 +169,7 @@ def _chunking(strategy: str | dict[str, Any] | None) -> Chunking | None:
     try:
         return _ServerVad.model_validate(strategy).chunking()
     except ValidationError as error:
-        first = error.errors()[0]
-        field = ".".join(["chunking_strategy", *(str(part) for part in first["loc"])])
-        raise InvalidRequest(f"Invalid value for '{field}': {first['msg']}.", field) from None
+        raise request_error(error, "chunking_strategy") from None
 
 
 class _ServerVad(BaseModel):
@@ -170,9 +178,9 @@ class _ServerVad(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     type: Literal["server_vad"]
-    threshold: float = Field(0.5, ge=0.0, le=1.0)
-    prefix_padding_ms: int = Field(300, ge=0, le=10_000)
-    silence_duration_ms: int = Field(200, ge=0, le=30_000)
+    threshold: VadThreshold = 0.5
+    prefix_padding_ms: PrefixPaddingMs = 300
+    silence_duration_ms: SilenceDurationMs = 200
 
     def chunking(self) -> Chunking:
         return Chunking(
@@ -180,59 +188,9 @@ class _ServerVad(BaseModel):
         )
 
 
-def _response_format(text: str) -> ResponseFormat:
-    return cast(ResponseFormat, _one_of(get_args(ResponseFormat), text))
-
-
-def _granularity(text: str) -> Granularity:
-    return cast(Granularity, _one_of(get_args(Granularity), text))
-
-
-def _include(text: str) -> str:
-    return _one_of(("logprobs",), text)
-
-
-def _one_of(allowed: tuple[str, ...], text: str) -> str:
-    if text not in allowed:
-        raise ValueError(f"'{text[:100]}' is not one of {', '.join(allowed)}.")
-    return text
-
-
-def _language(text: str) -> str:
-    code = language_code(text)
-    if code is None:
-        raise ValueError(f"'{text[:100]}' is not an ISO-639-1 language code.")
-    return code
-
-
-def _end_of_prompt(text: str) -> str:
-    return text[-MAX_CONTEXT_CHARACTERS:]
-
-
-def _keywords(fields: Fields) -> tuple[str, ...]:
-    keywords = tuple(fields.many("keywords", str))
-    if sum(map(len, keywords)) > MAX_CONTEXT_CHARACTERS:
-        raise InvalidRequest(
-            f"keywords are longer than {MAX_CONTEXT_CHARACTERS} characters in all.", "keywords"
-        )
-    return keywords
-
-
-def _temperature(text: str) -> float:
+def _keywords(parts: FormParts) -> tuple[str, ...]:
+    keywords = parts.many("keywords", str)
     try:
-        value = float(text)
-    except ValueError:
-        value = math.nan
-    if not 0.0 <= value <= 1.0:
-        raise ValueError(f"'{text[:100]}' is not a number between 0 and 1.")
-    return value
-
-
-_BOOLEANS = {"true": True, "1": True, "false": False, "0": False, "null": False}
-
-
-def _boolean(text: str) -> bool:
-    try:
-        return _BOOLEANS[text.strip().lower()]
-    except KeyError:
-        raise ValueError(f"'{text[:100]}' is neither true nor false.") from None
+        return tuple(short_keywords(keywords))
+    except ValueError as error:
+        raise InvalidRequest(f"keywords are {error}.", "keywords") from None

@@ -4,6 +4,7 @@ Knows how values are written, not which fields there are.
 """
 
 import json
+import math
 import re
 from collections.abc import Callable
 from typing import Any, TypeVar
@@ -13,10 +14,11 @@ from starlette.datastructures import FormData, UploadFile
 from app.errors import InvalidRequest, MissingParameter
 
 T = TypeVar("T")
+Choice = TypeVar("Choice", bound=str)
 
 
-class Fields:
-    """Parts by name. Empty parts count as absent; unknown names are nobody's business.
+class FormParts:
+    """Parts by name. Empty parts count as absent; unknown names are ignored, as OpenAI does.
 
     Every method raises InvalidRequest, or MissingParameter, naming the field; `read` turns a
     part's text into its value and raises ValueError for a wrong one.
@@ -82,7 +84,7 @@ class Fields:
         try:
             return read(text)
         except ValueError as error:
-            raise InvalidRequest(f"Invalid value for '{name}': {error}", name) from None
+            raise InvalidRequest(f"Invalid value for '{name}': {error}.", name) from None
 
 
 def _missing(name: str) -> MissingParameter:
@@ -103,3 +105,37 @@ def _json_array(name: str, text: str) -> list[str]:
     except (ValueError, RecursionError):
         raise InvalidRequest(f"Invalid value for '{name}': not a JSON array.", name) from None
     return [value if isinstance(value, str) else json.dumps(value) for value in values]
+
+
+def choice_of(*allowed: Choice) -> Callable[[str], Choice]:
+    """A reader of texts that are one of `allowed`."""
+
+    def read(text: str) -> Choice:
+        for each in allowed:
+            if text == each:
+                return each
+        raise ValueError(f"'{text[:100]}' is not one of {', '.join(allowed)}")
+
+    return read
+
+
+def read_share(text: str) -> float:
+    """A number from 0 to 1. Raises ValueError."""
+    try:
+        value = float(text)
+    except ValueError:
+        value = math.nan
+    if not 0.0 <= value <= 1.0:
+        raise ValueError(f"'{text[:100]}' is not a number between 0 and 1")
+    return value
+
+
+_BOOLEANS = {"true": True, "1": True, "false": False, "0": False, "null": False}
+
+
+def read_boolean(text: str) -> bool:
+    """True or false, in any case, or 1 or 0; `null` is false. Raises ValueError."""
+    try:
+        return _BOOLEANS[text.strip().lower()]
+    except KeyError:
+        raise ValueError(f"'{text[:100]}' is neither true nor false") from None

@@ -1,22 +1,20 @@
-"""POST /transcribe: the body is the recording, the query says the rest.
+"""POST /transcribe: the body is the recording, the query has the options.
 
-For `curl --data-binary` and whoever else finds a form too much. What is asked for is checked, and
-answered, as the form of /v1/audio/transcriptions is.
+For `curl --data-binary` and other clients that find a form too much. Options are checked, and
+transcripts rendered, as for the form of /v1/audio/transcriptions.
 """
 
 import tempfile
-from contextlib import AsyncExitStack
-from functools import partial
 from typing import BinaryIO, cast
 
 from fastapi import APIRouter, Request, Response
 from starlette.datastructures import FormData, UploadFile
 
 from app.errors import InvalidRequest
-from app.http.state import RequestId, TheServices
+from app.http.state import TheServices
 from app.openai.model_families import family_of
+from app.transcriptions.answers import answer
 from app.transcriptions.form import AudioForm, parse
-from app.transcriptions.routes import answer
 from app.transcriptions.upload import receiving
 
 router = APIRouter(tags=["audio"])
@@ -36,41 +34,47 @@ IN_MEMORY_BYTES = 1024**2
 
 
 @router.post("/transcribe")
-async def transcribe(request: Request, services: TheServices, request_id: RequestId) -> Response:
+async def transcribe(request: Request, services: TheServices) -> Response:
     """Speech to text in the language that is spoken."""
-    received = partial(_received, request, services.default_model)
-    return await answer(request, services, request_id, received)
+    async with receiving(services) as deadline:
+        form = await _read_body(request, services.default_model)
+    return await answer(request, services, form, deadline)
 
 
-async def _received(request: Request, default_model: str, held: AsyncExitStack) -> AudioForm:
-    """What is wrong with the query is said before the body is read."""
-    _check(request)
+async def _read_body(request: Request, default_model: str) -> AudioForm:
+    """The recording on disk where it is large, and its options. The caller closes the file.
+
+    Raises InvalidRequest for a wrong query, before the body is read.
+    """
+    _check_query(request)
     query = request.query_params.multi_items()
     model = request.query_params.get("model") or default_model
     has_times = "verbose_json" in family_of(model).formats
     file = UploadFile(
         cast(BinaryIO, tempfile.SpooledTemporaryFile(IN_MEMORY_BYTES))  # noqa: SIM115
     )
-    held.push_async_callback(file.close)
-    form = parse(
-        FormData(
-            [
-                ("response_format", "verbose_json" if has_times else "json"),
-                *query,
-                ("model", model),
-                ("file", file),
-            ]
-        ),
-        "transcribe",
-    )
-    with receiving():
+    try:
+        form = parse(
+            FormData(
+                [
+                    ("response_format", "verbose_json" if has_times else "json"),
+                    *query,
+                    ("model", model),
+                    ("file", file),
+                ]
+            ),
+            "transcribe",
+        )
         async for piece in request.stream():
             await file.write(piece)
-    await file.seek(0)
+        await file.seek(0)
+    except BaseException:
+        await file.close()
+        raise
     return form
 
 
-def _check(request: Request) -> None:
+def _check_query(request: Request) -> None:
     for name in request.query_params:
         if name.removesuffix("[]") not in PARAMETERS:
             raise InvalidRequest(

@@ -3,6 +3,7 @@
 import json
 import threading
 import time
+from contextlib import suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from types import TracebackType
 from typing import Any
@@ -22,12 +23,13 @@ class Provider:
     def __init__(self, *keys: Key) -> None:
         self.keys = list(keys or (RSA, EC))
         self.requests: list[str] = []
-        """Paths, in the order they were asked for."""
-        self.answer_seconds = 0.0
+        """Paths, in the order they were requested."""
+        self._may_answer = threading.Event()
+        self._may_answer.set()
         self._server = self._bound(0)
         self.url = f"http://127.0.0.1:{self._server.server_port}/realms/staff"
         self.issuer = self.url
-        """What it calls itself."""
+        """The issuer of its discovery document and tokens."""
 
     def _bound(self, port: int) -> ThreadingHTTPServer:
         provider = self
@@ -43,7 +45,7 @@ class Provider:
 
     def _answer(self, request: BaseHTTPRequestHandler) -> None:
         self.requests.append(request.path)
-        time.sleep(self.answer_seconds)
+        self._may_answer.wait()
         documents: dict[str, Any] = {
             "/realms/staff/.well-known/openid-configuration": {
                 "issuer": self.issuer,
@@ -52,17 +54,25 @@ class Provider:
             "/realms/staff/keys": {"keys": [key.as_dict(private=False) for key in self.keys]},
         }
         body = json.dumps(documents[request.path]).encode()
-        request.send_response(200)
-        request.send_header("content-length", str(len(body)))
-        request.end_headers()
-        request.wfile.write(body)
+        with suppress(ConnectionError):  # the client has timed out
+            request.send_response(200)
+            request.send_header("content-length", str(len(body)))
+            request.end_headers()
+            request.wfile.write(body)
 
     def start(self) -> None:
         self._thread = threading.Thread(target=self._server.serve_forever, args=(0.02,))
         self._thread.start()
 
+    def pause(self) -> None:
+        """Accept requests, and answer none until `resume`."""
+        self._may_answer.clear()
+
+    def resume(self) -> None:
+        self._may_answer.set()
+
     def stop(self) -> None:
-        """Whoever asks is refused the connection."""
+        """Refuse connections."""
         self._server.shutdown()
         self._thread.join()
         self._server.server_close()
@@ -81,11 +91,12 @@ class Provider:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
+        self.resume()
         self.stop()
 
     @property
     def fetches(self) -> int:
-        """How often its keys were asked for."""
+        """How often its keys were requested."""
         return self.requests.count("/realms/staff/keys")
 
     def token(
@@ -95,7 +106,7 @@ class Provider:
         header: dict[str, Any] | None = None,
         **claims: object,
     ) -> str:
-        """Good for five minutes; a claim that is None is left out."""
+        """A token that expires in five minutes; a claim that is None is left out."""
         now = int(time.time())
         all_claims = {
             "iss": self.issuer,

@@ -9,14 +9,13 @@ import pytest
 from pydantic import SecretStr
 from structlog.testing import capture_logs
 
-from app.access import api_keys
 from app.access.api_keys import ApiKeys, KeysFile, configured_keys
 from app.access.keys_file import BadKeys, KeysDocument
 from app.access.principal import Allowance
 from app.errors import WrongKey
 from app.settings import AccessSettings
 from tests.support.api_keys import ADMIN_KEY, SALES_KEY, document, keys
-from tests.support.live_server import wait_until
+from tests.support.waiting import wait_until
 
 
 def ending(end: datetime) -> KeysDocument:
@@ -27,7 +26,7 @@ def ending(end: datetime) -> KeysDocument:
     return KeysDocument(salt=found.salt, holders=(ended,))
 
 
-def test_a_key_says_who_calls_and_what_they_may_do() -> None:
+def test_a_key_identifies_its_caller_and_permissions() -> None:
     limits = {
         "requests_per_minute": 600,
         "audio_seconds_per_minute": 7200.0,
@@ -48,11 +47,11 @@ def test_a_key_says_who_calls_and_what_they_may_do() -> None:
 @pytest.mark.parametrize(
     "key", ["", "v", SALES_KEY[:-1], f"{SALES_KEY}x", SALES_KEY.upper(), "schlüssel"]
 )
-def test_what_is_almost_a_key_is_nobodys(key: str) -> None:
+def test_text_that_is_almost_a_key_has_no_owner(key: str) -> None:
     assert ApiKeys(document(sales={"key": SALES_KEY})).principal(key) is None
 
 
-def test_an_expired_key_is_refused_and_the_error_says_why() -> None:
+def test_an_expired_key_is_refused_with_the_reason() -> None:
     now = datetime.now(UTC)
     live, expired = (ending(now + timedelta(hours=hours)) for hours in (1, -1))
     known = ApiKeys(live)
@@ -67,7 +66,7 @@ def test_an_expired_key_is_refused_and_the_error_says_why() -> None:
         known.principal(SALES_KEY)
 
 
-def test_a_key_ends_at_the_moment_that_it_says() -> None:
+def test_a_key_expires_at_the_second_that_was_set() -> None:
     end = datetime(2027, 6, 30, tzinfo=UTC)
     key = ending(end).holders[0].keys[0]
     assert key.is_live(end - timedelta(microseconds=1))
@@ -92,7 +91,7 @@ def test_only_digests_are_compared() -> None:
     assert known.principal(Incomparable(SALES_KEY[:-1] + "x")) is None
 
 
-def test_the_time_of_a_look_up_does_not_tell_how_much_of_a_guess_is_right() -> None:
+def test_the_time_of_a_look_up_does_not_reveal_how_much_of_a_guess_is_right() -> None:
     """With a key so long that a comparison of it would take as long as its digest."""
     right = "k" * 100_000
     known = ApiKeys(document(sales={"key": right}))
@@ -114,7 +113,7 @@ def write(path: Path, text: str) -> None:
     new.replace(path)
 
 
-def test_a_file_that_has_changed_is_read_anew(tmp_path: Path) -> None:
+def test_a_file_that_has_changed_is_read_again(tmp_path: Path) -> None:
     path = tmp_path / "keys.yaml"
     write(path, keys(admin=None))
     known = KeysFile(path)
@@ -174,13 +173,10 @@ def test_a_file_that_is_bad_or_gone_leaves_the_keys_and_is_reported_once(tmp_pat
     assert known.principal(SALES_KEY) is None
 
 
-async def test_the_file_is_watched_until_that_is_cancelled(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(api_keys, "RELOAD_SECONDS", 0.01)
+async def test_the_file_is_watched_until_cancelled(tmp_path: Path) -> None:
     path = tmp_path / "keys.yaml"
     write(path, keys(admin=None))
-    known = KeysFile(path)
+    known = KeysFile(path, reload_seconds=0.01)
     watching = asyncio.create_task(known.watch())
     write(path, keys(admin=None, sales={"key": SALES_KEY}))
     await asyncio.to_thread(wait_until, lambda: known.principal(SALES_KEY) is not None)
@@ -189,7 +185,7 @@ async def test_the_file_is_watched_until_that_is_cancelled(
         await watching
 
 
-def test_at_the_start_a_bad_source_is_named(tmp_path: Path) -> None:
+def test_the_error_of_a_bad_source_names_it(tmp_path: Path) -> None:
     missing = AccessSettings(keys_file=tmp_path / "keys.yaml")
     with pytest.raises(BadKeys, match=f"^{tmp_path}/keys.yaml: No such file or directory$"):
         configured_keys(missing)

@@ -36,7 +36,7 @@ def keys() -> ApiKeys:
     )
 
 
-async def test_a_key_is_known_whatever_it_looks_like(keys: ApiKeys) -> None:
+async def test_a_key_is_accepted_whatever_its_form(keys: ApiKeys) -> None:
     provider = Provider()
     known = Authenticator(keys, ClientSecrets(None), provider)
     names = [
@@ -48,7 +48,9 @@ async def test_a_key_is_known_whatever_it_looks_like(keys: ApiKeys) -> None:
 
 
 @pytest.mark.parametrize("token", [None, ""])
-async def test_without_a_token_openai_s_words_are_said(keys: ApiKeys, token: str | None) -> None:
+async def test_a_missing_token_is_refused_in_openais_words(
+    keys: ApiKeys, token: str | None
+) -> None:
     with pytest.raises(NotAuthenticated) as refused:
         await Authenticator(keys, ClientSecrets(None)).authenticate(token, ADDRESS)
     assert str(refused.value) == (
@@ -73,7 +75,7 @@ async def test_a_wrong_key_is_shown_masked(keys: ApiKeys, token: str, shown: str
     assert str(refused.value) == f"Incorrect API key provided: {shown}."
 
 
-async def test_the_provider_is_asked_about_tokens_with_two_dots(keys: ApiKeys) -> None:
+async def test_a_token_with_two_dots_is_verified_by_the_provider(keys: ApiKeys) -> None:
     provider = Provider()
     for known in (
         Authenticator(keys, ClientSecrets(None), provider),
@@ -88,7 +90,7 @@ async def test_the_provider_is_asked_about_tokens_with_two_dots(keys: ApiKeys) -
     assert provider.asked == ["right.jwt.token", "wrong.jwt.token"] * 2
 
 
-async def test_an_open_server_takes_any_token_and_tells_callers_apart_by_address() -> None:
+async def test_an_open_server_accepts_any_token_and_identifies_callers_by_address() -> None:
     known = Authenticator(None, ClientSecrets(None))
     assert known.is_open
     for token in (None, "sk-anything", "a.b.c"):
@@ -97,7 +99,7 @@ async def test_an_open_server_takes_any_token_and_tells_callers_apart_by_address
         assert not caller.is_administrator
 
 
-async def test_a_client_secret_stands_for_who_made_it(keys: ApiKeys) -> None:
+async def test_a_client_secret_identifies_the_caller_that_it_was_issued_to(keys: ApiKeys) -> None:
     secrets = ClientSecrets(None)
     known = Authenticator(keys, secrets)
     sales = await known.authenticate(SALES_KEY, ADDRESS)
@@ -108,7 +110,7 @@ async def test_a_client_secret_stands_for_who_made_it(keys: ApiKeys) -> None:
         await known.authenticate("ek_wrong", ADDRESS)
 
 
-async def test_a_client_secret_ends_with_the_key_that_made_it(keys: ApiKeys) -> None:
+async def test_a_client_secret_ends_with_the_key_that_it_was_issued_to(keys: ApiKeys) -> None:
     secrets = ClientSecrets(None)
     known = Authenticator(keys, secrets)
     value, _ = secrets.issue(await known.authenticate(SALES_KEY, ADDRESS), {}, 60)
@@ -119,7 +121,7 @@ async def test_a_client_secret_ends_with_the_key_that_made_it(keys: ApiKeys) -> 
         await Authenticator(None, secrets, Provider()).authenticate(value, ADDRESS)
 
 
-async def test_a_client_secret_of_an_open_server_or_of_a_token_has_no_key_to_end_with() -> None:
+async def test_a_client_secret_of_an_open_server_or_of_a_token_depends_on_no_key() -> None:
     secrets = ClientSecrets(None)
     for known, token in (
         (Authenticator(None, secrets), None),

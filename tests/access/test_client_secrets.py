@@ -27,19 +27,19 @@ def secrets() -> ClientSecrets:
     return ClientSecrets(SIGNING_KEY)
 
 
-def test_it_carries_whom_it_was_made_for_and_the_session(secrets: ClientSecrets) -> None:
+def test_a_secret_carries_its_principal_and_session(secrets: ClientSecrets) -> None:
     value, expires_at = secrets.issue(SALES, SESSION, 600)
     assert value.startswith("ek_")
     assert 595 < expires_at - time.time() <= 600
     assert secrets.principal(value) == replace(SALES, is_administrator=False, session=SESSION)
 
 
-def test_another_replica_with_the_same_signing_key_knows_it(secrets: ClientSecrets) -> None:
+def test_another_replica_with_the_same_signing_key_accepts_a_secret(secrets: ClientSecrets) -> None:
     value, _ = secrets.issue(SALES, {}, 600)
     assert ClientSecrets(SIGNING_KEY).principal(value).session == {}
 
 
-def test_without_a_signing_key_only_the_process_that_made_it_knows_it() -> None:
+def test_without_a_signing_key_only_the_issuing_process_accepts_a_secret() -> None:
     one, other = ClientSecrets(None), ClientSecrets(None)
     value, _ = one.issue(SALES, {}, 600)
     assert one.principal(value).name == "sales"
@@ -47,7 +47,7 @@ def test_without_a_signing_key_only_the_process_that_made_it_knows_it() -> None:
         other.principal(value)
 
 
-def test_an_expired_one_is_refused(secrets: ClientSecrets) -> None:
+def test_an_expired_secret_is_refused(secrets: ClientSecrets) -> None:
     value, _ = secrets.issue(SALES, {}, -1)
     with pytest.raises(WrongKey, match=r"^The client secret has expired\.$"):
         secrets.principal(value)
@@ -56,12 +56,12 @@ def test_an_expired_one_is_refused(secrets: ClientSecrets) -> None:
 @pytest.mark.parametrize(
     "end", ["", "a.b.c", "eyJhbGciOiJub25lIn0.e30.", "\udcff", "é.é.é", "." * 9]
 )
-def test_what_is_none_is_refused(secrets: ClientSecrets, end: str) -> None:
+def test_text_that_is_no_secret_is_refused(secrets: ClientSecrets, end: str) -> None:
     with pytest.raises(WrongKey, match=r"^Incorrect client secret provided\.$"):
         secrets.principal(f"ek_{end}")
 
 
-def test_a_changed_one_is_refused(secrets: ClientSecrets) -> None:
+def test_a_changed_secret_is_refused(secrets: ClientSecrets) -> None:
     value, _ = secrets.issue(SALES, {}, 600)
     header, claims, signature = value.split(".")
     other, _ = secrets.issue(replace(SALES, models=None), {}, 600)
@@ -83,7 +83,7 @@ def test_a_changed_one_is_refused(secrets: ClientSecrets) -> None:
         {"exp": 9_999_999_999, "principal": {"id": 1}},
     ],
 )
-def test_one_of_another_make_is_refused_although_it_is_signed(
+def test_a_signed_token_of_another_kind_is_refused(
     secrets: ClientSecrets, claims: dict[str, object]
 ) -> None:
     key = OctKey.import_key(SIGNING_KEY.get_secret_value())
@@ -91,7 +91,7 @@ def test_one_of_another_make_is_refused_although_it_is_signed(
         secrets.principal("ek_" + jwt.encode({"alg": "HS256"}, claims, key))
 
 
-def test_a_session_that_fits_into_no_header_is_refused(secrets: ClientSecrets) -> None:
+def test_a_session_too_large_for_a_header_is_refused(secrets: ClientSecrets) -> None:
     value, _ = secrets.issue(SALES, {"prompt": "x" * (MAX_CHARS // 2)}, 600)
     assert len(value) < MAX_CHARS
     with pytest.raises(InvalidRequest) as refused:

@@ -1,4 +1,4 @@
-"""Both stores keep to the same rules: this process's memory, and a real Redis."""
+"""Both stores follow the same rules: the memory of this process, and a real Redis."""
 
 import asyncio
 import random
@@ -7,18 +7,19 @@ from math import inf
 
 import pytest
 
-from app.access.counter_store import MemoryStore, Store
+from app.access.counter_store import CounterStore, MemoryStore
 from app.access.counter_store_redis import RedisStore
-from app.access.sliding_window import Claim
-from tests.support.live_server import wait_until
+from app.access.sliding_window import ROUNDING, Claim
+from tests.access.clock import Clock
 from tests.support.redis_server import RedisServer
+from tests.support.waiting import wait_until
 
 WINDOW_SECONDS = 1.5
 
 
 @pytest.fixture(params=["memory", "redis"])
-async def store(request: pytest.FixtureRequest, redis: RedisServer) -> AsyncIterator[Store]:
-    store: Store = MemoryStore(WINDOW_SECONDS)
+async def store(request: pytest.FixtureRequest, redis: RedisServer) -> AsyncIterator[CounterStore]:
+    store: CounterStore = MemoryStore(WINDOW_SECONDS)
     if request.param == "redis":
         redis.client.flushdb()
         store = RedisStore(redis.url, WINDOW_SECONDS)
@@ -26,73 +27,103 @@ async def store(request: pytest.FixtureRequest, redis: RedisServer) -> AsyncIter
     await store.close()
 
 
-async def test_requests_are_counted_up_to_the_limit_for_each_caller(store: Store) -> None:
+async def enters(
+    store: CounterStore, request: str, max_requests: float, max_concurrent: int | None
+) -> bool:
+    result, _ = await store.enter("key:anna", request, max_requests, max_concurrent)
+    return result.is_accepted
+
+
+async def test_requests_are_counted_up_to_the_limit_for_each_caller(store: CounterStore) -> None:
     for used in (1, 2):
-        entry = await store.enter("key:anna", f"r{used}", 2, None)
-        assert (entry.requests.is_accepted, entry.requests.used) == (True, used)
-        assert 0 < entry.requests.reset_seconds <= WINDOW_SECONDS
-    refused = await store.enter("key:anna", "r3", 2, None)
-    assert (refused.requests.is_accepted, refused.requests.used) == (False, 2)
-    assert (await store.enter("key:ben", "r4", 2, None)).requests.is_accepted
+        requests, _ = await store.enter("key:anna", f"r{used}", 2, None)
+        assert (requests.is_accepted, requests.used) == (True, used)
+        assert 0 < requests.reset_seconds <= WINDOW_SECONDS
+    refused, _ = await store.enter("key:anna", "r3", 2, None)
+    assert (refused.is_accepted, refused.used) == (False, 2)
+    accepted, _ = await store.enter("key:ben", "r4", 2, None)
+    assert accepted.is_accepted
 
 
-async def test_after_the_wait_that_was_said_there_is_room_and_not_before(store: Store) -> None:
+async def test_in_memory_there_is_room_after_the_wait_and_not_before() -> None:
+    clock = Clock()
+    store = MemoryStore(clock=clock)
     await store.enter("key:anna", "r1", 1, None)
-    refused = await store.enter("key:anna", "r2", 1, None)
-    assert 0 < refused.requests.wait_seconds <= WINDOW_SECONDS
-    await asyncio.sleep(refused.requests.wait_seconds + 0.01)
-    assert (await store.enter("key:anna", "r3", 1, None)).requests.is_accepted
-    assert not (await store.enter("key:anna", "r4", 1, None)).requests.is_accepted
+    refused, _ = await store.enter("key:anna", "r2", 1, None)
+    assert 0 < refused.wait_seconds <= 60
+    clock.now += refused.wait_seconds - 0.01
+    assert not await enters(store, "r3", 1, None)
+    clock.now += 0.01
+    assert await enters(store, "r4", 1, None)
+    assert not await enters(store, "r5", 1, None)
 
 
-async def test_a_place_is_taken_until_its_request_leaves(store: Store) -> None:
-    assert (await store.enter("key:anna", "r1", inf, 2)).concurrent == 1
-    assert (await store.enter("key:anna", "r2", inf, 2)).concurrent == 2
-    refused = await store.enter("key:anna", "r3", inf, 2)
-    assert (refused.has_place, refused.concurrent) == (False, 2)
+async def test_in_redis_there_is_room_after_the_wait(redis: RedisServer) -> None:
+    redis.client.flushdb()
+    store = RedisStore(redis.url, WINDOW_SECONDS)
+    await store.enter("key:anna", "r1", 1, None)
+    refused, _ = await store.enter("key:anna", "r2", 1, None)
+    assert 0 < refused.wait_seconds <= WINDOW_SECONDS
+    await asyncio.sleep(refused.wait_seconds + 0.01)  # the clock is Redis's
+    assert await enters(store, "r3", 1, None)
+    assert not await enters(store, "r4", 1, None)
+    await store.close()
+
+
+async def test_a_slot_is_in_use_until_its_request_leaves(store: CounterStore) -> None:
+    assert (await store.enter("key:anna", "r1", inf, 2))[1] == 1
+    assert (await store.enter("key:anna", "r2", inf, 2))[1] == 2
+    refused, concurrent = await store.enter("key:anna", "r3", inf, 2)
+    assert (refused.is_accepted, concurrent) == (False, 2)
     await store.leave("key:anna", "r3")
-    assert not (await store.enter("key:anna", "r4", inf, 2)).has_place, "r3 had none to give"
+    assert not await enters(store, "r4", inf, 2), "r3 had no slot"
     await store.leave("key:anna", "r1")
-    assert (await store.enter("key:anna", "r5", inf, 2)).has_place
+    assert await enters(store, "r5", inf, 2)
 
 
-async def test_a_refused_request_neither_counts_nor_takes_a_place(store: Store) -> None:
+async def test_a_refused_request_neither_counts_nor_uses_a_slot(store: CounterStore) -> None:
     await store.enter("key:anna", "r1", 2, 1)
-    assert not (await store.enter("key:anna", "r2", 2, 1)).has_place
+    refused, concurrent = await store.enter("key:anna", "r2", 2, 1)
+    assert (refused.is_accepted, concurrent) == (False, 1), "no slot is free"
     await store.leave("key:anna", "r1")
-    second = await store.enter("key:anna", "r3", 2, 1)
-    assert (second.has_place, second.requests.is_accepted) == (True, True), "r2 did not count"
+    second, _ = await store.enter("key:anna", "r3", 2, 1)
+    assert (second.is_accepted, second.used) == (True, 2), "r2 did not count"
     await store.leave("key:anna", "r3")
-    refused = await store.enter("key:anna", "r4", 2, 1)
-    assert (refused.has_place, refused.requests.is_accepted) == (True, False)
-    assert (await store.standing("key:anna"))[2] == 0, "r4 took no place"
+    refused, concurrent = await store.enter("key:anna", "r4", 2, 1)
+    assert (refused.is_accepted, concurrent) == (False, 0), "a slot is free"
+    assert (await store.usage("key:anna"))[2] == 0, "r4 uses no slot"
 
 
-async def test_audio_is_given_back(store: Store) -> None:
-    level = await store.hear("key:anna", Claim(60, 50.25, 50.25))
-    assert (level.is_accepted, level.used) == (True, 50.25)
-    assert not (await store.hear("key:anna", Claim(60, 20, 20))).is_accepted
-    await store.give_back("key:anna", level.slot, 40.125)
-    again = await store.hear("key:anna", Claim(60, 20, 20))
+async def test_audio_is_refunded(store: CounterStore) -> None:
+    charged = await store.charge("key:anna", Claim(60, 50.25, 50.25))
+    assert (charged.is_accepted, charged.used) == (True, 50.25)
+    assert not (await store.charge("key:anna", Claim(60, 20, 20))).is_accepted
+    await store.refund("key:anna", charged.bucket, 40.125)
+    again = await store.charge("key:anna", Claim(60, 20, 20))
     assert (again.is_accepted, again.used) == (True, 30.125)
-    requests, audio, places = await store.standing("key:anna")
-    assert (requests.used, audio.used, places) == (0, 30.125, 0)
+    requests, audio, concurrent = await store.usage("key:anna")
+    assert (requests.used, audio.used, concurrent) == (0, 30.125, 0)
 
 
-async def test_giving_back_to_nobody_is_nothing(store: Store) -> None:
-    await store.give_back("key:nobody", 1, 5.0)
-    _, audio, _ = await store.standing("key:nobody")
+async def test_a_refund_to_an_unknown_caller_does_nothing(store: CounterStore) -> None:
+    await store.refund("key:unknown", 1, 5.0)
+    _, audio, _ = await store.usage("key:unknown")
     assert (audio.used, audio.reset_seconds) == (0, 0)
 
 
-async def test_a_flood_at_once_gets_no_more_than_the_limit(store: Store) -> None:
-    entries = await asyncio.gather(
-        *(store.enter("key:anna", f"r{index}", 5, 3) for index in range(40))
-    )
-    assert sum(entry.has_place and entry.requests.is_accepted for entry in entries) == 3
+async def test_simultaneous_requests_get_no_more_than_the_limit(store: CounterStore) -> None:
+    results = await asyncio.gather(*(enters(store, f"r{index}", 5, 3) for index in range(40)))
+    assert sum(results) == 3
 
 
-async def test_redis_and_memory_say_the_same(redis: RedisServer) -> None:
+async def test_rounding_errors_are_tolerated_up_to_the_same_number(store: CounterStore) -> None:
+    await store.charge("key:anna", Claim(10, 5, 5))
+    beyond, within = 5 + 2 * ROUNDING, 5 + ROUNDING / 2
+    assert not (await store.charge("key:anna", Claim(10, beyond, beyond))).is_accepted
+    assert (await store.charge("key:anna", Claim(10, within, within))).is_accepted
+
+
+async def test_redis_and_memory_return_the_same_results(redis: RedisServer) -> None:
     redis.client.flushdb()
     rolls = random.Random(2)
     shared, own = RedisStore(redis.url), MemoryStore()
@@ -100,56 +131,57 @@ async def test_redis_and_memory_say_the_same(redis: RedisServer) -> None:
         limit = 100.0
         amount = rolls.choice([0.0, 0.125, 7.0, 30.0, 250.0])
         claim = Claim(limit, amount, min(rolls.choice([0.0, amount]), limit))
-        one, other = await shared.hear("key:a", claim), await own.hear("key:a", claim)
+        one, other = await shared.charge("key:a", claim), await own.charge("key:a", claim)
         assert one.is_accepted == other.is_accepted
         assert one.used == pytest.approx(other.used)
         assert (one.wait_seconds > 0) == (other.wait_seconds > 0)
-        # Of this claim: by another clock, earlier ones may be in another slot.
+        # Of this claim: by another clock, earlier ones may be in another bucket.
         if amount and one.is_accepted and rolls.random() < 0.6:
             back = min(10.0, amount)
-            await shared.give_back("key:a", one.slot, back)
-            await own.give_back("key:a", other.slot, back)
+            await shared.refund("key:a", one.bucket, back)
+            await own.refund("key:a", other.bucket, back)
     await shared.close()
 
 
-def held_keys(redis: RedisServer) -> list[str]:
+def stored_keys(redis: RedisServer) -> list[str]:
     return sorted(key.decode() for key in redis.client.scan_iter())
 
 
-async def test_redis_forgets_callers_by_itself(redis: RedisServer) -> None:
+async def test_keys_of_redis_expire(redis: RedisServer) -> None:
     redis.client.flushdb()
     store = RedisStore(redis.url, window_seconds=1.0, lease_seconds=1.0)
     await store.enter("key:anna", "r1", 5, 5)
-    await store.hear("key:anna", Claim(60, 1, 1))
-    assert held_keys(redis) == [
+    await store.charge("key:anna", Claim(60, 1, 1))
+    assert stored_keys(redis) == [
         "verbatim:audio:key:anna",
         "verbatim:places:key:anna",
         "verbatim:requests:key:anna",
     ]
     await store.close()
-    await asyncio.to_thread(wait_until, lambda: held_keys(redis) == [], 10)
+    await asyncio.to_thread(wait_until, lambda: stored_keys(redis) == [], 10)
 
 
-async def test_the_places_of_a_dead_replica_are_free_after_their_lease(redis: RedisServer) -> None:
+async def test_the_slots_of_a_dead_replica_are_free_after_their_lease(redis: RedisServer) -> None:
     redis.client.flushdb()
     dead, alive = (RedisStore(redis.url, lease_seconds=1.5) for _ in range(2))
-    assert (await dead.enter("key:anna", "r1", inf, 2)).has_place
-    assert (await alive.enter("key:anna", "r2", inf, 2)).has_place
-    await dead.close()  # nobody renews r1
-    assert not (await alive.enter("key:anna", "r3", inf, 2)).has_place
-    await asyncio.sleep(2.0)
-    assert (await alive.standing("key:anna"))[2] == 1, "r2 is renewed, r1 is not"
+    assert await enters(dead, "r1", inf, 2)
+    assert await enters(alive, "r2", inf, 2)
+    await dead.close()  # r1 is not renewed any more
+    assert not await enters(alive, "r3", inf, 2)
+    await asyncio.sleep(2.0)  # the clock is Redis's
+    assert (await alive.usage("key:anna"))[2] == 1, "r2 is renewed, r1 is not"
     await alive.close()
 
 
-async def test_memory_holds_only_callers_of_the_last_minute() -> None:
-    now = 0.0
-    store = MemoryStore(clock=lambda: now)
+async def test_memory_has_only_callers_of_the_last_minute() -> None:
+    clock = Clock()
+    store = MemoryStore(clock=clock)
     for index in range(500):
         await store.enter(f"key:{index}", "r", 5, 1)
         await store.leave(f"key:{index}", "r")
     for index in range(1000):
-        now += 1.0
+        clock.now += 1.0
         await store.enter(f"key:late-{index % 20}", "r", 5, None)
     assert len(store._windows) <= 20
-    assert (await store.enter("key:3", "r", 5, None)).requests.used == 1
+    requests, _ = await store.enter("key:3", "r", 5, None)
+    assert requests.used == 1

@@ -1,4 +1,4 @@
-"""What is counted of a request, for whom and under which name."""
+"""Usage of requests: the caller and the name it is counted under."""
 
 from dataclasses import dataclass
 
@@ -16,7 +16,7 @@ from app.settings import LimitsSettings
 
 @dataclass
 class Work:
-    heard_seconds: float = 0.0
+    decoded_seconds: float = 0.0
     queue_seconds: float | None = None
 
 
@@ -32,15 +32,15 @@ def metric(name: str, **labels: str) -> float:
     return REGISTRY.get_sample_value(name, labels) or 0.0
 
 
-async def test_what_was_heard_counts_though_the_answer_failed() -> None:
+async def test_decoded_audio_counts_though_the_answer_failed() -> None:
     metered, record = meter(audio_seconds_per_minute=60), record_of("failing")
     works = [Work(), Work()]
 
     async def fail() -> None:
-        async with metered.recordings(record, "starter", 50.0, works):
+        async with metered.reserved(record, "starter", 50.0, works):
             assert record.audio is not None
             assert record.audio.remaining == 10.0, "reserved"
-            works[0].heard_seconds, works[1].heard_seconds = 3.0, 4.5
+            works[0].decoded_seconds, works[1].decoded_seconds = 3.0, 4.5
             works[1].queue_seconds = 0.25
             raise ZeroDivisionError
 
@@ -54,35 +54,35 @@ async def test_what_was_heard_counts_though_the_answer_failed() -> None:
     assert metric("stt_usage_audio_seconds_total", key="failing", model="starter") == 7.5
     counted = metric("stt_usage_requests_total", key="failing", model="starter", outcome="failed")
     assert counted == 1.0
-    async with metered.recordings(record, "starter", 50.0, []):
+    async with metered.reserved(record, "starter", 50.0, []):
         assert record.audio is not None
-        assert record.audio.used == 57.5, "what was not heard was given back"
+        assert record.audio.used == 57.5, "seconds that were not decoded are refunded"
 
 
-async def test_nothing_is_heard_without_room_for_it() -> None:
+async def test_nothing_is_decoded_without_room_for_it() -> None:
     metered, record = meter(audio_seconds_per_minute=60), record_of("greedy")
-    async with metered.recordings(record, "starter", 60.0, [Work(60.0)]):
+    async with metered.reserved(record, "starter", 60.0, [Work(60.0)]):
         pass
     with pytest.raises(RateLimited):
-        async with metered.recordings(record, "starter", 1.0, [Work(1.0)]):
+        async with metered.reserved(record, "starter", 1.0, [Work(1.0)]):
             pytest.fail("refused requests do no work")
     assert record.audio is not None
     assert record.audio.used == 60.0
 
 
-async def test_live_audio_counts_as_it_is_heard_and_not_once_it_is_refused() -> None:
+async def test_live_audio_counts_as_it_is_decoded_and_not_once_it_is_refused() -> None:
     metered, record = meter(audio_seconds_per_minute=10), record_of("talker")
-    await metered.heard(record, "starter", 6.0)
-    await metered.heard(record, "starter", 6.0)
+    await metered.charge(record, "starter", 6.0)
+    await metered.charge(record, "starter", 6.0)
     with pytest.raises(RateLimited, match="Used 12, Requested 6"):
-        await metered.heard(record, "starter", 6.0)
+        await metered.charge(record, "starter", 6.0)
     metered.ended(record, 101)
     assert record.principal is not None
     totals = metered.totals(record.principal)["starter"]
     assert (totals.requests, totals.errors, totals.audio_seconds) == (1, 0, 12.0)
 
 
-async def test_callers_do_not_see_each_other() -> None:
+async def test_callers_see_only_their_own_totals() -> None:
     metered = meter()
     one, other = record_of("one"), record_of("other")
     metered.ended(one, 200)
@@ -129,13 +129,13 @@ async def test_totals_of_callers_are_bounded(monkeypatch: pytest.MonkeyPatch) ->
         (0, "failed"),
     ],
 )
-def test_outcomes_are_told_by_status(status: int, outcome: str) -> None:
+def test_outcomes_follow_from_the_status(status: int, outcome: str) -> None:
     metered, name = meter(), f"status-{status}"
     metered.ended(record_of(name), status)
     assert metric("stt_usage_requests_total", key=name, model="", outcome=outcome) == 1
 
 
-def test_a_status_that_was_sent_too_early_is_not_believed() -> None:
+def test_an_outcome_of_the_record_overrides_the_status() -> None:
     metered, record = meter(), record_of("early")
     record.outcome = "failed"
     metered.ended(record, 200)

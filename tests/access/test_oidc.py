@@ -1,25 +1,27 @@
-"""Tokens of a real provider on this machine."""
+"""Access tokens of a real provider on this machine."""
 
 import asyncio
 import base64
 import hmac
 import json
 import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
 import pytest
 from joserfc import jws
 from joserfc.jwk import ECKey, RSAKey
+from structlog.testing import capture_logs
 
-from app.access import oidc_provider_keys as provider_keys
 from app.access.oidc import OidcVerifier
-from app.access.oidc_provider_keys import ProviderKeys
+from app.access.oidc_provider_keys import FETCH_SECONDS, RETRY_SECONDS, ProviderKeys
 from app.access.principal import Allowance, Principal
 from app.errors import NotAllowed, ProviderUnavailable, WrongKey
 from app.settings import OidcSettings
+from tests.access.clock import Clock
 from tests.access.provider import AUDIENCE, EC, RSA, Provider
+from tests.support.waiting import wait_until
 
 
 @pytest.fixture
@@ -28,22 +30,32 @@ def provider() -> Iterator[Provider]:
         yield running
 
 
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
 @asynccontextmanager
-async def verifier(provider: Provider, **settings: object) -> AsyncIterator[OidcVerifier]:
+async def verifier(
+    provider: Provider,
+    clock: Callable[[], float] = time.monotonic,
+    fetch_seconds: float = FETCH_SECONDS,
+    **settings: object,
+) -> AsyncIterator[OidcVerifier]:
     oidc = OidcSettings.model_validate(
         {"issuer": provider.url, "audience": [AUDIENCE, "other"], **settings}
     )
     assert oidc.issuer is not None
-    async with ProviderKeys(oidc.issuer, oidc.keys_cache_seconds) as keys:
+    async with ProviderKeys(oidc.issuer, oidc.keys_cache_seconds, fetch_seconds, clock) as keys:
         yield OidcVerifier(oidc, keys)
 
 
 async def checked(provider: Provider, token: str, **settings: object) -> Principal:
-    async with verifier(provider, **settings) as oidc:
+    async with verifier(provider, **settings) as oidc:  # type: ignore[arg-type]
         return await oidc.principal(token)
 
 
-async def test_a_token_says_who_calls(provider: Provider) -> None:
+async def test_a_token_identifies_its_caller(provider: Provider) -> None:
     assert await checked(provider, provider.token()) == Principal("oidc:ada", "ada")
 
 
@@ -73,7 +85,7 @@ def _now(token: dict[str, object]) -> dict[str, object]:
     ],
     ids=["ES256", "PS256", "several audiences", "just expired", "just early", "own header"],
 )
-async def test_it_is_taken(
+async def test_a_valid_token_is_accepted(
     provider: Provider, token: dict[str, object], settings: dict[str, object]
 ) -> None:
     principal = await checked(provider, provider.token(**_now(token)), **settings)  # type: ignore[arg-type]
@@ -103,7 +115,7 @@ async def test_it_is_taken(
     ],
     ids=lambda value: value if isinstance(value, str) else "token",
 )
-async def test_it_is_refused_and_says_why(
+async def test_a_token_is_refused_with_the_reason(
     provider: Provider, token: dict[str, object], reason: str
 ) -> None:
     with pytest.raises(WrongKey, match=f"^The access token is refused: .*{reason}"):
@@ -140,7 +152,7 @@ def test_algorithms_without_a_private_key_cannot_be_allowed(algorithm: str) -> N
         OidcSettings.model_validate({"algorithms": [algorithm]})
 
 
-async def test_what_is_no_token_is_refused(provider: Provider) -> None:
+async def test_a_malformed_token_is_refused(provider: Provider) -> None:
     good = provider.token()
     header, claims, signature = good.split(".")
     bad = [
@@ -175,7 +187,7 @@ async def test_what_is_no_token_is_refused(provider: Provider) -> None:
     assert provider.fetches == 1
 
 
-async def test_a_signed_text_that_is_no_claims_is_refused(provider: Provider) -> None:
+async def test_a_signed_text_without_claims_is_refused(provider: Provider) -> None:
     signed = jws.serialize_compact({"alg": "RS256", "kid": "rsa"}, b'["sub"]', RSA)
     with pytest.raises(WrongKey):
         await checked(provider, signed)
@@ -190,12 +202,10 @@ async def test_a_token_need_not_name_the_only_key() -> None:
 # --- the provider's keys ----------------------------------------------------------------------
 
 
-async def test_a_key_that_is_new_is_fetched(
-    provider: Provider, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(provider_keys, "RETRY_SECONDS", 0.0)
-    async with verifier(provider) as oidc:
+async def test_a_new_key_is_fetched(provider: Provider, clock: Clock) -> None:
+    async with verifier(provider, clock) as oidc:
         await oidc.principal(provider.token())
+        clock.now += RETRY_SECONDS
         rotated = ECKey.generate_key("P-256", {"kid": "rotated"})
         provider.keys = [rotated]
         assert (await oidc.principal(provider.token(rotated, "ES256"))).id == "oidc:ada"
@@ -204,88 +214,89 @@ async def test_a_key_that_is_new_is_fetched(
             await oidc.principal(provider.token())
 
 
-async def test_made_up_keys_do_not_flood_the_provider(provider: Provider) -> None:
-    async with verifier(provider) as oidc:
+async def test_made_up_keys_do_not_flood_the_provider(provider: Provider, clock: Clock) -> None:
+    async with verifier(provider, clock) as oidc:
         tokens = [
             provider.token(EC, "ES256", header={"alg": "ES256", "kid": f"made up {n}"})
             for n in range(200)
         ]
+        clock.now += RETRY_SECONDS - 0.001
         for token in tokens:
             with pytest.raises(WrongKey):
                 await oidc.principal(token)
         assert provider.fetches == 1
+        clock.now += 0.001
+        for token in tokens:
+            with pytest.raises(WrongKey):
+                await oidc.principal(token)
+        assert provider.fetches == 2
         assert (await oidc.principal(provider.token())).id == "oidc:ada"
 
 
-async def test_all_who_wait_share_one_fetch_and_one_who_leaves_does_not_end_it(
-    provider: Provider, monkeypatch: pytest.MonkeyPatch
+async def test_concurrent_callers_share_one_fetch_and_a_cancelled_one_does_not_end_it(
+    provider: Provider, clock: Clock
 ) -> None:
-    monkeypatch.setattr(provider_keys, "RETRY_SECONDS", 0.0)
-    async with verifier(provider) as oidc:
-        provider.answer_seconds = 0.2
+    async with verifier(provider, clock) as oidc:
+        provider.pause()
+        clock.now += RETRY_SECONDS
         new = ECKey.generate_key("P-256", {"kid": "new"})
         provider.keys.append(new)
-        asking = [
+        waiting = [
             asyncio.create_task(oidc.principal(provider.token(new, "ES256"))) for _ in range(20)
         ]
-        await asyncio.sleep(0.05)
-        asking.pop(0).cancel()
-        assert {each.id for each in await asyncio.gather(*asking)} == {"oidc:ada"}
+        await asyncio.to_thread(wait_until, lambda: len(provider.requests) == 3)
+        waiting.pop(0).cancel()
+        provider.resume()
+        assert {each.id for each in await asyncio.gather(*waiting)} == {"oidc:ada"}
         assert provider.fetches == 2
 
 
-async def test_keys_are_fetched_anew_when_they_are_old(
-    provider: Provider, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(provider_keys, "RETRY_SECONDS", 0.0)
-    async with verifier(provider, keys_cache_seconds=0.001) as oidc:
+async def test_old_keys_are_fetched_again(provider: Provider, clock: Clock) -> None:
+    async with verifier(provider, clock, keys_cache_seconds=60.0) as oidc:
         for _ in range(3):
-            await asyncio.sleep(0.002)
+            clock.now += 60.0
             await oidc.principal(provider.token())
-    assert provider.fetches == 4
-    provider.requests.clear()
-    async with verifier(provider) as oidc:
+        assert provider.fetches == 4
         for _ in range(3):
+            clock.now += 19.0
             await oidc.principal(provider.token())
-    assert provider.fetches == 1
+        assert provider.fetches == 4
 
 
-async def test_a_provider_that_is_down_at_the_start_is_asked_again(
-    provider: Provider, monkeypatch: pytest.MonkeyPatch
+async def test_a_provider_that_is_down_at_the_start_is_tried_again(
+    provider: Provider, clock: Clock
 ) -> None:
-    monkeypatch.setattr(provider_keys, "RETRY_SECONDS", 0.0)
     provider.stop()
-    async with verifier(provider) as oidc:
+    async with verifier(provider, clock) as oidc:
         with pytest.raises(ProviderUnavailable) as refused:
             await oidc.principal(provider.token())
-        assert refused.value.retry_after_seconds >= 1
+        assert refused.value.retry_after_seconds == RETRY_SECONDS
         provider.restart()
+        clock.now += RETRY_SECONDS
         assert (await oidc.principal(provider.token())).id == "oidc:ada"
 
 
-async def test_old_keys_hold_while_the_provider_is_down(
-    provider: Provider, monkeypatch: pytest.MonkeyPatch
+async def test_old_keys_are_used_while_the_provider_is_down(
+    provider: Provider, clock: Clock
 ) -> None:
-    monkeypatch.setattr(provider_keys, "RETRY_SECONDS", 0.0)
-    async with verifier(provider, keys_cache_seconds=0.001) as oidc:
+    async with verifier(provider, clock, keys_cache_seconds=60.0) as oidc:
         provider.stop()
-        await asyncio.sleep(0.002)
+        clock.now += 60.0
         assert (await oidc.principal(provider.token())).id == "oidc:ada"
         new = ECKey.generate_key("P-256", {"kid": "new"})
-        # It may be a good one: a 401 would have the caller throw it away.
+        # It may be valid: after a 401 the caller would throw it away.
         with pytest.raises(ProviderUnavailable):
             await oidc.principal(provider.token(new, "ES256"))
         with pytest.raises(WrongKey):
             await oidc.principal(provider.token(exp=5))
 
 
-async def test_a_slow_provider_is_given_up_and_stops_nobody_else(
-    provider: Provider, monkeypatch: pytest.MonkeyPatch
+async def test_a_slow_provider_times_out_and_delays_only_callers_with_new_keys(
+    provider: Provider, clock: Clock
 ) -> None:
-    monkeypatch.setattr(provider_keys, "FETCH_SECONDS", 0.3)
-    monkeypatch.setattr(provider_keys, "RETRY_SECONDS", 0.0)
-    async with verifier(provider) as oidc:
-        provider.answer_seconds = 1.0
+    async with verifier(provider, clock, fetch_seconds=0.3) as oidc:
+        provider.pause()
+        clock.now += RETRY_SECONDS
         new = ECKey.generate_key("P-256", {"kid": "new"})
         waiting = asyncio.create_task(oidc.principal(provider.token(new, "ES256")))
         await asyncio.sleep(0)
@@ -295,28 +306,28 @@ async def test_a_slow_provider_is_given_up_and_stops_nobody_else(
             await waiting
 
 
-async def test_who_has_old_keys_waits_only_once_for_a_provider_that_is_slow(
-    provider: Provider, monkeypatch: pytest.MonkeyPatch
+async def test_with_old_keys_only_the_first_caller_waits_for_a_slow_provider(
+    provider: Provider, clock: Clock
 ) -> None:
-    monkeypatch.setattr(provider_keys, "FETCH_SECONDS", 0.2)
-    monkeypatch.setattr(provider_keys, "RETRY_SECONDS", 0.0)
-    async with verifier(provider, keys_cache_seconds=0.001) as oidc:
-        provider.answer_seconds = 2.0
-        await asyncio.sleep(0.002)
-        assert (await oidc.principal(provider.token())).id == "oidc:ada"
-        monkeypatch.setattr(provider_keys, "FETCH_SECONDS", 60.0)
-        began = time.monotonic()
-        assert (await oidc.principal(provider.token())).id == "oidc:ada"
-        assert time.monotonic() - began < 1.5
+    settings = {"keys_cache_seconds": 60.0}
+    async with verifier(provider, clock, fetch_seconds=0.3, **settings) as oidc:
+        provider.pause()
+        clock.now += 60.0
+        with capture_logs() as logs:
+            assert (await oidc.principal(provider.token())).id == "oidc:ada"
+            timed_out = [each["event"] for each in logs]
+            clock.now += RETRY_SECONDS
+            assert (await oidc.principal(provider.token())).id == "oidc:ada"
+            assert timed_out == [each["event"] for each in logs] == ["provider_keys_unavailable"]
 
 
-async def test_a_provider_that_calls_itself_otherwise_is_not_believed(provider: Provider) -> None:
+async def test_a_provider_with_another_issuer_is_not_trusted(provider: Provider) -> None:
     provider.issuer = "https://elsewhere.example"
     with pytest.raises(ProviderUnavailable):
         await checked(provider, provider.token(iss=provider.url))
 
 
-# --- what a token's owner may -----------------------------------------------------------------
+# --- permissions of a token's owner -------------------------------------------------------------
 
 RULES = [
     {"claim": "groups", "value": "sales", "max_concurrent": 50, "models": ["starter"]},
@@ -345,7 +356,7 @@ RULES = [
     ],
     ids=str,
 )
-async def test_the_first_rule_that_fits_says_what_they_may(
+async def test_the_first_rule_that_matches_sets_the_permissions(
     provider: Provider,
     claims: dict[str, object],
     allowance: Allowance,
@@ -362,7 +373,7 @@ async def test_the_first_rule_that_fits_says_what_they_may(
     )
 
 
-async def test_whom_no_rule_fits_may_be_refused(provider: Provider) -> None:
+async def test_a_caller_that_no_rule_matches_may_be_refused(provider: Provider) -> None:
     token = provider.token(groups=["staff"])
     with pytest.raises(NotAllowed):
         await checked(provider, token, rules=RULES, require_rule=True)
@@ -380,7 +391,7 @@ async def test_whom_no_rule_fits_may_be_refused(provider: Provider) -> None:
     ],
     ids=str,
 )
-async def test_the_name_is_the_claim_that_was_chosen(
+async def test_the_name_is_the_configured_claim(
     provider: Provider, claims: dict[str, object], name: str
 ) -> None:
     principal = await checked(

@@ -16,7 +16,7 @@ def call() -> Samples:
     return load_sample("02_two_voices.wav")
 
 
-def heard(content: bytes) -> Channels:
+def decoded(content: bytes) -> Channels:
     blocks = decode_channels(io.BytesIO(content), split=True)
     return np.concatenate([without_copy(block) for block in blocks], axis=1)
 
@@ -35,14 +35,14 @@ def test_a_mono_call_saved_as_stereo_is_on_the_first_channel_alone(
     saved: Callable[[Sound], bytes], call: Samples
 ) -> None:
     content = saved(call)
-    first, second = heard(content)
+    first, second = decoded(content)
     assert not second.any()
     mixed = np.concatenate(list(decode_channels(io.BytesIO(content), split=False)), axis=1)
     # FFmpeg keeps the power when it mixes, which makes the same sound on both sides 3 dB louder.
     np.testing.assert_allclose(first, mixed[0] / np.sqrt(2), atol=1e-5)
 
 
-def test_two_speakers_stay_apart_even_if_each_is_faintly_heard_on_the_other_side(
+def test_two_speakers_stay_apart_even_with_crosstalk_between_the_channels(
     call: Samples,
 ) -> None:
     other = load_sample("01_order_call.wav")[: len(call)]
@@ -62,9 +62,9 @@ def test_silence_on_both_sides_is_silence() -> None:
     assert not without_copy(stereo(silence(2.0), silence(2.0))).any()
 
 
-def test_one_channel_is_left_as_it_is(call: Samples) -> None:
+def test_one_channel_is_unchanged(call: Samples) -> None:
     np.testing.assert_array_equal(without_copy(call[None]), call[None])
 
 
 def test_surround_sound_is_one_channel(call: Samples) -> None:
-    assert len(heard(encode(surround(call), "wav", "pcm_s16le", layout="5.1"))) == 1
+    assert len(decoded(encode(surround(call), "wav", "pcm_s16le", layout="5.1"))) == 1

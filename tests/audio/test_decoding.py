@@ -31,12 +31,12 @@ def decoded(content: bytes) -> Samples:
     return np.concatenate(list(decode(io.BytesIO(content))))
 
 
-def test_a_plain_wav_comes_out_sample_for_sample(clip: Samples) -> None:
+def test_a_plain_wav_is_decoded_sample_for_sample(clip: Samples) -> None:
     np.testing.assert_array_equal(decoded(wav(clip)), np.round(clip * 32768) / 32768)
 
 
 @pytest.mark.parametrize("name", MEDIA)
-def test_every_format_comes_out_as_mono_at_16_khz(name: str, clip: Samples) -> None:
+def test_every_format_is_decoded_to_mono_at_16_khz(name: str, clip: Samples) -> None:
     samples = decoded(MEDIA[name](clip))
     assert samples.dtype == np.float32
     # Encoders add up to a tenth of a second of their own delay.
@@ -73,7 +73,7 @@ def test_the_reason_is_named(clip: Samples) -> None:
     assert message(BROKEN["silent_film.mp4"](clip)) == "The file has no audio track."
 
 
-def test_blocks_are_bounded_and_decoded_only_when_asked_for() -> None:
+def test_blocks_are_bounded_and_decoded_only_when_requested() -> None:
     class Watched(io.BytesIO):
         furthest = 0
 
@@ -103,7 +103,7 @@ def test_silence_is_audio() -> None:
     assert not decoded(wav(silence(3.0))).any()
 
 
-def test_a_stream_that_changes_its_format_midway_is_heard_to_its_end(clip: Samples) -> None:
+def test_a_stream_that_changes_its_format_midway_is_decoded_to_its_end(clip: Samples) -> None:
     # Chained ogg: two complete files, one after the other, as some recorders write them.
     chained = MEDIA["opus.ogg"](clip) + MEDIA["opus.ogg"](clip)
     assert len(decoded(chained)) / SAMPLE_RATE == pytest.approx(
@@ -111,7 +111,7 @@ def test_a_stream_that_changes_its_format_midway_is_heard_to_its_end(clip: Sampl
     )
 
 
-def test_the_channels_of_stereo_come_out_sample_for_sample(clip: Samples) -> None:
+def test_the_channels_of_stereo_are_decoded_sample_for_sample(clip: Samples) -> None:
     other = load_sample("01_order_call.wav")
     split = list(decode_channels(io.BytesIO(stereo_wav(clip, other)), split=True))
     expected = np.round(stereo(clip, other) * 32768) / 32768
@@ -119,7 +119,7 @@ def test_the_channels_of_stereo_come_out_sample_for_sample(clip: Samples) -> Non
     assert {block.shape for block in split[:-1]} == {(2, BLOCK_SAMPLES)}
 
 
-def test_only_who_asks_gets_the_channels_apart(clip: Samples) -> None:
+def test_channels_are_split_only_on_request(clip: Samples) -> None:
     (block, *_) = decode_channels(io.BytesIO(stereo_wav(clip, 0 * clip)), split=False)
     np.testing.assert_allclose(block[0], clip[:BLOCK_SAMPLES] / np.sqrt(2), atol=1e-4)
     (block, *_) = decode_channels(io.BytesIO(wav(clip)), split=True)

@@ -89,7 +89,7 @@ def test_a_limit_is_named(outcomes: dict[str, Outcome], name: str, message: str)
         ("linked_segments.mkv", 4.7),
     ],
 )
-def test_what_can_be_heard_is_heard(
+def test_sound_that_can_be_decoded_is_decoded(
     outcomes: dict[str, Outcome], name: str, seconds: float
 ) -> None:
     answer = outcomes[name].answer

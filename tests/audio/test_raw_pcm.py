@@ -43,10 +43,10 @@ def test_pcm_at_the_rate_of_the_server_keeps_every_bit() -> None:
 
 @pytest.mark.parametrize(("encoding", "rate"), FORMATS)
 def test_each_format_gives_the_sound_and_its_length(encoding: Encoding, rate: int) -> None:
-    heard = whole(raw(encoding, rate), encoding, rate)
-    assert abs(len(heard) - len(SPEECH)) <= 2
-    count = min(len(heard), len(SPEECH))
-    assert np.corrcoef(heard[:count], SPEECH[:count])[0, 1] > 0.97
+    decoded = whole(raw(encoding, rate), encoding, rate)
+    assert abs(len(decoded) - len(SPEECH)) <= 2
+    count = min(len(decoded), len(SPEECH))
+    assert np.corrcoef(decoded[:count], SPEECH[:count])[0, 1] > 0.97
 
 
 @pytest.mark.parametrize("law", ["mulaw", "alaw"])
@@ -65,27 +65,27 @@ def test_pieces_of_any_length_sound_like_the_whole(
     encoding, rate = form
     data = RAW[form][:16_001]
     decoder = LiveDecoder(encoding, rate)
-    at, heard = 0, []
+    at, decoded = 0, []
     for length in cuts:
-        heard.append(decoder.push(data[at : at + length]))
+        decoded.append(decoder.push(data[at : at + length]))
         at += length
-    heard += [decoder.push(data[at:]), decoder.flush()]
-    assert np.array_equal(np.concatenate(heard), whole(data, encoding, rate))
+    decoded += [decoder.push(data[at:]), decoder.flush()]
+    assert np.array_equal(np.concatenate(decoded), whole(data, encoding, rate))
 
 
 RAW = {form: raw(*form) for form in FORMATS}
 
 
-def test_nothing_and_half_a_sample_are_no_sound() -> None:
+def test_no_bytes_and_half_a_sample_are_no_sound() -> None:
     decoder = LiveDecoder("s16le", 24_000)
     assert len(decoder.push(b"")) == len(decoder.push(b"\x01")) == len(decoder.flush()) == 0
 
 
-def test_little_is_held_back_until_the_end() -> None:
+def test_few_samples_wait_for_the_end() -> None:
     decoder = LiveDecoder("s16le", 24_000)
-    heard = decoder.push(bytes(2 * 24_000))
-    assert 16_000 - len(heard) < 32
-    assert len(heard) + len(decoder.flush()) == 16_000
+    decoded = decoder.push(bytes(2 * 24_000))
+    assert 16_000 - len(decoded) < 32
+    assert len(decoded) + len(decoder.flush()) == 16_000
 
 
 def test_the_decoders_are_in_every_build_of_ffmpeg_that_pyav_ships() -> None:

@@ -32,7 +32,7 @@ def spans(windows: list[Window], channel: int = 0) -> list[tuple[float, float]]:
     return [(each.start, each.duration) for each in windows if each.channel == channel]
 
 
-def test_a_recording_knows_its_length_once_it_is_heard() -> None:
+def test_the_length_of_a_recording_is_known_at_its_end() -> None:
     recording = Recording(io.BytesIO(wav(silence(35.0))), WindowPolicy())
     assert [window for windows in recording.windows() for window in windows] == []
     assert recording.duration == 35.0
@@ -78,7 +78,7 @@ def test_each_channel_has_the_windows_it_has_alone() -> None:
     assert [each.start for each in windows] == sorted(each.start for each in windows)
 
 
-def test_a_window_knows_from_when_on_the_other_channel_may_speak() -> None:
+def test_a_window_has_the_time_from_which_the_other_channel_may_speak() -> None:
     left, right = load_sample("02_two_voices.wav"), load_sample("08_long_call.flac")
     windows = found(stereo_wav(left, right), split_channels=True)
     for number, window in enumerate(windows):
@@ -87,7 +87,7 @@ def test_a_window_knows_from_when_on_the_other_channel_may_speak() -> None:
     assert {each.others_start for each in found(wav(right), split_channels=True)} == {np.inf}
 
 
-def test_what_is_said_on_both_sides_is_heard_once() -> None:
+def test_speech_on_both_channels_is_in_one_window() -> None:
     call = load_sample("02_two_voices.wav")
     windows = found(stereo_wav(call, call), split_channels=True)
     assert spans(windows) == spans(found(wav(call)))

@@ -5,8 +5,8 @@ from base64 import b64encode
 import numpy as np
 import pytest
 
+from app.audio.speaker_references import check_references
 from app.errors import InvalidRequest
-from app.transcriptions.speaker_references import check_references
 from tests.support.recordings import FOLDER, wav
 
 CLIP = (FOLDER / "12_short_clip.wav").read_bytes()

@@ -28,7 +28,7 @@ def test_blocks_of_any_size_give_what_the_whole_recording_gives(block_samples: i
     np.testing.assert_array_equal(np.concatenate([part.samples for part in parts]), padded)
 
 
-def test_speech_is_heard_and_silence_and_noise_are_not() -> None:
+def test_speech_is_detected_and_silence_and_noise_are_not() -> None:
     def share(samples: np.ndarray) -> float:
         return float(np.mean(VoiceActivity().push(samples).speech))
 
@@ -37,13 +37,13 @@ def test_speech_is_heard_and_silence_and_noise_are_not() -> None:
     assert share(noise(5.0, 0.05)) < 0.05
 
 
-def test_nothing_in_nothing_out() -> None:
+def test_no_samples_have_no_activity() -> None:
     detector = VoiceActivity()
     assert len(detector.push(np.zeros(0, np.float32)).speech) == 0
     assert len(detector.flush().speech) == 0
 
 
-def test_a_higher_threshold_hears_less_speech_in_noise() -> None:
+def test_a_higher_threshold_detects_less_speech_in_noise() -> None:
     speech = load_sample("12_short_clip.wav") * 0.05
     noisy = speech + noise(len(speech) / 16_000, 0.01)
     shares = [
@@ -61,8 +61,8 @@ def test_at_threshold_zero_even_silence_is_speech() -> None:
 
 
 @pytest.mark.parametrize("level", [0.0, 1e-3, 1e-2])
-def test_minutes_without_speech_dull_no_ears(level: float) -> None:
-    """Silero itself hears words begin later the longer nothing was said before them."""
+def test_minutes_without_speech_do_not_delay_detection(level: float) -> None:
+    """Silero itself detects words later, the longer the silence before them."""
     speech = load_sample("12_short_clip.wav")
 
     def first_frame(seconds: float) -> int:
@@ -70,13 +70,13 @@ def test_minutes_without_speech_dull_no_ears(level: float) -> None:
         sound[-len(speech) :] += speech
         detector = VoiceActivity()
         blocks = [detector.push(block) for block in np.array_split(sound, round(seconds))]
-        heard = np.concatenate([block.speech for block in blocks])
-        return int(np.argmax(heard)) - round(seconds * SAMPLE_RATE / FRAME_SAMPLES)
+        detected = np.concatenate([block.speech for block in blocks])
+        return int(np.argmax(detected)) - round(seconds * SAMPLE_RATE / FRAME_SAMPLES)
 
     assert first_frame(300.0) == pytest.approx(first_frame(2.0), abs=1)
 
 
-def test_an_hour_of_nothing_costs_a_second() -> None:
+def test_an_hour_of_constant_samples_costs_a_second() -> None:
     block = silence(64 * FRAME_SAMPLES / SAMPLE_RATE)
     detector = VoiceActivity()
     started = time.process_time()

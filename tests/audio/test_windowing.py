@@ -83,8 +83,8 @@ def test_a_full_window_is_cut_in_the_longest_pause_of_its_later_half() -> None:
 
 def test_every_sample_of_speech_is_in_some_window_though_it_never_pauses() -> None:
     found = windows("#" * 2000 + "." * 30)
-    heard = np.concatenate([window.samples for window in found])
-    assert len(np.unique(heard)) >= 2000 * FRAME_SAMPLES
+    samples = np.concatenate([window.samples for window in found])
+    assert len(np.unique(samples)) >= 2000 * FRAME_SAMPLES
 
 
 def test_without_a_pause_the_cut_is_where_speech_is_least_likely() -> None:
@@ -129,7 +129,7 @@ def test_real_speech_is_cut_where_faster_whisper_cuts_it(name: str) -> None:
     ]
 
 
-def test_sound_before_speech_is_kept_as_far_as_was_asked_for() -> None:
+def test_sound_before_speech_is_kept_as_requested() -> None:
     chunked = POLICY.chunked(Chunking(prefix_padding_seconds=0.3, silence_seconds=0.2))
     first, second = windows("." * 50 + "#" * 50 + "." * 50 + "#" * 20 + "." * 50, chunked)
     assert first.start == pytest.approx(50 * FRAME - 0.3, abs=1e-4)
@@ -155,13 +155,13 @@ def test_a_long_prefix_takes_only_the_room_that_speech_leaves() -> None:
 @pytest.mark.parametrize("prefix", [0.0, 10.0])
 @pytest.mark.parametrize("silence", [0.0, 30.0])
 @pytest.mark.parametrize("pattern", ["#" * 3000, "." * 3000, "#." * 1500, "####.." * 500])
-def test_no_chunking_strategy_makes_a_window_the_model_cannot_hear(
+def test_no_chunking_strategy_makes_a_window_too_long_for_the_model(
     prefix: float, silence: float, pattern: str
 ) -> None:
     windows(pattern, POLICY.chunked(Chunking(0.5, prefix, silence)))
 
 
-def test_no_window_starts_before_the_time_that_was_announced() -> None:
+def test_no_window_starts_before_the_announced_next_start() -> None:
     activities = [activity("." * 9 + "#" * 40 + "." * gap + "#" * 300) for gap in (2, 11, 30, 90)]
     packer = WindowPacker(POLICY.chunked(Chunking(0.5, 1.0, 0.3)))
     announced, found = 0.0, 0
@@ -181,7 +181,7 @@ def test_windows_may_be_limited_further_but_not_beyond_the_model() -> None:
     assert policy.within(None) == policy
 
 
-def test_an_open_window_can_be_looked_at_and_goes_on_as_if_nothing_had_been() -> None:
+def test_peeking_at_an_open_window_does_not_change_it() -> None:
     packer = WindowPacker(POLICY)
     assert (packer.peek(), packer.open_speech) == (None, None)
     assert packer.push(activity("." * 10 + "#" * 20)) == []
@@ -197,7 +197,7 @@ def test_an_open_window_can_be_looked_at_and_goes_on_as_if_nothing_had_been() ->
     assert (packer.peek(), packer.open_speech, packer.is_pausing) == (None, None, False)
 
 
-def test_a_click_in_an_open_window_is_nothing_to_look_at() -> None:
+def test_an_open_window_with_only_a_click_cannot_be_peeked_at() -> None:
     packer = WindowPacker(POLICY)
     packer.push(activity("##"))
     assert packer.open_speech is not None

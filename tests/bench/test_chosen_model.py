@@ -26,7 +26,7 @@ def test_a_directory_is_a_model() -> None:
         ("/nowhere", "/nowhere is no directory"),
     ],
 )
-def test_a_model_that_is_not_here_is_said_in_one_line(
+def test_a_missing_model_is_an_error_of_one_line(
     model: str,
     complaint: str,
     tmp_path: Path,

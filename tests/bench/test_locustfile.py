@@ -14,7 +14,7 @@ from tests.support.recordings import FOLDER
 LOCUST = shutil.which("locust", path=f"{ROOT / '.venv/locust/bin'}:{os.environ['PATH']}")
 
 KNOWN = ("01_order_call", "03_unheard_voices", "05_telephone_noise", "12_short_clip")
-"""Recordings that the starter hears."""
+"""Recordings that the starter transcribes right."""
 
 
 @pytest.mark.skipif(LOCUST is None, reason="Locust is not installed: `make .venv/locust/.ready`")

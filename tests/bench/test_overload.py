@@ -1,14 +1,9 @@
-import time
-from collections.abc import Sequence
-
 import psutil
 
-from app.domain import Hypothesis
-from app.engine.speech_model import DecodeOptions, Job
+from app.engine.fake_model import FakeModel
 from bench.overload import Plan, measured, report
 from bench.recordings import Clip, samples_of, wav
 from bench.server import Server
-from tests.support.fakes import FakeModel
 from tests.support.recordings import FOLDER, reference
 from tests.support.served import fake_app, served
 from tests.support.words import normalise
@@ -16,13 +11,9 @@ from tests.support.words import normalise
 CALL_SECONDS = 0.5  # of four windows at most: 8 clips a second
 
 
-class Slow(FakeModel):
-    def decode(self, jobs: Sequence[Job], options: Sequence[DecodeOptions]) -> list[Hypothesis]:
-        time.sleep(CALL_SECONDS)
-        return super().decode(jobs, options)
-
-
-async def test_an_overloaded_server_answers_what_it_takes_on_and_refuses_the_rest_at_once() -> None:
+async def test_an_overloaded_server_answers_admitted_requests_and_refuses_the_rest_at_once() -> (
+    None
+):
     samples = samples_of(FOLDER / "12_short_clip.wav")
     clips = [
         Clip(
@@ -30,15 +21,17 @@ async def test_an_overloaded_server_answers_what_it_takes_on_and_refuses_the_res
         )
     ]
     plan = Plan(seconds=5.0, factor=4.0, max_wait_seconds=4.0, clients=8)
-    with served(fake_app(Slow(), limits={"max_wait_seconds": plan.max_wait_seconds})) as url:
+    with served(
+        fake_app(FakeModel(delay=CALL_SECONDS), limits={"max_wait_seconds": plan.max_wait_seconds})
+    ) as url:
         run = await measured(Server(url, psutil.Process()), clips, plan)
     answered, refused = run.having(200), run.having(503)
-    assert len(answered) + len(refused) == len(run.outcomes)
+    assert len(answered) + len(refused) == len(run.answers)
     assert len(refused) > len(answered) > 20, run.best_before
     assert not run.wrong
-    latest = max(each.answer.latency_seconds for each in answered)
+    latest = max(each.latency_seconds for each in answered)
     assert latest < plan.max_wait_seconds + 1.0
-    waits = sorted(each.answer.latency_seconds for each in refused)
+    waits = sorted(each.latency_seconds for each in refused)
     assert waits[len(waits) // 2] < 0.5
     assert run.throughput > 0.5 * run.best_before
     assert f"refused {len(refused)}" in report(run, plan)

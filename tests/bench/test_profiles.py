@@ -8,7 +8,7 @@ from bench.profiles import PROFILES, Profile, moments
 
 
 @pytest.mark.parametrize("profile", PROFILES.values(), ids=PROFILES)
-def test_nobody_talks_for_longer_than_an_hour_has(profile: Profile) -> None:
+def test_no_agent_talks_for_more_than_an_hour_per_hour(profile: Profile) -> None:
     ordinary = profile.recordings_per_hour * profile.mean_seconds / 3600
     assert 0 < ordinary * profile.busy_factor < 1
     assert 0 <= profile.live_share <= 1
@@ -39,12 +39,12 @@ def test_moments_are_a_poisson_process_and_the_same_for_a_seed() -> None:
     assert pstdev(gaps) == pytest.approx(0.1, rel=0.05)  # as of an exponential distribution
 
 
-def test_at_half_the_rate_they_are_the_same_moments_stretched() -> None:
+def test_at_half_the_rate_moments_are_the_same_but_stretched() -> None:
     fast = list(moments(10.0, 5.0, seed=0))
     assert list(moments(5.0, 10.0, seed=0)) == pytest.approx([2 * at for at in fast])
 
 
-def test_a_call_has_about_the_length_that_is_asked_for_and_whole_sentences() -> None:
+def test_a_call_has_about_the_requested_length_and_whole_sentences() -> None:
     longest = max(each.seconds for each in sentences())
     for seconds in (1.0, 12.0, 100.0):
         made = call(seconds, first=2)

@@ -21,7 +21,7 @@ def directory(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
-def test_it_has_whispers_vocabulary(directory: Path) -> None:
+def test_a_random_model_has_whispers_vocabulary(directory: Path) -> None:
     model = WhisperModel(str(directory), device="cpu")
     token_id = model.hf_tokenizer.token_to_id
     assert model.model.is_multilingual
@@ -35,7 +35,7 @@ def test_it_has_whispers_vocabulary(directory: Path) -> None:
 
 
 @pytest.mark.parametrize("beam_size", [1, 5])
-def test_every_window_costs_the_same_count_of_tokens(directory: Path, beam_size: int) -> None:
+def test_every_window_costs_the_same_number_of_tokens(directory: Path, beam_size: int) -> None:
     model = ctranslate2.models.Whisper(str(directory), device="cpu")
     features = np.random.default_rng(0).standard_normal((3, 80, 3000), np.float32)
     results = model.generate(
@@ -50,11 +50,11 @@ def test_every_window_costs_the_same_count_of_tokens(directory: Path, beam_size:
         assert max(text) < END_OF_TEXT
 
 
-def test_the_server_loads_and_runs_it(directory: Path) -> None:
+def test_the_server_loads_and_runs_a_random_model(directory: Path) -> None:
     engine = load(str(directory), EngineChoices(device="cpu"), NO_MODELS)
     engine.warm_up()
     job = Job("r", 30.0, engine.features(np.zeros(480_000, np.float32)))
     job.encoded = engine.encode([job])[0]
-    (heard,) = engine.decode([job], [DecodeOptions("transcribe", "en")])
-    assert not heard.is_cut_off
-    assert heard.segments
+    (hypothesis,) = engine.decode([job], [DecodeOptions("transcribe", "en")])
+    assert not hypothesis.is_cut_off
+    assert hypothesis.segments

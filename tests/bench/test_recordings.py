@@ -16,14 +16,14 @@ def clips() -> list[Clip]:
     return short_clips(WHISPER)
 
 
-def test_clips_are_recordings_as_they_are_and_joined(clips: list[Clip]) -> None:
+def test_clips_are_single_and_joined_recordings(clips: list[Clip]) -> None:
     whole = [clip for clip in clips if clip.name in SENTENCES]
     assert sum(len(normalise(clip.text)) for clip in whole) == 92
     assert [len(clip.windows) for clip in clips] == [1] * 8 + [2]
     assert 20 < clips[-2].seconds < 30 < clips[-1].seconds
 
 
-def test_the_clip_of_a_length_is_the_nearest_that_is_one_window(clips: list[Clip]) -> None:
+def test_the_clip_of_a_length_is_the_closest_of_one_window(clips: list[Clip]) -> None:
     assert one_window(clips, 10.0).name == "jfk.flac"
     assert 4.5 < one_window(clips, 5.0).seconds < 6.0
 

@@ -2,7 +2,7 @@ from bench.soak import Plan, soak, text
 from tests.support.model_names import STARTER
 
 
-def test_thirty_mixed_requests_leave_nothing_behind() -> None:
+def test_thirty_mixed_requests_leak_nothing() -> None:
     """`make soak` sends 2,000, which is enough to judge memory as well."""
     report = soak(Plan(requests=30, warm_up=10, limit_seconds=60.0, model=str(STARTER)))
     assert report.tally.wrong == []

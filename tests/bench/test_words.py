@@ -12,5 +12,5 @@ def test_errors_of_all_texts_are_summed() -> None:
     assert str(words) == "2 of 4"
 
 
-def test_nothing_said_is_nothing_wrong() -> None:
+def test_without_words_there_are_no_errors() -> None:
     assert Words.of([]).share == 0.0

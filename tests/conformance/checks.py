@@ -130,8 +130,8 @@ def speakers_are(*names: str) -> Check:
             said = " ".join(
                 each["text"] for each in _spoken("13_stereo_call.m4a") if each["channel"] == channel
             )
-            heard = " ".join(each["text"] for each in segments if each["speaker"] == name)
-            assert word_errors(said, heard) <= len(normalise(said)) // 5
+            found = " ".join(each["text"] for each in segments if each["speaker"] == name)
+            assert word_errors(said, found) <= len(normalise(said)) // 5
 
     return check
 
@@ -205,9 +205,9 @@ def text_of(answer: Answer) -> str:
     return " ".join(lines) or answer.content
 
 
-def _are_the_sentences(heard: str) -> None:
+def _are_the_sentences(found: str) -> None:
     said = " ".join(reference(name, SPEECH) for name in SENTENCES)
-    assert word_errors(said, heard) == 0
+    assert word_errors(said, found) == 0
 
 
 def _spoken(sample: str) -> list[Json]:

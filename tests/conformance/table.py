@@ -17,7 +17,7 @@ TESTS = Path(__file__).with_name("test_conformance.py")
 
 CAPTION = """\
 `real speech` is `samples/jfk.flac` and the five LibriVox sentences in one recording, of which
-Whisper base must hear all 92 words. The other rows are heard by the tests' small model."""
+Whisper base must transcribe all 92 words. The other rows are of the tests' small model."""
 
 Outcome = Literal["passed", "failed", "skipped"]
 Outcomes = Mapping[tuple[ClientName, str], Outcome]

@@ -219,7 +219,7 @@ def test_models_are_pulled_to_a_volume_that_can_be_written(kind: str, read_only:
 
 
 @pytest.mark.parametrize("kind", ["none", "emptyDir"])
-def test_whether_models_are_pulled_can_be_said(kind: str) -> None:
+def test_whether_models_are_pulled_is_a_value(kind: str) -> None:
     for offline in (False, True):
         values = {"settings": {"models": {"offline": offline}}, "modelCache": {"type": kind}}
         told = [
@@ -238,7 +238,7 @@ def test_a_pod_that_pulls_its_model_for_long_is_not_started_anew() -> None:
     assert starting["periodSeconds"] * starting["failureThreshold"] >= 120
 
 
-def test_with_a_certificate_everybody_speaks_https() -> None:
+def test_with_a_certificate_every_part_speaks_https() -> None:
     files = {"tls_certificate_file": "/etc/tls/tls.crt", "tls_key_file": "/etc/tls/tls.key"}
     manifests = rendered("cpu", {"settings": {"server": files}, "podMonitor": {"enabled": True}})
     probes = [server(manifests)[f"{name}Probe"] for name in ("startup", "liveness", "readiness")]

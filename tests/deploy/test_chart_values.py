@@ -150,7 +150,7 @@ def test_values_that_make_no_sense_are_refused_with_the_reason(
     assert reason in refusal("cpu", values)
 
 
-def test_values_on_the_right_side_of_each_limit_are_taken() -> None:
+def test_values_on_the_right_side_of_each_limit_are_accepted() -> None:
     values = {
         "terminationGracePeriodSeconds": 345,
         "ingress": {"enabled": True, "alb": {"idleTimeoutSeconds": 74}},

@@ -76,7 +76,7 @@ def test_it_is_open_to_this_machine_and_has_time_to_drain(
 
 @pytest.mark.parametrize("guard", GUARDS, ids=lambda guard: next(iter(guard)))
 @pytest.mark.parametrize("name", SERVERS)
-def test_it_is_not_open_once_something_says_who_may_call(
+def test_it_is_not_open_once_a_setting_restricts_its_callers(
     name: str, guard: dict[str, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     read = settings(name, guard, monkeypatch)
@@ -85,7 +85,9 @@ def test_it_is_not_open_once_something_says_who_may_call(
 
 
 @pytest.mark.parametrize("name", SERVERS)
-def test_what_the_shell_says_reaches_the_server(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_variables_of_the_shell_reach_the_server(
+    name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     shell = {
         "VERBATIM_MODEL": "small",
         "VERBATIM_LIMITS__STORE": "redis://redis:6379/0",

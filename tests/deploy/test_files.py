@@ -50,7 +50,7 @@ def test_hadolint_finds_nothing_in_the_dockerfile(tmp_path: Path) -> None:
     ],
     ids=["github-workflows", "dependabot", "compose-spec"],
 )
-def test_files_satisfy_the_schemas_of_who_reads_them(
+def test_files_satisfy_the_schemas_of_the_programs_that_read_them(
     schema: str, files: list[str], tmp_path: Path
 ) -> None:
     done = judged("check-jsonschema", "--builtin-schema", f"vendor.{schema}", *files)

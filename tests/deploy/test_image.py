@@ -19,9 +19,10 @@ from app.models.known import table
 from tests.deploy.helm import environment, rendered
 from tests.deploy.image import VOLUMES, Image, built, programs_missing, shown
 from tests.deploy.pods import BUILT_IN, USER
-from tests.support.live_server import ROOT, wait_until
+from tests.support.live_server import ROOT
 from tests.support.programs import missing
 from tests.support.recordings import reference
+from tests.support.waiting import wait_until
 from tests.support.words import word_errors
 
 pytestmark = pytest.mark.timeout(1800)
@@ -173,8 +174,8 @@ def test_it_hears_a_real_recording_without_any_network(running: Running) -> None
     with open(f"/proc/{running.process.pid}/net/dev") as lines:
         assert re.findall(r"^ *(\w+):", lines.read(), re.M) == ["lo"]
     form = ["-F", f"file=@{RECORDING}", "-F", "model=whisper-1", "-F", "response_format=text"]
-    heard = running.curl(f"{URL}/v1/audio/transcriptions", *form)
-    assert word_errors(SPOKEN, heard) == 0
+    text = running.curl(f"{URL}/v1/audio/transcriptions", *form)
+    assert word_errors(SPOKEN, text) == 0
     sdk = [sys.executable, "-c", SDK, f"{URL}/v1", str(RECORDING)]
     assert word_errors(SPOKEN, running.image.call(running.process, sdk)) == 0
 

@@ -27,9 +27,9 @@ def scores(hypothesis: Hypothesis) -> list[TokenScore]:
 def test_a_segments_scores_spell_its_text(starter: WhisperEngine, name: str) -> None:
     language = "de" if name == "09_german.wav" else "en"
     for window in windows(name):
-        heard = decode(starter, job(starter, window), replace(SCORED, language=language))
-        assert heard.segments
-        for segment in heard.segments:
+        decoded = decode(starter, job(starter, window), replace(SCORED, language=language))
+        assert decoded.segments
+        for segment in decoded.segments:
             joined = b"".join(score.token for score in segment.token_scores)
             assert joined.decode() == segment.text
             assert len(segment.token_scores) == segment.text_token_count
@@ -46,7 +46,7 @@ def test_scores_neither_change_the_text_nor_the_words(starter: WhisperEngine) ->
     assert not scores(plain)
 
 
-def test_only_who_asks_gets_words_or_scores(starter: WhisperEngine) -> None:
+def test_words_and_scores_are_given_only_on_request(starter: WhisperEngine) -> None:
     jobs = [job(starter, window) for window in windows("01_order_call.wav")[:2]]
     options = [SCORED, replace(ENGLISH, words=True)]
     first, second = starter.decode(jobs, options)
@@ -118,9 +118,9 @@ def times(hypotheses: list[Hypothesis]) -> list[tuple[float, float]]:
 
 def test_word_times_follow_the_speech(starter: WhisperEngine) -> None:
     for window in windows("06_human_digits.wav"):
-        heard = starter.decode([job(starter, window)], [replace(ENGLISH, words=True)])[0]
-        words = [word for segment in heard.segments for word in segment.words]
-        assert "".join(word.text for word in words).strip() == heard.text
+        decoded = starter.decode([job(starter, window)], [replace(ENGLISH, words=True)])[0]
+        words = [word for segment in decoded.segments for word in segment.words]
+        assert "".join(word.text for word in words).strip() == decoded.text
         times = [time for word in words for time in (word.start, word.end)]
         assert times == sorted(times)
         assert all(0.0 <= time <= window.duration + 0.02 for time in times)

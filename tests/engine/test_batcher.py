@@ -7,11 +7,12 @@ from prometheus_client import REGISTRY
 
 from app.domain import Hypothesis
 from app.engine.batcher import MAX_FAILURES_IN_ROW, Batcher
+from app.engine.fake_model import FakeModel
 from app.engine.queue import Queue
 from app.engine.speech_model import DecodeOptions, Job
 from app.errors import EngineBroken, EngineFailed, Overloaded
 from app.process.watchdog import Watchdog
-from tests.support.fakes import FakeModel
+from tests.support.waiting import until
 
 OPTIONS = DecodeOptions("transcribe", "en")
 
@@ -33,16 +34,16 @@ async def test_every_caller_gets_its_own_text() -> None:
     model = FakeModel()
     async with Batcher(model) as batcher:
         values = [number / 100 for number in range(20)]
-        heard = await asyncio.gather(*(batcher.decode(job(each), OPTIONS) for each in values))
-    assert [each.text for each in heard] == [f"{value:.2f}" for value in values]
+        hypotheses = await asyncio.gather(*(batcher.decode(job(each), OPTIONS) for each in values))
+    assert [each.text for each in hypotheses] == [f"{value:.2f}" for value in values]
 
 
-async def test_what_waits_while_the_device_is_busy_is_the_next_batch() -> None:
+async def test_windows_that_wait_while_the_device_is_busy_are_the_next_batch() -> None:
     model = FakeModel(max_batch_size=4)
     async with Batcher(model) as batcher:
         first = await busy(model, batcher)
         others = [asyncio.create_task(batcher.decode(job(n / 10), OPTIONS)) for n in range(1, 7)]
-        await asyncio.sleep(0.01)
+        await until(lambda: batcher.waiting == 6)
         model.gate.set()
         await asyncio.gather(first, *others)
     assert [len(batch) for batch in model.decoded] == [1, 4, 2]
@@ -61,7 +62,7 @@ async def test_a_failing_window_fails_alone() -> None:
     async with Batcher(model) as batcher:
         first = await busy(model, batcher)
         others = [asyncio.create_task(batcher.decode(job(n / 10), OPTIONS)) for n in (1, 2, 3)]
-        await asyncio.sleep(0.01)
+        await until(lambda: batcher.waiting == 3)
         model.gate.set()
         outcomes = await asyncio.gather(first, *others, return_exceptions=True)
     assert isinstance(outcomes[2], EngineFailed)
@@ -72,15 +73,15 @@ async def test_a_failing_window_fails_alone() -> None:
     ]
 
 
-async def test_a_caller_who_leaves_takes_its_waiting_window_along() -> None:
+async def test_a_caller_that_leaves_removes_its_waiting_window() -> None:
     model = FakeModel()
     async with Batcher(model) as batcher:
         first = await busy(model, batcher)
         leaves = asyncio.create_task(batcher.decode(job(0.5, "leaves"), OPTIONS))
         stays = asyncio.create_task(batcher.decode(job(0.6, "stays"), OPTIONS))
-        await asyncio.sleep(0.01)
+        await until(lambda: batcher.waiting == 2)
         leaves.cancel()
-        await asyncio.sleep(0.01)
+        await until(lambda: batcher.waiting == 1)
         model.gate.set()
         await asyncio.gather(first, stays)
         with pytest.raises(asyncio.CancelledError):
@@ -89,28 +90,29 @@ async def test_a_caller_who_leaves_takes_its_waiting_window_along() -> None:
     assert model.decoded == [["first"], ["stays"]]
 
 
-async def test_a_caller_who_leaves_during_the_call_does_not_disturb_the_others() -> None:
+async def test_a_caller_that_leaves_during_the_call_does_not_disturb_the_others() -> None:
     model = FakeModel()
     async with Batcher(model) as batcher:
         first = asyncio.ensure_future(await busy(model, batcher))
         first.cancel()
         other = asyncio.create_task(batcher.decode(job(0.6), OPTIONS))
-        await asyncio.sleep(0.01)
+        await until(lambda: batcher.waiting == 1)
         model.gate.set()
         assert (await other).text == "0.60"
 
 
-async def test_closing_finishes_the_call_on_the_device_and_fails_what_waits() -> None:
+async def test_closing_finishes_the_call_on_the_device_and_fails_waiting_windows() -> None:
     model = FakeModel()
     batcher = Batcher(model)
     async with batcher:
         first = await busy(model, batcher)
-        waiting = asyncio.create_task(batcher.decode(job(0.7), OPTIONS))
-        await asyncio.sleep(0.01)
-        asyncio.get_running_loop().call_later(0.05, model.gate.set)
+        second = asyncio.create_task(batcher.decode(job(0.7), OPTIONS))
+        await until(lambda: batcher.waiting == 1)
+        # Runs once leaving the context waits for the device.
+        asyncio.get_running_loop().call_soon(model.gate.set)
     assert (await first).text == "0.00"
     with pytest.raises(Overloaded):
-        await waiting
+        await second
     with pytest.raises(Overloaded):
         await batcher.decode(job(0.8), OPTIONS)
 
@@ -125,7 +127,7 @@ async def test_detection_keeps_the_encoder_output_for_decoding() -> None:
     assert window.features is None
 
 
-async def test_a_worker_survives_a_model_that_answers_nonsense() -> None:
+async def test_a_worker_survives_a_model_that_returns_too_few_results() -> None:
     class Short(FakeModel):
         def decode(self, jobs, options):  # type: ignore[no-untyped-def]
             return [] if jobs[0].request_id == "bad" else super().decode(jobs, options)
@@ -147,7 +149,7 @@ async def test_two_workers_run_two_calls_at_once() -> None:
         await asyncio.gather(first, second)
 
 
-async def test_its_pace_begins_with_the_warm_up_and_goes_on_with_what_the_device_took() -> None:
+async def test_the_pace_begins_with_the_warm_up_and_goes_on_with_measured_calls() -> None:
     model = FakeModel()
     async with Batcher(model, warm_up_seconds=3.0) as batcher:
         assert batcher.pace.cost == pytest.approx(3.0 / 30.0)
@@ -158,7 +160,7 @@ async def test_its_pace_begins_with_the_warm_up_and_goes_on_with_what_the_device
         assert batcher.pace.cost == pytest.approx(3.5 / 31.0, rel=0.1)
 
 
-async def test_only_the_first_window_of_a_request_tells_how_long_it_waited() -> None:
+async def test_only_the_wait_of_the_first_window_of_a_request_is_observed() -> None:
     def count() -> float:
         return REGISTRY.get_sample_value("stt_queue_wait_seconds_count") or 0.0
 
@@ -170,48 +172,29 @@ async def test_only_the_first_window_of_a_request_tells_how_long_it_waited() -> 
     assert count() == before + 1
 
 
-class Breaking(FakeModel):
-    """Fails as told: on the windows of a request, or from then on, in the warm-up as well."""
-
-    error: BaseException = RuntimeError("the device does not like this")
-    is_broken = False
-    warm_up_count = 0
-
-    def warm_up(self) -> None:
-        self.warm_up_count += 1
-        if self.is_broken:
-            raise self.error
-
-    def decode(self, jobs, options):  # type: ignore[no-untyped-def]
-        if self.is_broken or any(each.request_id == "bad" for each in jobs):
-            raise self.error
-        return super().decode(jobs, options)
-
-
 @pytest.mark.parametrize(
     "error",
     [MemoryError(), SystemExit(), RuntimeError("CUDA failed with error misaligned address")],
     ids=repr,
 )
-async def test_a_lost_device_fails_who_waits_and_who_comes_later(error: BaseException) -> None:
-    model, reasons = Breaking(max_batch_size=1), list[str]()
-    model.error = error
+async def test_a_lost_device_fails_waiting_and_later_windows(error: BaseException) -> None:
+    model, reasons = FakeModel(max_batch_size=1, fails_on={"bad"}, error=error), list[str]()
     async with Batcher(model, on_broken=reasons.append) as batcher:
         first = await busy(model, batcher)
         others = [batcher.decode(job(0.1, name), OPTIONS) for name in ("bad", "waits")]
-        waiting = [asyncio.ensure_future(each) for each in others]
-        await asyncio.sleep(0.01)
+        calls = [asyncio.ensure_future(each) for each in others]
+        await until(lambda: batcher.waiting == 2)
         model.gate.set()
         assert (await first).text == "0.00"
-        outcomes = await asyncio.gather(*waiting, return_exceptions=True)
+        outcomes = await asyncio.gather(*calls, return_exceptions=True)
         assert [type(each) for each in outcomes] == [EngineBroken, EngineBroken]
         with pytest.raises(EngineBroken):
             await batcher.decode(job(0.3), OPTIONS)
     assert len(reasons) == 1
 
 
-async def test_windows_that_fail_in_a_row_break_nothing_if_silence_is_heard() -> None:
-    model, reasons = Breaking(), list[str]()
+async def test_windows_that_fail_in_a_row_break_nothing_if_silence_is_decoded() -> None:
+    model, reasons = FakeModel(fails_on={"bad"}), list[str]()
     async with Batcher(model, on_broken=reasons.append) as batcher:
         for _ in range(2 * MAX_FAILURES_IN_ROW):
             with pytest.raises(EngineFailed):
@@ -222,8 +205,7 @@ async def test_windows_that_fail_in_a_row_break_nothing_if_silence_is_heard() ->
 
 
 async def test_windows_that_fail_in_a_row_break_the_engine_if_silence_fails_too() -> None:
-    model, reasons = Breaking(), list[str]()
-    model.is_broken = True
+    model, reasons = FakeModel(is_broken=True), list[str]()
     async with Batcher(model, on_broken=reasons.append) as batcher:
         for _ in range(MAX_FAILURES_IN_ROW - 1):
             with pytest.raises(EngineFailed):
@@ -234,7 +216,7 @@ async def test_windows_that_fail_in_a_row_break_the_engine_if_silence_fails_too(
     assert len(reasons) == 1
 
 
-async def test_a_queue_that_fails_leaves_nobody_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_queue_that_fails_leaves_no_caller_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
     def fails(*_: object) -> None:
         raise LookupError("a defect of the queue")
 

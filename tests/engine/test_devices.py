@@ -30,7 +30,7 @@ def test_a_compute_type_that_the_device_lacks_is_refused_with_those_it_has(asked
         check_device("cpu", asked, (0,))
 
 
-def test_compute_types_of_the_device_are_taken() -> None:
+def test_compute_types_of_the_device_are_accepted() -> None:
     for asked in ("auto", "int8", "float32"):
         check_device("cpu", asked, (0,))
 

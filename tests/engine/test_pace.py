@@ -16,7 +16,7 @@ def test_the_cost_is_all_device_time_over_all_sound_shared_by_the_workers() -> N
     assert pace.capacity() == pytest.approx(20.0, rel=0.05)
 
 
-def test_what_is_new_counts_most() -> None:
+def test_new_measurements_count_most() -> None:
     pace = Pace(workers=1, window_seconds=30.0)
     pace.add(5.0, 5.0)
     for _ in range(100):

@@ -157,7 +157,7 @@ def test_waiting_for_windows_of_its_own_request_does_not_age_a_window() -> None:
     assert mixed.step(now) == ("encode", ["clip"])
 
 
-def test_batches_stay_full_when_everybody_waits_for_long() -> None:
+def test_batches_stay_full_when_all_windows_wait_for_long() -> None:
     crowd = caller()
     for number in range(12):
         crowd.add(f"request-{number}", at=0.0)
@@ -260,7 +260,7 @@ def test_draining_returns_everything_that_waits() -> None:
     assert len(one.queue) == 0
 
 
-def test_its_length_is_that_of_its_lines_whatever_happens() -> None:
+def test_the_length_is_the_number_of_waiting_windows() -> None:
     chance = random.Random(3)
     us = caller(max_batch_size=3)
     for number in range(600):

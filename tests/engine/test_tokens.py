@@ -50,7 +50,7 @@ def test_text_that_begins_behind_the_sound_was_invented(vocabulary: Vocabulary) 
     ]
 
 
-def test_nothing_said_is_no_segment(vocabulary: Vocabulary) -> None:
+def test_tokens_without_text_are_no_segment(vocabulary: Vocabulary) -> None:
     assert cut(vocabulary, "<|0.00|><|1.00|>", 1.0) == []
     assert cut(vocabulary, "", 1.0) == []
 

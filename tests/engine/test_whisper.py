@@ -30,7 +30,7 @@ def call(starter: WhisperEngine) -> list[Job]:
     ],
     ids=["text", "words", "scores", "words and scores", "keywords"],
 )
-def test_a_batch_hears_exactly_what_each_window_alone_does(
+def test_a_batch_decodes_exactly_as_each_window_alone(
     starter: WhisperEngine, call: list[Job], options: DecodeOptions
 ) -> None:
     expected = alone(starter, call, options)
@@ -67,7 +67,7 @@ def test_languages_and_tasks_mix_in_a_batch_without_touching_each_other(
     assert "Peter" in together[1].text
 
 
-def test_it_hears_what_faster_whisper_hears(starter: WhisperEngine) -> None:
+def test_it_decodes_as_faster_whisper_does(starter: WhisperEngine) -> None:
     model = WhisperModel(str(STARTER), device="cpu", compute_type="int8")
     clips = windows("02_two_voices.wav")
     segments, _ = BatchedInferencePipeline(model).transcribe(
@@ -129,7 +129,7 @@ def test_short_windows_have_half_the_tokens_unless_they_need_more(
     assert starter.batch_key(short, ENGLISH) != starter.batch_key(long, ENGLISH)
 
 
-def test_a_draft_is_encoded_in_a_third_of_the_frames_and_hears_the_same(
+def test_a_draft_is_encoded_in_a_third_of_the_frames_and_decodes_the_same(
     starter: WhisperEngine,
 ) -> None:
     window = windows("01_order_call.wav")[0]

@@ -1,6 +1,5 @@
 """A real Prometheus that scrapes every second, and exporters that this machine does not have."""
 
-import socket
 import subprocess
 import tempfile
 import threading
@@ -15,8 +14,8 @@ import httpx
 import yaml
 
 from tests.grafana.queries import RULES
-from tests.support.live_server import wait_until
 from tests.support.programs import require
+from tests.support.waiting import bound_port, wait_until
 
 EXPORTED = Path(__file__).with_name("exported.txt")
 
@@ -62,7 +61,6 @@ class Prometheus:
 def prometheus(port: int, token: str) -> Iterator[Prometheus]:
     """It scrapes the server at `port`, and the exporters of `exported.txt`."""
     with exporters() as exporter, tempfile.TemporaryDirectory() as folder:
-        own = _free_port()
         jobs = [
             _job("verbatim", port, authorization={"credentials": token}),
             _job("exporters", exporter, honor_labels=True),
@@ -82,11 +80,12 @@ def prometheus(port: int, token: str) -> Iterator[Prometheus]:
                 require("prometheus"),
                 f"--config.file={config}",
                 f"--storage.tsdb.path={folder}/data",
-                f"--web.listen-address=127.0.0.1:{own}",
+                "--web.listen-address=127.0.0.1:0",
                 "--log.level=error",
             ]
         )
         try:
+            own = bound_port(process)
             with httpx.Client(base_url=f"http://127.0.0.1:{own}", timeout=30) as client:
                 running = Prometheus(client)
                 wait_until(running.is_ready)
@@ -99,13 +98,6 @@ def prometheus(port: int, token: str) -> Iterator[Prometheus]:
 def _job(name: str, port: int, **options: object) -> dict[str, object]:
     target = {"targets": [f"127.0.0.1:{port}"], "labels": {"namespace": "stt"}}
     return {"job_name": name, "static_configs": [target], **options}
-
-
-def _free_port() -> int:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port: int = free.getsockname()[1]
-        return port
 
 
 class _Exported(BaseHTTPRequestHandler):

@@ -53,7 +53,7 @@ def test_they_can_lie_side_by_side() -> None:
 
 
 @each_board
-def test_panels_are_told_apart_described_and_measured(board: Board) -> None:
+def test_panels_have_distinct_titles_descriptions_and_units(board: Board) -> None:
     ids = [panel["id"] for panel in board["panels"]]
     titles = [panel["title"] for panel in panels(board)]
     assert len(set(ids)) == len(ids)

@@ -11,7 +11,7 @@ import pytest
 from tests.grafana.prometheus import Prometheus, prometheus
 from tests.grafana.queries import boards, filled, panels, rules, selectors
 from tests.grafana.traffic import TOKEN, all_at_once, busy_server, one_after_another, talk
-from tests.support.live_server import wait_until
+from tests.support.waiting import wait_until
 
 PANELS = [
     pytest.param(panel, id=f"{board['uid']}: {panel['title']}")

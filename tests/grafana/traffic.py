@@ -4,16 +4,17 @@ import asyncio
 import json
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from typing import Any
 
-import httpx
 from websockets.asyncio.client import connect
 from websockets.exceptions import InvalidStatus
 
-from tests.support.api_keys import ADMIN_KEY, SALES_KEY, bearer, keys
-from tests.support.live_server import LiveServer, wait_until
-from tests.support.recordings import FOLDER, encode, load_sample, noise, silence, wav
+from tests.support.api_keys import ADMIN_KEY, SALES_KEY, keys
+from tests.support.client import CLIP, post_recording
+from tests.support.live_server import LiveServer
+from tests.support.recordings import encode, load_sample, noise, silence, wav
+from tests.support.waiting import wait_until
 
-CLIP = FOLDER / "12_short_clip.wav"
 TOKEN = "for Prometheus alone"
 
 
@@ -28,16 +29,9 @@ def busy_server() -> LiveServer:
     )
 
 
-def send(server: LiveServer, content: bytes, key: str = ADMIN_KEY, **fields: str) -> int:
+def send(server: LiveServer, content: bytes, key: str = ADMIN_KEY, **fields: Any) -> int:
     """The status of the answer, read to its end."""
-    answer = httpx.post(
-        f"{server.url}/v1/audio/transcriptions",
-        files={"file": ("a.wav", content)},
-        data={"model": "whisper-1", **fields},
-        headers=bearer(key),
-        timeout=60,
-    )
-    return answer.status_code
+    return post_recording(server.url, content, key=key, **fields).status_code
 
 
 def one_after_another(server: LiveServer) -> None:

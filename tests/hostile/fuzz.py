@@ -97,7 +97,7 @@ def run(seconds: float, seed: int, keep: Path) -> int:
                 path.rename(keep / f"{seed}-{count}-{name}")
                 print(f"{name}: {outcome}")
     print(
-        f"seed {seed}: {count} files, {sounds} still heard, {failures} failures; "
+        f"seed {seed}: {count} files, {sounds} still decoded, {failures} failures; "
         f"at most {worst_seconds:.2f} s of CPU and {worst_mib} MiB"
     )
     return failures

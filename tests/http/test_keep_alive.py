@@ -18,50 +18,57 @@ import openai
 import pytest
 import structlog
 
+from app.engine.fake_model import FakeModel
 from app.http.keep_alive import with_pauses
 from app.telemetry import logging as our_logging
-from tests.support.fakes import FakeModel
-from tests.support.live_server import wait_until
+from tests.support.client import (
+    CLIP,
+    FAKE_TEXT,
+    TRANSCRIPTIONS,
+    events,
+    post_recording,
+    post_recordings,
+    stream_recording,
+)
 from tests.support.programs import require
-from tests.support.recordings import FOLDER, load_sample, repeat_to
+from tests.support.recordings import load_sample, repeat_to
 from tests.support.served import counting_client, fake_app, served
+from tests.support.waiting import wait_until
 
-CLIP = FOLDER / "12_short_clip.wav"
-HEARD = "-0.00"
-ROUTE = "/v1/audio/transcriptions"
-SLOW = 0.5  # s until the model goes on
-INTERVAL = 0.1
+SLOW = 0.3  # s until the model goes on
+INTERVAL = 0.05
 
 
 @contextmanager
-def slow_server(
-    model: FakeModel | None = None, interval: float = INTERVAL, wait: float = SLOW
-) -> Iterator[str]:
-    """Its model hears nothing before `wait` seconds have passed since a request reached it."""
-    model = model or FakeModel()
+def waiting_server(model: FakeModel, interval: float = INTERVAL) -> Iterator[str]:
+    """Its model decodes nothing before the test opens the gate."""
     model.gate.clear()
+    with served(fake_app(model, server={"keep_alive_seconds": interval})) as url:
+        try:
+            yield url
+        finally:
+            model.gate.set()
+
+
+@contextmanager
+def slow_server(model: FakeModel | None = None, interval: float = INTERVAL) -> Iterator[str]:
+    """Its model decodes nothing before SLOW seconds have passed since a request reached it."""
+    model = model or FakeModel()
 
     def open_gate() -> None:
         model.started.wait(20)
-        time.sleep(wait)
+        time.sleep(SLOW)
         model.gate.set()
 
     opening = threading.Thread(target=open_gate)
     opening.start()
-    with served(fake_app(model, server={"keep_alive_seconds": interval})) as url:
+    with waiting_server(model, interval) as url:
         yield url
     opening.join()
 
 
-def post(url: str, route: str = ROUTE, **fields: str) -> httpx.Response:
-    with CLIP.open("rb") as file:
-        return httpx.post(
-            url + route, files={"file": file}, data={"model": "whisper-1", **fields}, timeout=30
-        )
-
-
 def failing() -> FakeModel:
-    return FakeModel(fails_on=frozenset({f" {HEARD}"}))
+    return FakeModel(fails_on=frozenset({f" {FAKE_TEXT}"}))
 
 
 @pytest.mark.parametrize(
@@ -77,23 +84,23 @@ def failing() -> FakeModel:
     ],
     ids=lambda fields: fields["response_format"],
 )
-def test_white_space_goes_ahead_of_json_that_takes_long(fields: dict[str, str]) -> None:
+def test_white_space_goes_ahead_of_json_that_takes_long(fields: dict[str, Any]) -> None:
     with slow_server() as url:
-        answer = post(url, **fields)
+        answer = post_recording(url, **fields)
     body = answer.text.lstrip("\n")
     assert len(answer.text) - len(body) >= 4
     assert body.startswith("{")
-    assert json.loads(answer.text)["text"].endswith(HEARD)
+    assert json.loads(answer.text)["text"].endswith(FAKE_TEXT)
     assert answer.headers["content-type"] == "application/json"
     assert int(answer.headers["openai-processing-ms"]) < SLOW * 1000
     assert answer.headers["x-request-id"].startswith("req_")
 
 
-def test_so_it_does_for_several_files() -> None:
+def test_white_space_goes_ahead_of_the_answers_to_several_files() -> None:
     with slow_server() as url:
-        answer = post(url, "/v1/audio/transcriptions_batch")
+        answer = post_recordings(url, [CLIP])
     assert answer.text.startswith("\n\n\n")
-    assert [each["text"] for each in json.loads(answer.text)["data"]] == [HEARD]
+    assert [each["text"] for each in json.loads(answer.text)["data"]] == [FAKE_TEXT]
 
 
 def test_the_sdk_reads_such_json() -> None:
@@ -101,43 +108,38 @@ def test_the_sdk_reads_such_json() -> None:
         client, sent = counting_client(url)
         with client:
             create = client.audio.transcriptions.create
-            assert create(file=CLIP, model="whisper-1").text == HEARD
+            assert create(file=CLIP, model="whisper-1").text == FAKE_TEXT
     assert len(sent) == 1
 
 
 @pytest.mark.parametrize(
     ("response_format", "expected"),
     [
-        ("text", f"{HEARD}\n"),
+        ("text", f"{FAKE_TEXT}\n"),
         ("srt", "1\n00:00:00,"),
         ("vtt", "WEBVTT\n\n00:00:"),
     ],
 )
 def test_nothing_goes_ahead_of_text(response_format: str, expected: str) -> None:
     with slow_server() as url:
-        assert post(url, response_format=response_format).text.startswith(expected)
+        assert post_recording(url, response_format=response_format).text.startswith(expected)
 
 
 def test_a_silent_stream_sends_comments_from_before_its_first_event() -> None:
-    with slow_server() as url:
-        began = time.monotonic()
-        with (
-            CLIP.open("rb") as file,
-            httpx.stream(
-                "POST",
-                url + ROUTE,
-                files={"file": file},
-                data={"model": "whisper-1", "stream": "true"},
-            ) as answer,
-        ):
-            assert answer.status_code == 200
-            assert time.monotonic() - began < SLOW + 0.2
-            *comments, delta, done, end = answer.read().decode().split("\n\n")
-    assert len(comments) >= 4
-    assert set(comments) == {": keep-alive"}
-    assert json.loads(delta.removeprefix("data: "))["delta"] == HEARD
-    assert json.loads(done.removeprefix("data: "))["type"] == "transcript.text.done"
-    assert end == ""
+    model = FakeModel()
+    with waiting_server(model) as url, stream_recording(url) as answer:
+        assert answer.status_code == 200
+        pieces = answer.iter_text()
+        begin = ""
+        while begin.count(": keep-alive\n\n") < 4:
+            begin += next(pieces)
+        assert begin.replace(": keep-alive\n\n", "") == ""
+        model.gate.set()
+        rest = "".join(pieces)
+    delta, done = events(rest)
+    assert delta["delta"] == FAKE_TEXT
+    assert done["type"] == "transcript.text.done"
+    assert rest.endswith("\n\n")
 
 
 def test_the_sdk_skips_comments() -> None:
@@ -153,16 +155,16 @@ def test_the_sdk_skips_comments() -> None:
 @pytest.mark.parametrize("interval", [0.0, 30.0], ids=["never", "not yet"])
 def test_an_answer_in_time_has_nothing_ahead_of_it(interval: float) -> None:
     with slow_server(interval=interval) as url:
-        answer = post(url)
+        answer = post_recording(url)
         assert answer.text.startswith("{")
         assert int(answer.headers["content-length"]) == len(answer.content)
-        assert post(url, stream="true").text.startswith("data: ")
+        assert post_recording(url, stream="true").text.startswith("data: ")
 
 
 @pytest.mark.parametrize("stream", ["false", "true"])
 def test_a_failure_in_time_has_its_status(stream: str) -> None:
     with slow_server(failing(), interval=30.0) as url:
-        answer = post(url, stream=stream)
+        answer = post_recording(url, stream=stream)
     assert answer.status_code == 500
     assert answer.json()["error"]["type"] == "server_error"
     assert answer.headers["x-should-retry"] == "false"
@@ -186,10 +188,7 @@ def log_lines() -> Iterator[Callable[[], list[str]]]:
 def test_json_that_fails_late_is_broken_off(log_lines: Callable[[], list[str]]) -> None:
     with (
         slow_server(failing()) as url,
-        CLIP.open("rb") as file,
-        httpx.stream(
-            "POST", url + ROUTE, files={"file": file}, data={"model": "whisper-1"}
-        ) as answer,
+        stream_recording(url, stream="false") as answer,
         pytest.raises(httpx.RemoteProtocolError),
     ):
         answer.read()
@@ -211,7 +210,15 @@ def test_the_sdk_takes_no_broken_answer_for_success() -> None:
 def test_curl_takes_no_broken_answer_for_success() -> None:
     with slow_server(failing()) as url:
         outcome = subprocess.run(
-            [require("curl"), "-s", "-F", f"file=@{CLIP}", "-F", "model=whisper-1", url + ROUTE],
+            [
+                require("curl"),
+                "-s",
+                "-F",
+                f"file=@{CLIP}",
+                "-F",
+                "model=whisper-1",
+                url + TRANSCRIPTIONS,
+            ],
             capture_output=True,
             timeout=30,
         )
@@ -219,7 +226,7 @@ def test_curl_takes_no_broken_answer_for_success() -> None:
     assert json.loads(outcome.stdout)["error"]["type"] == "server_error"
 
 
-def test_a_stream_that_fails_late_says_so_in_an_event() -> None:
+def test_a_stream_that_fails_late_ends_with_an_error_event() -> None:
     with slow_server(failing()) as url:
         client, _ = counting_client(url, max_retries=0)
         with client, pytest.raises(openai.APIError) as caught:
@@ -236,26 +243,18 @@ def spooled_files() -> list[str]:
 
 
 @pytest.mark.parametrize("stream", ["false", "true"])
-def test_a_caller_who_leaves_while_it_waits_ends_the_work(tmp_path: Path, stream: str) -> None:
+def test_a_caller_that_leaves_while_it_waits_ends_the_work(tmp_path: Path, stream: str) -> None:
     repeat_to(tmp_path / "call.wav", load_sample(CLIP.name), 120.0)
     model = FakeModel()
-    with slow_server(model, wait=3.0) as url:
+    with waiting_server(model) as url:
         before = spooled_files()
-        with (
-            (tmp_path / "call.wav").open("rb") as file,
-            httpx.stream(
-                "POST",
-                url + ROUTE,
-                files={"file": file},
-                data={"model": "whisper-1", "stream": stream},
-            ) as answer,
-        ):
+        with stream_recording(url, tmp_path / "call.wav", stream=stream) as answer:
             pieces = answer.iter_raw()
             assert next(pieces) in (b"\n", b": keep-alive\n\n")
             assert len(spooled_files()) > len(before)
             assert model.started.wait(5)
-        wait_until(lambda: spooled_files() == before, seconds=2.0)
-        assert not model.gate.is_set(), "the file was let go before the model came back"
+        wait_until(lambda: spooled_files() == before)
+        assert not model.gate.is_set(), "the file was closed before the model came back"
         model.gate.set()
     assert len(model.decoded) == 1, "what waited for the device was dropped"
 

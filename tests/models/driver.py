@@ -18,7 +18,7 @@ from app.models.download import pull
 MOMENTS: dict[str, tuple[Any, str, int]] = {
     "unpacking": (zipfile.ZipFile, "open", 4),
     "verifying": (pull, "_manifest", 1),
-    "before the renames": (pull, "_place", 1),
+    "before the renames": (pull, "_move_into_place", 1),
     "between the renames": (Path, "rename", 2),
     "after the renames": (pull, "remove", 2),
 }

@@ -1,14 +1,14 @@
 """S3 as moto speaks it, in a process of its own and without a disk."""
 
 import hashlib
-import socket
 import subprocess
 from types import TracebackType
 
 import httpx
 
-from tests.support.live_server import ROOT, wait_until
+from tests.support.live_server import ROOT
 from tests.support.programs import missing
+from tests.support.waiting import bound_port, wait_until
 
 PYTHON = ROOT / ".venv" / "deploy" / "bin" / "python"
 BUCKET = "bucket"
@@ -20,10 +20,14 @@ class S3Server:
     def __init__(self) -> None:
         if not PYTHON.exists():
             missing("moto is not installed: make test")
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            self._port: int = free.getsockname()[1]
-        self.url = f"http://127.0.0.1:{self._port}"
+
+    def __enter__(self) -> "S3Server":
+        self._process = subprocess.Popen(
+            [PYTHON, "-m", "moto.server", "-H", "127.0.0.1", "-p", "0"],
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
+        self.url = f"http://127.0.0.1:{bound_port(self._process)}"
         self.variables = {
             "AWS_ENDPOINT_URL": self.url,
             "AWS_ALLOW_HTTP": "true",
@@ -31,13 +35,6 @@ class S3Server:
             "AWS_SECRET_ACCESS_KEY": "secret",
             "AWS_REGION": "us-east-1",
         }
-
-    def __enter__(self) -> "S3Server":
-        self._process = subprocess.Popen(
-            [PYTHON, "-m", "moto.server", "-H", "127.0.0.1", "-p", str(self._port)],
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-        )
         wait_until(self._answers, 60)
         return self
 

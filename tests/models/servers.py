@@ -11,7 +11,7 @@ from email.message import Message
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
-from tests.support.live_server import wait_until
+from tests.support.waiting import wait_until
 
 
 class FileServer:

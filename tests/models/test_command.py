@@ -36,7 +36,7 @@ def run(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, list[
     return status, output.splitlines(), errors.splitlines()
 
 
-def test_list_tells_what_is_here_and_what_has_a_name(
+def test_list_shows_models_that_are_here_and_those_with_a_name(
     models: ModelsDirectory, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert run(capsys, "list") == (
@@ -60,7 +60,7 @@ def test_list_tells_what_is_here_and_what_has_a_name(
     ]
 
 
-def test_verify_looks_at_all_that_are_here(
+def test_verify_checks_all_models_that_are_here(
     models: ModelsDirectory, capsys: pytest.CaptureFixture[str]
 ) -> None:
     small.write(models.root / "small")
@@ -81,11 +81,13 @@ def test_verify_looks_at_all_that_are_here(
     ]
 
 
-def test_verify_and_rm_of_a_model_that_is_not_here_say_so(
+def test_verify_and_rm_of_a_missing_model_report_that(
     models: ModelsDirectory, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    said = f"Verbatim: small is not in {models.root}; `python -m app models pull small` brings it"
-    assert run(capsys, "verify", "small") == (2, [], [said])
+    message = (
+        f"Verbatim: small is not in {models.root}; `python -m app models pull small` brings it"
+    )
+    assert run(capsys, "verify", "small") == (2, [], [message])
     assert run(capsys, "rm", "small") == (2, [], [f"Verbatim: small is not in {models.root}"])
     assert run(capsys, "rm", "/etc")[2] == [
         "Verbatim: /etc is not in the models directory: delete it yourself"
@@ -147,7 +149,7 @@ def test_a_log_gets_quiet_lines(
     assert all(re.fullmatch(r"pulling small: 50 of 200 MB, \d+ s left", line) for line in lines)
 
 
-def test_a_quick_pull_in_a_pipe_says_where_the_model_is_and_no_more(
+def test_a_quick_pull_in_a_pipe_prints_only_the_models_folder(
     command: CommandLine, models: ModelsDirectory
 ) -> None:
     small.write(models.root / "small")
@@ -193,7 +195,7 @@ def test_a_terminal_gets_a_bar_with_bytes_pace_and_the_time_that_is_left(
     assert shares == sorted(shares)
 
 
-def test_a_user_without_a_home_is_told_which_setting_helps() -> None:
+def test_a_user_without_a_home_gets_the_name_of_the_setting() -> None:
     # As for a number that has no entry in /etc/passwd.
     code = (
         "import pwd, runpy; pwd.getpwuid = {}.__getitem__; "

@@ -69,9 +69,11 @@ def test_what_can_be_no_model_is_one_line(source: str) -> None:
     if source == "org/name@../..":  # a strange revision, and in no path
         assert folder_name(source) == "org--name"
         return
-    with pytest.raises(SetupError, match=" is no model: neither a directory, nor a hub id") as said:
+    with pytest.raises(
+        SetupError, match=" is no model: neither a directory, nor a hub id"
+    ) as message:
         folder_name(source)
-    assert len(str(said.value)) < 600
+    assert len(str(message.value)) < 600
 
 
 def test_no_two_models_of_the_table_share_a_folder_with_others() -> None:
@@ -90,7 +92,7 @@ def test_a_folder_never_leaves_the_models_directory(tmp_path: Path) -> None:
         assert (tmp_path / name).resolve().parent == tmp_path.resolve()
 
 
-def test_a_path_is_known_by_its_looks_or_because_it_is_there(
+def test_a_path_is_recognised_by_its_form_or_its_existence(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
@@ -104,14 +106,16 @@ def test_a_path_is_known_by_its_looks_or_because_it_is_there(
     assert not any(map(is_directory, others))
 
 
-def test_home_is_meant_by_a_tilde(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_tilde_stands_for_the_home_directory(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("HOME", str(tmp_path))
     mine = small.write(tmp_path / "mine")
     assert ModelsDirectory(tmp_path / "models").find("~/mine") == mine
 
 
 @pytest.mark.parametrize(
-    ("without", "said"),
+    ("without", "message"),
     [
         (["model.bin"], "model.bin is missing or empty"),
         (["tokenizer.json"], "tokenizer.json is missing or empty"),
@@ -119,14 +123,14 @@ def test_home_is_meant_by_a_tilde(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     ],
 )
 def test_a_directory_that_holds_no_model_is_named(
-    without: list[str], said: str, tmp_path: Path
+    without: list[str], message: str, tmp_path: Path
 ) -> None:
     folder = small.write(tmp_path)
     for name in without:
         (folder / name).write_bytes(b"")
     with pytest.raises(SetupError) as caught:
         complete(folder)
-    assert str(caught.value) == f"{folder} is no CTranslate2 Whisper model: {said}"
+    assert str(caught.value) == f"{folder} is no CTranslate2 Whisper model: {message}"
     with pytest.raises(SetupError, match="is no directory"):
         complete(folder / "none")
 
@@ -148,9 +152,7 @@ def _by_hand(tmp_path: Path) -> Path:
     return tmp_path / "by-hand"
 
 
-def test_what_came_with_the_image_is_looked_at_second(
-    models: ModelsDirectory, tmp_path: Path
-) -> None:
+def test_built_in_models_are_searched_second(models: ModelsDirectory, tmp_path: Path) -> None:
     built_in = tmp_path / "built-in"
     small.write(built_in / "small")
     both = replace(models, built_in=built_in)
@@ -185,7 +187,7 @@ def test_hidden_folders_and_other_files_are_no_models(models: ModelsDirectory) -
     assert list(models.installed()) == []
 
 
-def test_a_folder_tells_what_it_was_pulled_from(models: ModelsDirectory) -> None:
+def test_the_source_of_a_folder_is_read_from_its_manifest(models: ModelsDirectory) -> None:
     by_hand = small.write(models.root / "org--name")
     assert source_of(by_hand) == "org/name"
     assert source_of(small.write(models.root / "small")) == "small"

@@ -49,7 +49,7 @@ def test_a_model_that_is_not_here_is_named_with_the_command_that_brings_it(
 
 
 @pytest.mark.parametrize("name", ["config.json", "model.bin", "tokenizer.json", "vocabulary.json"])
-def test_a_directory_that_lacks_a_file_is_refused_and_nothing_is_asked_of_the_network(
+def test_a_directory_that_lacks_a_file_is_refused_without_the_network(
     models: ModelsDirectory, copy: Path, name: str
 ) -> None:
     (copy / name).unlink()

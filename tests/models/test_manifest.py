@@ -94,7 +94,7 @@ def test_files_that_are_missing_are_named() -> None:
     ]
 
 
-def test_a_digest_that_is_not_known_is_had_by_no_file(tmp_path: Path) -> None:
+def test_no_file_has_an_unknown_digest(tmp_path: Path) -> None:
     path = tmp_path / "x"
     path.write_bytes(b"x")
     digest = digest_of(path)
@@ -104,7 +104,7 @@ def test_a_digest_that_is_not_known_is_had_by_no_file(tmp_path: Path) -> None:
     assert not has_digest(path, Digest(size=2, sha256=digest.sha256))
 
 
-def test_digests_are_told_as_they_go_on(tmp_path: Path) -> None:
+def test_the_progress_of_digests_is_reported(tmp_path: Path) -> None:
     path = tmp_path / "x"
     path.write_bytes(bytes((2 << 20) + 5))
     told: list[int] = []

@@ -1,257 +1,18 @@
-"""Loading, limits and unloading with models that load as fast or as slowly as a test wants."""
-
 import asyncio
-import threading
-from collections.abc import AsyncIterator, Callable
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack
 
 import numpy as np
 import pytest
 from prometheus_client import REGISTRY
 
-from app.engine.profile import ModelProfile
-from app.engine.speech_model import DecodeOptions, EngineInfo, Job
-from app.errors import (
-    InvalidRequest,
-    ModelBusy,
-    ModelOnItsWay,
-    ModelUnavailable,
-    Overloaded,
-    SetupError,
-    UnknownModel,
-)
-from app.models import background_pulls as pulls
-from app.models.background_pulls import ModelSource
-from app.models.catalogue import Catalogue, ServedModel
-from app.models.download.progress import Progress
-from app.models.registry import Registry
+from app.engine.speech_model import DecodeOptions, Job
+from app.errors import InvalidRequest, ModelBusy, ModelUnavailable, Overloaded
 from app.telemetry.metrics import ENGINE_INFO
-from tests.support.fakes import FakeModel
+from tests.models.shelf import Shelf, registry, statuses
+from tests.support.waiting import until
 
 
-class Shelf:
-    """Makes fake models and notes how many are in memory at once.
-
-    While `gate` is cleared, loading waits. `broken`: sources that cannot be loaded.
-    """
-
-    def __init__(self) -> None:
-        self.gate = threading.Event()
-        self.gate.set()
-        self.broken: set[str] = set()
-        self.failures: list[str] = []
-        """Why pinned models could not be loaded."""
-        self.away: set[str] = set()
-        """Sources that have to be pulled first; `pulling` is what a pull of each does."""
-        self.pulling: Callable[[Progress], None] = lambda progress: None
-        self.pulls: list[str] = []
-        self.loads: list[str] = []
-        self.models: list[FakeModel] = []
-        self.most = 0
-        self._loading = 0
-        self._lock = threading.Lock()
-
-    def is_here(self, source: str) -> bool:
-        return source not in self.away
-
-    def pull(self, source: str, progress: Progress) -> None:
-        self.pulls.append(source)
-        self.pulling(progress)
-        self.away.discard(source)
-
-    def load(self, source: str) -> FakeModel:
-        assert self.is_here(source)
-        with self._lock:
-            self.loads.append(source)
-            self._loading += 1
-            self.most = max(self.most, self._loading + len(self.in_memory))
-        assert self.gate.wait(10)
-        with self._lock:
-            self._loading -= 1
-            if source in self.broken:
-                raise RuntimeError("/secret/weights are not here")
-            model = FakeModel()
-            model.info = EngineInfo(source, "cpu", "int8", 1, 1, 5, 4)
-            self.models.append(model)
-            return model
-
-    @property
-    def in_memory(self) -> list[str]:
-        return [model.info.model for model in self.models if not model.is_unloaded]
-
-
-@asynccontextmanager
-async def registry(
-    shelf: Shelf,
-    *ids: str,
-    pinned: str = "",
-    aliases: dict[str, str] | None = None,
-    max_resident: int | None = None,
-    idle_seconds: float | None = None,
-) -> AsyncIterator[Registry]:
-    """Once its pinned models are loaded, or one has failed."""
-    models = [ServedModel(id, id, ModelProfile(created=7), id in pinned) for id in ids]
-    catalogue = Catalogue(models, aliases or {})
-    async with Registry(
-        catalogue,
-        shelf.load,
-        max_resident,
-        idle_seconds,
-        source=ModelSource(shelf.is_here, shelf.pull),
-        on_failure=shelf.failures.append,
-    ) as opening:
-        await opening.opened()
-        yield opening
-
-
-async def until(condition: Callable[[], bool]) -> None:
-    async with asyncio.timeout(10):
-        while not condition():  # noqa: ASYNC110 - what threads do sets no event
-            await asyncio.sleep(0.002)
-
-
-def statuses(models: Registry) -> dict[str, str]:
-    return {card.id: card.status for card in models.cards()}
-
-
-async def test_only_pinned_models_are_loaded_at_start() -> None:
-    shelf = Shelf()
-    async with registry(shelf, "a", "b", "c", pinned="ac") as models:
-        assert statuses(models) == {"a": "loaded", "b": "unloaded", "c": "loaded"}
-    assert shelf.loads == ["a", "c"]
-    assert shelf.in_memory == []
-
-
-async def test_a_pinned_model_that_cannot_be_loaded_ends_the_start_and_unloads_the_others() -> None:
-    shelf = Shelf()
-    shelf.broken = {"b"}
-    async with registry(shelf, "a", "b", "c", pinned="abc") as models:
-        assert shelf.failures == ["RuntimeError: /secret/weights are not here"]
-        with pytest.raises(ModelOnItsWay):
-            models.check_opened()
-    assert shelf.loads == ["a", "b"]
-    assert shelf.in_memory == []
-
-
-async def test_until_the_pinned_models_are_loaded_the_start_says_what_it_is_at() -> None:
-    shelf = Shelf()
-    shelf.away = {"a"}
-    shelf.gate.clear()
-    half, whole = threading.Event(), threading.Event()
-
-    def pulling(progress: Progress) -> None:
-        progress.begin("pulling", 1000)
-        progress.at(620)
-        half.set()
-        assert whole.wait(10)
-
-    shelf.pulling = pulling
-    served = [ServedModel("a", "a", ModelProfile(), is_pinned=True)]
-    source = ModelSource(shelf.is_here, shelf.pull)
-    async with Registry(Catalogue(served, {}), shelf.load, source=source) as models:
-        await asyncio.to_thread(half.wait, 10)
-        assert models.opening() == "pulling a, 62 %"
-        assert (models.card("a").status, models.card("a").progress) == ("pulling", 0.62)
-        with pytest.raises(ModelOnItsWay, match=r"The server starts: pulling a, 62 %\.") as refused:
-            models.check_opened()
-        assert 2 <= refused.value.retry_after_seconds <= 30
-        whole.set()
-        await until(lambda: shelf.loads == ["a"])
-        assert models.opening() == "loading a"
-        shelf.gate.set()
-        await models.opened()
-        assert models.opening() is None
-        models.check_opened()
-    assert shelf.pulls == ["a"]
-
-
-async def test_a_pinned_model_that_cannot_be_pulled_ends_the_start_with_the_reason() -> None:
-    shelf = Shelf()
-    shelf.away = {"a"}
-
-    def pulling(progress: Progress) -> None:
-        raise SetupError("a cannot be pulled (the hub: it is on fire)")
-
-    shelf.pulling = pulling
-    async with registry(shelf, "a", pinned="a"):
-        assert shelf.failures == ["a cannot be pulled (the hub: it is on fire)"]
-    assert shelf.loads == []
-
-
-async def test_a_request_for_a_model_that_is_not_here_is_refused_and_has_it_pulled_once() -> None:
-    shelf = Shelf()
-    shelf.away = {"b"}
-    begun, go_on = threading.Event(), threading.Event()
-
-    def pulling(progress: Progress) -> None:
-        progress.begin("pulling", 200)
-        progress.at(50)
-        begun.set()
-        assert go_on.wait(10)
-
-    shelf.pulling = pulling
-    async with registry(shelf, "a", "b", pinned="a") as models:
-        for _ in range(3):
-            with pytest.raises(ModelOnItsWay, match="The model `b` is not here yet"):
-                await models.load("b")
-            await asyncio.to_thread(begun.wait, 10)
-        with pytest.raises(ModelOnItsWay, match="25 %"):
-            await models.load("b")
-        await models.load("a")  # the others are served meanwhile
-        assert statuses(models) == {"a": "loaded", "b": "pulling"}
-        go_on.set()
-        await until(lambda: statuses(models)["b"] == "unloaded")
-        await models.load("b")
-    assert shelf.pulls == ["b"]
-
-
-async def test_a_pull_that_failed_is_tried_again_by_a_request_some_time_later(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    shelf = Shelf()
-    shelf.away = {"b"}
-
-    def pulling(progress: Progress) -> None:
-        if len(shelf.pulls) == 1:
-            raise SetupError("the network is away")
-
-    shelf.pulling = pulling
-    async with registry(shelf, "b") as models:
-        with pytest.raises(ModelOnItsWay):
-            await models.load("b")
-        await until(lambda: statuses(models)["b"] == "unloaded")
-        for _ in range(3):
-            with pytest.raises(ModelUnavailable, match="could not be brought here") as refused:
-                await models.load("b")
-            assert 25 < refused.value.retry_after_seconds <= 30
-        assert shelf.pulls == ["b"], "nobody keeps the sources busy"
-        monkeypatch.setattr(pulls, "FAILED_SECONDS", 0.0)
-        with pytest.raises(ModelOnItsWay):
-            await models.load("b")
-        await until(lambda: statuses(models)["b"] == "unloaded")
-        assert shelf.pulls == ["b", "b"]
-        await models.load("b")
-    assert shelf.failures == []
-
-
-async def test_a_pull_that_never_ends_does_not_keep_the_process() -> None:
-    shelf = Shelf()
-    shelf.away = {"b"}
-    never = threading.Event()
-
-    def pulling(progress: Progress) -> None:
-        never.wait(30)
-
-    shelf.pulling = pulling
-    async with asyncio.timeout(5):
-        async with registry(shelf, "b") as models:
-            with pytest.raises(ModelOnItsWay):
-                await models.load("b")
-            await until(lambda: shelf.pulls == ["b"])
-    never.set()
-
-
-async def test_who_asks_for_a_model_while_it_loads_shares_the_load() -> None:
+async def test_requests_for_a_model_while_it_loads_share_the_load() -> None:
     shelf = Shelf()
     shelf.gate.clear()
     async with registry(shelf, "a", aliases={"whisper-1": "a"}) as models:
@@ -266,7 +27,7 @@ async def test_who_asks_for_a_model_while_it_loads_shares_the_load() -> None:
     assert shelf.loads == ["a"]
 
 
-async def test_a_load_goes_on_when_those_who_wait_for_it_leave() -> None:
+async def test_a_load_goes_on_when_a_request_that_waits_for_it_leaves() -> None:
     shelf = Shelf()
     shelf.gate.clear()
     async with registry(shelf, "a") as models:
@@ -280,7 +41,7 @@ async def test_a_load_goes_on_when_those_who_wait_for_it_leave() -> None:
     assert shelf.loads == ["a"]
 
 
-async def test_a_model_that_nobody_waits_for_any_more_still_counts_its_idle_time() -> None:
+async def test_a_model_whose_only_request_left_is_unloaded_when_idle() -> None:
     shelf = Shelf()
     shelf.gate.clear()
     async with registry(shelf, "a", idle_seconds=0.01) as models:
@@ -293,7 +54,7 @@ async def test_a_model_that_nobody_waits_for_any_more_still_counts_its_idle_time
         assert statuses(models) == {"a": "unloaded"}
 
 
-async def test_a_load_does_not_hold_the_event_loop() -> None:
+async def test_a_load_does_not_block_the_event_loop() -> None:
     shelf = Shelf()
     shelf.gate.clear()
     async with registry(shelf, "a", "b", pinned="") as models:
@@ -307,7 +68,7 @@ async def test_a_load_does_not_hold_the_event_loop() -> None:
         await asking
 
 
-async def test_a_failed_load_is_told_to_all_without_its_reason_and_tried_again() -> None:
+async def test_a_failed_load_fails_all_its_requests_without_its_reason_and_is_tried_again() -> None:
     shelf = Shelf()
     shelf.gate.clear()
     shelf.broken = {"a"}
@@ -337,7 +98,7 @@ async def test_the_least_recently_used_model_makes_room() -> None:
     assert shelf.most == 3
 
 
-async def test_without_room_the_caller_is_told_when_to_come_back() -> None:
+async def test_without_room_a_request_is_refused_with_a_retry_after() -> None:
     shelf = Shelf()
     async with registry(shelf, "a", "b", "c", pinned="a", max_resident=2) as models:
         async with models.lease("b"):
@@ -349,7 +110,7 @@ async def test_without_room_the_caller_is_told_when_to_come_back() -> None:
     assert shelf.most == 2
 
 
-async def test_a_model_that_still_loads_takes_room() -> None:
+async def test_a_model_that_still_loads_counts_against_the_limit() -> None:
     shelf = Shelf()
     async with registry(shelf, "a", "b", max_resident=1) as models:
         shelf.gate.clear()
@@ -363,7 +124,7 @@ async def test_a_model_that_still_loads_takes_room() -> None:
     assert shelf.most == 1
 
 
-async def test_a_failed_load_gives_its_room_back() -> None:
+async def test_a_failed_load_does_not_count_against_the_limit() -> None:
     shelf = Shelf()
     shelf.broken = {"a"}
     async with registry(shelf, "a", "b", max_resident=1) as models:
@@ -380,8 +141,8 @@ async def test_many_at_once_never_exceed_the_limit_and_all_are_served_in_the_end
         async def ask(number: int) -> None:
             while True:
                 try:
-                    async with models.lease(ids[number % len(ids)]) as resident:
-                        assert not resident.model.is_unloaded  # type: ignore[attr-defined]
+                    async with models.lease(ids[number % len(ids)]) as loaded:
+                        assert not loaded.model.is_unloaded  # type: ignore[attr-defined]
                         await asyncio.sleep(0.001 * (number % 5))
                         return
                 except Overloaded:
@@ -394,7 +155,7 @@ async def test_many_at_once_never_exceed_the_limit_and_all_are_served_in_the_end
     assert shelf.in_memory == []
 
 
-async def test_an_idle_model_is_unloaded_and_loaded_again_when_asked_for() -> None:
+async def test_an_idle_model_is_unloaded_and_loaded_again_on_request() -> None:
     shelf = Shelf()
     async with registry(shelf, "a", "b", pinned="a", idle_seconds=0.01) as models:
         for _ in range(2):
@@ -416,7 +177,7 @@ async def test_a_model_in_use_is_never_idle() -> None:
     assert shelf.loads == ["a"]
 
 
-async def test_a_model_in_use_cannot_be_unloaded_and_says_by_how_many() -> None:
+async def test_a_model_in_use_cannot_be_unloaded_and_the_error_counts_its_requests() -> None:
     shelf = Shelf()
     async with registry(shelf, "a") as models:
         async with models.lease("a"), models.lease("a"):
@@ -437,15 +198,6 @@ async def test_a_pinned_model_cannot_be_unloaded() -> None:
         assert shelf.in_memory == ["a"]
 
 
-async def test_an_unknown_name_is_named_and_loads_nothing() -> None:
-    shelf = Shelf()
-    async with registry(shelf, "a") as models:
-        for refused in (models.load("z"), models.unload("z")):
-            with pytest.raises(UnknownModel, match="`z`"):
-                await refused
-    assert shelf.loads == []
-
-
 async def test_leaving_while_a_model_loads_waits_for_the_load() -> None:
     shelf = Shelf()
     shelf.gate.clear()
@@ -459,7 +211,7 @@ async def test_leaving_while_a_model_loads_waits_for_the_load() -> None:
     assert shelf.in_memory == []
 
 
-async def test_metrics_say_what_is_in_memory_and_why_it_left() -> None:
+async def test_metrics_show_loaded_models_and_the_reasons_of_unloading() -> None:
     shelf = Shelf()
 
     def sample(name: str, **labels: str) -> float:
@@ -483,19 +235,6 @@ async def test_metrics_say_what_is_in_memory_and_why_it_left() -> None:
     assert sample("stt_model_loads_total", model="m1", outcome="loaded") == 1
 
 
-async def test_ids_go_before_aliases_and_hub_ids_name_their_owner() -> None:
-    shelf = Shelf()
-    aliases = {"whisper-1": "org/a", "b": "org/a"}
-    async with registry(shelf, "org/a", "b", aliases=aliases) as models:
-        cards = {card.id: card for card in models.cards()}
-        assert list(cards) == ["org/a", "b", "whisper-1"]
-        assert [card.owner for card in cards.values()] == ["org", "verbatim", "org"]
-        assert cards["whisper-1"].description == "Served by 'org/a'. A Whisper model."
-        assert cards["whisper-1"].created == 7
-        await models.load("b")
-    assert shelf.loads == ["b"]
-
-
 async def test_waiting_windows_are_counted_over_all_models() -> None:
     shelf = Shelf()
 
@@ -503,15 +242,15 @@ async def test_waiting_windows_are_counted_over_all_models() -> None:
         return REGISTRY.get_sample_value("stt_queue_windows")
 
     async with registry(shelf, "a", "b") as models, AsyncExitStack() as stack:
-        residents = [await stack.enter_async_context(models.lease(name)) for name in "ab"]
+        loaded = [await stack.enter_async_context(models.lease(name)) for name in "ab"]
         for model in shelf.models:
             model.gate.clear()
         options = DecodeOptions("transcribe", "en")
         decoding = [
             asyncio.create_task(
-                resident.batcher.decode(Job(f"r{n}", 1.0, np.array([0.5], np.float32)), options)
+                each.batcher.decode(Job(f"r{n}", 1.0, np.array([0.5], np.float32)), options)
             )
-            for resident in residents
+            for each in loaded
             for n in range(6)
         ]
         for model in shelf.models:

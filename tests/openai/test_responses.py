@@ -66,13 +66,13 @@ def test_the_gpt_family_counts_tokens_of_text_and_not_of_time() -> None:
     }
 
 
-def test_gpt_transcribe_lists_languages_as_they_were_first_heard() -> None:
+def test_gpt_transcribe_lists_languages_in_the_order_of_their_first_segments() -> None:
     body = json_body(TRANSCRIPT, family_of("gpt-transcribe"), with_scores=True)
     assert list(body) == ["text", "languages", "logprobs", "usage"]
     assert body["languages"] == [{"code": "en"}, {"code": "de"}]
     silence = Transcript("transcribe", "en", 1.0, ())
-    heard = json_body(silence, family_of("gpt-transcribe"), with_scores=True)
-    assert (heard["languages"], heard["logprobs"]) == ([], [])
+    silent = json_body(silence, family_of("gpt-transcribe"), with_scores=True)
+    assert (silent["languages"], silent["logprobs"]) == ([], [])
 
 
 def test_logprobs_are_those_of_the_text_and_show_half_a_character_as_such() -> None:
@@ -141,7 +141,7 @@ def test_a_word_that_is_only_punctuation_is_kept() -> None:
     assert verbose_body(dash, frozenset({"word"}))["words"][0]["word"] == "?"
 
 
-def test_diarized_json_has_a_line_and_a_segment_for_everything_that_is_said() -> None:
+def test_diarized_json_has_a_line_of_text_for_each_segment() -> None:
     spoken = (
         Segment(0.5, 1.25, " Hi.", (1,)),
         Segment(1.0, 2.0, " Hello.", (1,), channel=1),

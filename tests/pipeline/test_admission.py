@@ -45,10 +45,10 @@ async def test_an_idle_server_takes_a_recording_of_three_hours() -> None:
 
 async def test_clips_wait_for_all_clips_before_them() -> None:
     admission = Admission(limits(max_wait_seconds=20.0), LiveSettings())
-    with ExitStack() as held:
+    with ExitStack() as stack:
         for count in range(11):  # a second of the device each
             assert admission.wait_seconds() == pytest.approx(count)
-            held.enter_context(admitted(admission, 10.0))
+            stack.enter_context(admitted(admission, 10.0))
         with pytest.raises(Overloaded) as refused, admitted(admission, 10.0):
             pass
     assert refused.value.retry_after_seconds == 1
@@ -69,7 +69,7 @@ async def test_a_second_long_recording_waits_for_as_much_as_it_takes_itself() ->
         with pytest.raises(Overloaded) as refused, admitted(admission, 600.0):
             pass
         assert refused.value.retry_after_seconds == 30
-        first.read(3350.0)  # 25 s of the device are left
+        first.mark_read(3350.0)  # 25 s of the device are left
         with admitted(admission, 600.0):
             pass
 
@@ -80,7 +80,7 @@ async def test_the_files_of_one_request_do_not_refuse_each_other() -> None:
         assert admission.wait_seconds() == pytest.approx(300.0)
 
 
-async def test_nobody_is_told_to_come_back_later_than_a_client_waits() -> None:
+async def test_no_retry_after_is_longer_than_a_client_waits() -> None:
     admission = Admission(limits(max_wait_seconds=2.0), LiveSettings())
     with (
         admitted(admission, *[30.0] * 100),
@@ -97,32 +97,32 @@ async def test_models_of_different_cost_share_one_wait() -> None:
         assert admission.wait_seconds() == pytest.approx(6.0)
 
 
-async def test_what_is_left_falls_as_windows_are_heard() -> None:
+async def test_what_is_left_falls_as_windows_are_decoded() -> None:
     admission = Admission(limits(), LiveSettings())
     with admitted(admission, 60.0) as work:
-        work.read(30.0)
-        work.queued(20.0)  # ten seconds were silent
+        work.mark_read(30.0)
+        work.add_window(20.0)  # ten seconds were silent
         assert work.audio_seconds == 50.0
-        work.done(20.0)
+        work.remove_window(20.0)
         assert work.audio_seconds == 30.0
-        work.read_to_end()
+        work.mark_read_to_end()
         assert work.audio_seconds == 0.0
 
 
 async def test_a_recording_longer_than_it_claims_counts_as_much_as_waits_of_it() -> None:
     work = Work(pace(), claimed(1.0), Deadline())
-    work.read(600.0)
+    work.mark_read(600.0)
     for _ in range(4):
-        work.queued(30.0)
+        work.add_window(30.0)
     assert work.audio_seconds == 120.0
 
 
-async def test_a_recording_is_too_long_once_its_file_or_its_sound_says_so() -> None:
+async def test_a_recording_is_too_long_by_its_claim_or_by_its_sound() -> None:
     with pytest.raises(AudioTooLong) as by_file:
-        Work(pace(), claimed(1830.5), Deadline(), 1400.0).read(2.0)
+        Work(pace(), claimed(1830.5), Deadline(), 1400.0).mark_read(2.0)
     with pytest.raises(AudioTooLong) as by_sound:
-        Work(pace(), claimed(3.0), Deadline(), 1400.0).read(1400.5)
-    Work(pace(), Length(1830.5, is_claimed=False), Deadline(), 1400.0).read(2.0)
+        Work(pace(), claimed(3.0), Deadline(), 1400.0).mark_read(1400.5)
+    Work(pace(), Length(1830.5, is_claimed=False), Deadline(), 1400.0).mark_read(2.0)
     assert str(by_file.value) == (
         "audio duration 1830.5 seconds is longer than 1400 seconds which is the maximum for "
         "this model"

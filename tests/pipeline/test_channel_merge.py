@@ -3,12 +3,12 @@ from math import inf
 import numpy as np
 
 from app.domain import SAMPLE_RATE, Hypothesis, Segment, Window
-from app.pipeline.channel_merge import Heard, Timeline
+from app.pipeline.channel_merge import ChannelMerger, DecodedWindows
 
 
-def heard(
+def decoded(
     start: float, *segments: tuple[float, float], channel: int = 0, others_start: float = inf
-) -> Heard:
+) -> DecodedWindows:
     """A window of five seconds, with segments at these times inside it."""
     samples = np.zeros(5 * SAMPLE_RATE, np.float32)
     window = Window(start, samples, ((0.0, 5.0),), channel, others_start)
@@ -21,54 +21,54 @@ def starts(segments: list[Segment]) -> list[tuple[int, float]]:
 
 
 def test_one_channel_waits_for_nothing() -> None:
-    timeline = Timeline()
-    assert starts(timeline.add(heard(0.0, (0.0, 2.0), (2.0, 5.0)))) == [(0, 0.0), (0, 2.0)]
-    assert starts(timeline.add(heard(6.0, (0.0, 2.0)))) == [(0, 6.0)]
-    assert timeline.flush() == []
+    merger = ChannelMerger()
+    assert starts(merger.add(decoded(0.0, (0.0, 2.0), (2.0, 5.0)))) == [(0, 0.0), (0, 2.0)]
+    assert starts(merger.add(decoded(6.0, (0.0, 2.0)))) == [(0, 6.0)]
+    assert merger.flush() == []
 
 
 def test_a_segment_waits_until_the_other_channel_cannot_come_before_it() -> None:
-    timeline = Timeline()
+    merger = ChannelMerger()
     assert starts(
-        timeline.add(heard(0.0, (0.0, 2.0), (3.0, 5.0), channel=0, others_start=1.0))
+        merger.add(decoded(0.0, (0.0, 2.0), (3.0, 5.0), channel=0, others_start=1.0))
     ) == [(0, 0.0)]
     assert starts(
-        timeline.add(heard(1.0, (0.0, 1.0), (3.0, 4.0), channel=1, others_start=8.0))
+        merger.add(decoded(1.0, (0.0, 1.0), (3.0, 4.0), channel=1, others_start=8.0))
     ) == [
         (1, 1.0),
         (0, 3.0),
         (1, 4.0),
     ]
-    assert timeline.flush() == []
+    assert merger.flush() == []
 
 
-def test_a_segment_also_waits_for_further_windows_of_the_channel_that_was_heard_last() -> None:
-    timeline = Timeline()
-    timeline.add(heard(0.0, (0.0, 1.0), (4.9, 5.0), channel=0, others_start=-4.0))
+def test_a_segment_also_waits_for_further_windows_of_the_channel_that_was_decoded_last() -> None:
+    merger = ChannelMerger()
+    merger.add(decoded(0.0, (0.0, 1.0), (4.9, 5.0), channel=0, others_start=-4.0))
     # The second channel may speak again right after its window, at 1.0.
-    assert starts(timeline.add(heard(-4.0, (4.5, 5.0), channel=1, others_start=9.0))) == [
+    assert starts(merger.add(decoded(-4.0, (4.5, 5.0), channel=1, others_start=9.0))) == [
         (0, 0.0),
         (1, 0.5),
     ]
-    assert starts(timeline.add(heard(1.0, (0.5, 1.0), channel=1, others_start=9.0))) == [
+    assert starts(merger.add(decoded(1.0, (0.5, 1.0), channel=1, others_start=9.0))) == [
         (1, 1.5),
         (0, 4.9),
     ]
 
 
-def test_two_people_may_talk_at_once_but_nobody_speaks_twice_at_a_time() -> None:
-    timeline = Timeline()
-    told = timeline.add(heard(0.0, (0.0, 4.0), channel=0, others_start=0.0))
-    told += timeline.add(heard(0.0, (1.0, 3.0), (2.0, 4.0), channel=1, others_start=9.0))
-    told += timeline.flush()
-    assert [(each.channel, each.start, each.end) for each in told] == [
+def test_segments_of_two_channels_may_overlap_but_not_those_of_one() -> None:
+    merger = ChannelMerger()
+    merged = merger.add(decoded(0.0, (0.0, 4.0), channel=0, others_start=0.0))
+    merged += merger.add(decoded(0.0, (1.0, 3.0), (2.0, 4.0), channel=1, others_start=9.0))
+    merged += merger.flush()
+    assert [(each.channel, each.start, each.end) for each in merged] == [
         (0, 0.0, 4.0),
         (1, 1.0, 3.0),
         (1, 3.0, 4.0),
     ]
 
 
-def test_what_is_held_at_the_end_is_told() -> None:
-    timeline = Timeline()
-    assert timeline.add(heard(0.0, (3.0, 5.0), channel=0, others_start=1.0)) == []
-    assert starts(timeline.flush()) == [(0, 3.0)]
+def test_segments_that_wait_at_the_end_are_flushed() -> None:
+    merger = ChannelMerger()
+    assert merger.add(decoded(0.0, (3.0, 5.0), channel=0, others_start=1.0)) == []
+    assert starts(merger.flush()) == [(0, 3.0)]

@@ -5,9 +5,9 @@ import pytest
 
 from app.domain import Hypothesis
 from app.engine.batcher import Batcher
+from app.engine.fake_model import FakeModel, hypothesis
 from app.engine.speech_model import DecodeOptions, Job
 from app.pipeline import fallback
-from tests.support.fakes import FakeModel, hypothesis
 
 OPTIONS = DecodeOptions("transcribe", "en")
 
@@ -22,7 +22,7 @@ async def decode(
         return await fallback.decode(batcher, job, options, temperatures)
 
 
-async def test_a_good_hypothesis_is_taken_as_it_is() -> None:
+async def test_a_good_hypothesis_is_decoded_once() -> None:
     model = FakeModel()
     assert (await decode(model)).text == "0.50"
     assert len(model.decoded) == 1
@@ -50,13 +50,13 @@ async def test_when_all_fail_the_likeliest_that_does_not_repeat_itself_wins() ->
     assert (await decode(FakeModel(answers=answers))).text == "0.2"
 
 
-async def test_a_temperature_that_was_asked_for_is_the_only_one_tried() -> None:
+async def test_a_requested_temperature_is_the_only_one_tried() -> None:
     model = FakeModel(answers={0.7: hypothesis(" odd", avg_logprob=-3.0)})
     assert (await decode(model, temperatures=(0.7,))).text == "odd"
     assert len(model.decoded) == 1
 
 
-async def test_silence_has_no_text_and_needs_no_second_look() -> None:
+async def test_silence_has_no_text_and_is_not_decoded_again() -> None:
     model = FakeModel(
         answers={0.0: hypothesis(" Thank you.", avg_logprob=-1.5, no_speech_prob=0.9)}
     )
@@ -77,17 +77,6 @@ async def test_a_window_that_had_full_length_is_not_decoded_again() -> None:
     assert len(model.decoded) == 1
 
 
-class Prompted(FakeModel):
-    """Hears `with_prompt` when there is a prompt and `without` when there is none."""
-
-    with_prompt: str
-    without: str
-
-    def decode(self, jobs, options):  # type: ignore[no-untyped-def]
-        self.decode_options += options
-        return [hypothesis(self.with_prompt if each.prompt else self.without) for each in options]
-
-
 @pytest.mark.parametrize(
     ("prompted", "unprompted", "expected"),
     [
@@ -100,39 +89,31 @@ class Prompted(FakeModel):
 async def test_the_prompt_is_context_and_not_text(
     prompted: str, unprompted: str, expected: str | None
 ) -> None:
-    model = Prompted()
-    model.with_prompt, model.without = prompted, unprompted
-    heard = await decode(model, DecodeOptions("transcribe", "en", "Acme, Verbatim and Northwind."))
-    assert heard.text == (expected or prompted.strip())
+    model = FakeModel(
+        answers=lambda _, options: hypothesis(prompted if options.prompt else unprompted)
+    )
+    decoded = await decode(
+        model, DecodeOptions("transcribe", "en", "Acme, Verbatim and Northwind.")
+    )
+    assert decoded.text == (expected or prompted.strip())
 
 
 NAMES = ("Acme", "Northwind Traders", "Verbatim", "Zoë Müller")
 LISTED = DecodeOptions("transcribe", "en", keywords=NAMES)
 
 
-class Biased(FakeModel):
-    """Hears a text for what it is told: `texts` by (prompt, keywords)."""
-
-    texts: dict[tuple[str, tuple[str, ...]], str]
-
-    def decode(self, jobs, options):  # type: ignore[no-untyped-def]
-        self.decode_options += options
-        return [hypothesis(self.texts[each.prompt, each.keywords]) for each in options]
+def biased(texts: dict[tuple[str, tuple[str, ...]], str]) -> FakeModel:
+    """A model whose text depends on prompt and keywords."""
+    return FakeModel(answers=lambda _, options: hypothesis(texts[options.prompt, options.keywords]))
 
 
-def biased(texts: dict[tuple[str, tuple[str, ...]], str]) -> Biased:
-    model = Biased()
-    model.texts = texts
-    return model
-
-
-async def test_keywords_that_are_said_are_no_echo_and_cost_no_second_decoding() -> None:
+async def test_keywords_that_are_spoken_are_no_echo_and_cost_no_second_decoding() -> None:
     model = biased({("", NAMES): " Good morning, Zoë Müller of Acme."})
     assert (await decode(model, LISTED)).text == "Good morning, Zoë Müller of Acme."
     assert len(model.decode_options) == 1
 
 
-async def test_a_model_that_recites_the_keywords_is_asked_again_without_them() -> None:
+async def test_a_window_that_recites_the_keywords_is_decoded_again_without_them() -> None:
     recited = " Acme, Northwind Traders, Verbatim."
     model = biased({("", NAMES): recited, ("", ()): " Good morning."})
     assert (await decode(model, LISTED)).text == "Good morning."
@@ -156,12 +137,12 @@ async def test_a_prompt_that_comes_back_does_not_cost_the_keywords() -> None:
             ("", NAMES): " Good morning, Zoë.",
         }
     )
-    heard = await decode(model, DecodeOptions("transcribe", "en", prompt, NAMES))
-    assert heard.text == "Good morning, Zoë."
+    decoded = await decode(model, DecodeOptions("transcribe", "en", prompt, NAMES))
+    assert decoded.text == "Good morning, Zoë."
 
 
 @pytest.mark.parametrize(
-    ("heard", "options"),
+    ("decoded", "options"),
     [
         (hypothesis(" no", no_speech_prob=0.9, avg_logprob=-1.5), OPTIONS),
         (hypothesis(" so so so so so", compression_ratio=3.0), OPTIONS),
@@ -174,11 +155,11 @@ async def test_a_prompt_that_comes_back_does_not_cost_the_keywords() -> None:
     ids=["silence", "repetition", "prompt", "keywords"],
 )
 def test_a_draft_shows_nothing_that_a_second_try_would_have_to_confirm(
-    heard: Hypothesis, options: DecodeOptions
+    decoded: Hypothesis, options: DecodeOptions
 ) -> None:
-    assert fallback.draft(heard, options).segments == ()
+    assert fallback.checked_draft(decoded, options).segments == ()
 
 
 def test_a_draft_that_is_only_unsure_is_shown() -> None:
-    heard = hypothesis(" Anna said so", avg_logprob=-1.5)
-    assert fallback.draft(heard, replace(OPTIONS, keywords=("Anna",))) == heard
+    decoded = hypothesis(" Anna said so", avg_logprob=-1.5)
+    assert fallback.checked_draft(decoded, replace(OPTIONS, keywords=("Anna",))) == decoded

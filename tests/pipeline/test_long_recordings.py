@@ -23,11 +23,11 @@ def test_no_word_is_lost_or_doubled_where_windows_meet(
     words, sound = arranged(PAUSES, count=40, seed=3)
     path = tmp_path / "minutes.wav"
     path.write_bytes(wav(sound))
-    heard = transcribed(server, path, language="en", **fields)["text"]
+    text = transcribed(server, path, language="en", **fields)["text"]
     count = len(normalise(words))
-    # The starter hears every word of this on one machine; arithmetic differs between machines.
-    assert abs(len(normalise(heard)) - count) <= 0.02 * count
-    assert word_errors(words, heard) <= 0.03 * count
+    # The starter decodes every word of this on one machine; arithmetic differs between machines.
+    assert abs(len(normalise(text)) - count) <= 0.02 * count
+    assert word_errors(words, text) <= 0.03 * count
 
 
 def test_times_do_not_drift(server: LiveServer, tmp_path: Path) -> None:

@@ -14,8 +14,9 @@ import pytest
 
 from app.engine.batcher import MAX_FAILURES_IN_ROW
 from tests.support.faulty_server import FaultyServer
-from tests.support.live_server import LiveServer, wait_until
+from tests.support.live_server import LiveServer
 from tests.support.recordings import FOLDER, load_sample, reference, repeat_to
+from tests.support.waiting import wait_until
 from tests.support.words import word_errors
 
 CLIP = FOLDER / "12_short_clip.wav"
@@ -141,7 +142,7 @@ def test_a_broken_engine_ends_the_process(prompt: str) -> None:
     assert "engine_broken" in server.errors
 
 
-def test_everybody_who_waits_for_a_broken_engine_is_answered(twenty_minutes: Path) -> None:
+def test_every_request_that_waits_for_a_broken_engine_is_answered(twenty_minutes: Path) -> None:
     with FaultyServer(
         VERBATIM_AUDIO__MAX_UPLOAD_BYTES=str(10**8), VERBATIM_SERVER__KEEP_ALIVE_SECONDS="0"
     ) as server:

@@ -1,34 +1,39 @@
 import threading
-import time
 
 from prometheus_client import REGISTRY
 from structlog.testing import capture_logs
 
-from app.process.watchdog import Watchdog
-from tests.support.live_server import wait_until
+from app.process.watchdog import CHECKS_PER_LIMIT, Watchdog
 
-LIMIT = 0.2
+LIMIT = 10.0
+
+
+class Clock:
+    """Monotonic seconds that pass when a test says so."""
+
+    def __init__(self) -> None:
+        self.now = 1000.0
+
+    def __call__(self) -> float:
+        return self.now
 
 
 def test_a_call_that_takes_too_long_is_stuck_until_it_returns_and_reported_once() -> None:
     def count() -> float:
         return REGISTRY.get_sample_value("stt_stuck_device_calls_total", {"stage": "encode"}) or 0.0
 
-    before = count()
-    with capture_logs() as logs, Watchdog(LIMIT, end_process=lambda: None) as watchdog:
+    before, clock = count(), Clock()
+    watchdog = Watchdog(LIMIT, clock=clock)
+    with capture_logs() as logs:
         with watchdog.call("encode"):
+            watchdog.check()
             assert not watchdog.is_stuck
-
-            def is_reported() -> bool:
-                watchdog.beat()  # or the silent loop ends the watchdog, sometimes one check earlier
-                return count() > before
-
-            wait_until(is_reported)
-            assert watchdog.is_stuck
-            assert watchdog.oldest_call_seconds > LIMIT
             for _ in range(10):
+                clock.now += LIMIT + 1
                 watchdog.beat()
-                time.sleep(LIMIT / 10)
+                assert not watchdog.check(), "the event loop beats"
+                assert watchdog.is_stuck
+            assert watchdog.oldest_call_seconds == 10 * (LIMIT + 1)
         assert not watchdog.is_stuck
         assert watchdog.oldest_call_seconds == 0
     assert count() == before + 1
@@ -36,16 +41,17 @@ def test_a_call_that_takes_too_long_is_stuck_until_it_returns_and_reported_once(
 
 
 def test_the_oldest_of_several_calls_counts() -> None:
-    watchdog = Watchdog(LIMIT)
+    clock = Clock()
+    watchdog = Watchdog(LIMIT, clock=clock)
     with watchdog.call("encode"):
-        time.sleep(LIMIT)
+        clock.now += LIMIT + 1
         with watchdog.call("decode"):
             assert watchdog.is_stuck
 
 
 def test_an_event_loop_that_goes_silent_ends_the_process() -> None:
     ended = threading.Event()
-    with capture_logs() as logs, Watchdog(LIMIT, end_process=ended.set):
+    with capture_logs() as logs, Watchdog(0.05, end_process=ended.set):
         assert ended.wait(10)
     shown = [each["stack"] for each in logs if each["event"] == "event_loop_stuck"]
     assert "assert ended.wait(10)" in shown[0]
@@ -53,8 +59,8 @@ def test_an_event_loop_that_goes_silent_ends_the_process() -> None:
 
 def test_an_event_loop_that_beats_is_left_alone() -> None:
     ended = threading.Event()
-    with Watchdog(LIMIT, end_process=ended.set) as watchdog:
-        for _ in range(50):
-            watchdog.beat()
-            time.sleep(LIMIT / 20)
+    watchdog = Watchdog(LIMIT, end_process=ended.set)
+    for _ in range(3):
+        watchdog.beat()
+        assert not any(watchdog.check() for _ in range(CHECKS_PER_LIMIT))
     assert not ended.is_set()

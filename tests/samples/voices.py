@@ -135,7 +135,7 @@ class _Voice(ctypes.Structure):
     ]
 
 
-_Heard = ctypes.CFUNCTYPE(c_int, POINTER(c_short), c_int, POINTER(_Event))
+_Callback = ctypes.CFUNCTYPE(c_int, POINTER(c_short), c_int, POINTER(_Event))
 
 
 @cache
@@ -150,13 +150,13 @@ def _espeak(name: str, text: str) -> tuple[Samples, list[tuple[float, float]]]:
     values: list[NDArray[np.int16]] = []
     begins: dict[int, float] = {}
 
-    def hear(wave: Any, count: int, events: Any) -> int:
+    def receive(wave: Any, count: int, events: Any) -> int:
         if wave and count:
             values.append(np.ctypeslib.as_array(wave, (count,)).copy())
         begins.update({e.text_position - 1: e.sample / rate for e in _words(events)})
         return 0
 
-    callback = _Heard(hear)
+    callback = _Callback(receive)
     espeak.espeak_SetSynthCallback(callback)
     # As its program does: "de+m3" is a voice's name, "en-gb+f2" only a language's.
     asked = _Voice(languages=name.encode())

@@ -14,12 +14,12 @@ from starlette.websockets import WebSocket
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
 from app.application import create_app
+from app.engine.fake_model import FakeModel
 from app.process import server
 from app.process.lifecycle import Lifecycle
 from app.services import configured_catalogue, open_services
 from app.sockets import socket as live_sockets
 from app.sockets.socket import LiveSocket, serve
-from tests.support.fakes import FakeModel
 from tests.support.live_server import LiveServer
 from tests.support.realtime_client import pcm, realtime
 from tests.support.recordings import load_sample, reference
@@ -34,7 +34,7 @@ def live(model: FakeModel | None = None, **settings: object) -> Iterator[str]:
         yield url
 
 
-async def test_more_sessions_than_there_are_places_get_a_503_before_the_handshake() -> None:
+async def test_more_sessions_than_there_are_slots_get_a_503_before_the_handshake() -> None:
     with live(max_sessions=1) as url:
         async with realtime(url):
             with pytest.raises(InvalidStatus) as caught:
@@ -89,7 +89,7 @@ async def test_a_session_lasts_only_so_long() -> None:
     assert error["message"] == "Your session hit the maximum duration of 0.025 minutes."
 
 
-async def test_who_sends_more_than_can_be_heard_is_told_to_come_later() -> None:
+async def test_a_client_that_sends_too_far_ahead_is_closed_with_try_again_later() -> None:
     model = FakeModel()
     model.gate.clear()
     with live(model, max_backlog_seconds=2.0) as url:
@@ -102,7 +102,7 @@ async def test_who_sends_more_than_can_be_heard_is_told_to_come_later() -> None:
     assert "wait to be heard" in client.of("error")[0]["error"]["message"]
 
 
-async def test_a_drain_lets_sessions_say_their_last_words() -> None:
+async def test_a_drain_lets_sessions_send_their_last_words() -> None:
     with live() as url:
         async with realtime(url) as client, httpx.AsyncClient(base_url=url, timeout=30) as http:
             await client.update(turn_detection=None)
@@ -122,7 +122,7 @@ def failed_requests() -> float:
     return REGISTRY.get_sample_value("stt_usage_requests_total", labels) or 0.0
 
 
-async def test_a_broken_engine_is_told_and_closes_the_socket() -> None:
+async def test_a_broken_engine_is_an_error_event_and_closes_the_socket() -> None:
     lifecycle, failed = Lifecycle(), failed_requests()
     app = create_app(fake_settings(), lambda _: FakeModel(), lifecycle)
     with served(app) as url:
@@ -180,7 +180,7 @@ class Unread:
             await asyncio.Event().wait()
 
 
-async def test_who_does_not_read_its_events_loses_the_socket_and_its_place(
+async def test_a_client_that_does_not_read_its_events_loses_the_socket_and_its_slot(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     async def talk(socket: LiveSocket) -> None:
@@ -195,14 +195,14 @@ async def test_who_does_not_read_its_events_loses_the_socket_and_its_place(
         settings, lambda _: FakeModel(), Lifecycle(), None, configured_catalogue(settings)
     ) as services:
         async with asyncio.timeout(10):
-            await services.registry.opened()
+            await services.registry.opening.wait()
             await serve(websocket, services, talk, lambda _: {})
         assert client.sent == ["websocket.accept", "websocket.send", "websocket.close"]
         with services.admission.session():
             pass
 
 
-async def test_sigterm_lets_a_session_say_its_last_words() -> None:
+async def test_sigterm_lets_a_session_send_its_last_words() -> None:
     """A real process: uvicorn itself would cut the socket off at once."""
     with LiveServer() as process:
         async with realtime(process.url) as client:
@@ -216,7 +216,7 @@ async def test_sigterm_lets_a_session_say_its_last_words() -> None:
     assert "Traceback" not in process.errors
 
 
-async def test_a_closed_socket_is_not_held_open_by_who_does_not_read(
+async def test_a_closed_socket_is_not_kept_open_by_a_client_that_does_not_read(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(live_sockets, "UNREAD_SECONDS", 0.2)
@@ -233,3 +233,7 @@ async def test_a_closed_socket_is_not_held_open_by_who_does_not_read(
 
             with pytest.raises(ConnectionClosed):
                 await asyncio.wait_for(flood(), 60)
+
+
+def test_a_session_is_finished_before_the_process_stops_waiting_for_it() -> None:
+    assert live_sockets.FINISH_SECONDS < server.SESSIONS_SECONDS

@@ -10,7 +10,7 @@ from types import TracebackType
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 from opentelemetry.proto.trace.v1 import trace_pb2
 
-from tests.support.live_server import wait_until
+from tests.support.waiting import wait_until
 
 Value = str | bool | int | float
 FAILED = trace_pb2.Status.STATUS_CODE_ERROR

@@ -1,24 +1,24 @@
 """The product as its users run it: a process, a port, an environment."""
 
 import os
-import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, suppress
 from functools import cached_property
 from pathlib import Path
 from types import TracebackType
+from typing import Any
 
 import httpx
 import psutil
 from openai import AsyncOpenAI, OpenAI
 
+from tests.support.client import CLIP, TRANSCRIPTIONS, Recording, post_recording, stream_recording
 from tests.support.model_names import STARTER
+from tests.support.waiting import bound_port
 
 ROOT = Path(__file__).parents[2]
-
 
 PASSED_ON = ("PATH", "HOME", "VERBATIM_MODELS__DIRECTORY")
 
@@ -26,7 +26,8 @@ PASSED_ON = ("PATH", "HOME", "VERBATIM_MODELS__DIRECTORY")
 class LiveServer:
     """`with LiveServer(VERBATIM_…="…") as server:` starts one and stops it by SIGTERM.
 
-    It serves the starter, if no VERBATIM_MODEL is given.
+    It serves the starter, if no VERBATIM_MODEL is given, at a free port, if no
+    VERBATIM_SERVER__PORT is: `port` and `url` are what the process has bound.
 
     `wrapper`: a program and its arguments that run the server and become it. `api_key`: what its
     clients here send; `metrics_key`: for its metrics, if that is another one.
@@ -45,16 +46,12 @@ class LiveServer:
         self._api_key = api_key
         self.headers = {"authorization": f"Bearer {api_key}"}
         self._metrics_headers = {"authorization": f"Bearer {metrics_key or api_key}"}
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            self.port: int = free.getsockname()[1]
         self._terminated = False
-        self.url = f"http://127.0.0.1:{self.port}"
         self._environment = {
             # Without what else tests or CI set: a user's server must behave with nothing set.
             **{name: os.environ[name] for name in PASSED_ON if name in os.environ},
             "VERBATIM_MODEL": str(STARTER),
-            "VERBATIM_SERVER__PORT": str(self.port),
+            "VERBATIM_SERVER__PORT": "0",
             "VERBATIM_TELEMETRY__LOG_LEVEL": "warning",
             # A machine that has other work must not turn tests of other things into refusals.
             "VERBATIM_LIMITS__MAX_WAIT_SECONDS": "600",
@@ -69,13 +66,23 @@ class LiveServer:
             stderr=subprocess.PIPE,
             text=True,
         )
+        try:
+            self.port = bound_port(self.process)
+            scheme = "https" if "VERBATIM_SERVER__TLS_KEY_FILE" in self._environment else "http"
+            self.url = f"{scheme}://127.0.0.1:{self.port}"
+            self._wait_until_ready()
+        except RuntimeError as error:
+            self.process.kill()
+            reason = self.process.communicate()[1]
+            raise RuntimeError(f"the server did not start: {error}: {reason}") from None
+        return self
+
+    def _wait_until_ready(self) -> None:
         deadline = time.monotonic() + 60
         while not self._is_ready():
             if self.process.poll() is not None or time.monotonic() > deadline:
-                self.process.kill()
-                raise RuntimeError(f"the server did not start: {self.process.communicate()[1]}")
+                raise RuntimeError("it is not ready")
             time.sleep(0.05)
-        return self
 
     def _is_ready(self) -> bool:
         try:
@@ -113,21 +120,19 @@ class LiveServer:
     def async_client(self) -> AsyncOpenAI:
         return AsyncOpenAI(base_url=f"{self.url}/v1", api_key=self._api_key, max_retries=0)
 
-    @contextmanager
-    def stream(self, path: Path, **fields: str) -> Iterator[httpx.Response]:
-        """A streamed transcription of a file; leaving the context hangs up."""
-        with (
-            path.open("rb") as file,
-            httpx.stream(
-                "POST",
-                f"{self.url}/v1/audio/transcriptions",
-                files={"file": file},
-                data={"model": "whisper-1", "stream": "true", **fields},
-                headers=self.headers,
-                timeout=60,
-            ) as answer,
-        ):
-            yield answer
+    def transcribe(self, file: Any, model: str = "whisper-1", **options: Any) -> Any:
+        """What the SDK makes of the answer, a type for each format."""
+        return self.client.audio.transcriptions.create(file=file, model=model, **options)
+
+    def post(
+        self, recording: Recording = CLIP, path: str = TRANSCRIPTIONS, /, **fields: Any
+    ) -> httpx.Response:
+        """The answer to a form with one recording, as it came over the line."""
+        return post_recording(self.url, recording, path, key=self._api_key, **fields)
+
+    def stream(self, path: Path, **fields: Any) -> AbstractContextManager[httpx.Response]:
+        """A streamed transcription of a file; leaving the context closes the connection."""
+        return stream_recording(self.url, path, key=self._api_key, **fields)
 
     def metric(self, sample: str) -> float:
         """The value of one sample of /metrics, by its full name with labels; 0 if absent."""
@@ -149,10 +154,3 @@ class LiveServer:
             with suppress(FileNotFoundError):  # closed since it was listed
                 targets.append(os.readlink(entry))
         return [target for target in targets if target.startswith("/") and "/dev/" not in target]
-
-
-def wait_until(condition: Callable[[], bool], seconds: float = 30.0) -> None:
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, "it did not come to that in time"
-        time.sleep(0.02)

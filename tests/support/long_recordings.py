@@ -24,7 +24,7 @@ from tests.support.recordings import FOLDER, RATE, Samples, load_sample, noise
 CALL = "08_long_call.flac"
 CLICK = "12_short_clip.wav"
 EVERY_SECONDS = 20.01
-"""No multiple of the 32 ms that the voice activity detector hears at a time."""
+"""No multiple of the 32 ms that the voice activity detector takes at a time."""
 ROOM = 2e-4
 """The loudness of a quiet room, in which there is never digital silence."""
 

@@ -1,4 +1,4 @@
-"""A client of /v1/realtime that checks all it is told against the official SDK's models."""
+"""A client of /v1/realtime that validates every event by the official SDK's models."""
 
 import asyncio
 import base64
@@ -39,7 +39,7 @@ def pieces(audio: bytes, size: int = 4_800) -> list[str]:
 
 
 class RealtimeClient:
-    """Sends what it is told to, however wrong."""
+    """Sends events as its caller makes them, wrong ones too."""
 
     def __init__(self, socket: ClientConnection) -> None:
         self.socket = socket

@@ -32,7 +32,7 @@ SENTENCES = (
     "jfk.flac",
     *(f"libri_{each}.wav" for each in ("0870", "0880", "0890", "0920", "0930")),
 )
-"""92 words of English in `SPEECH`, of which Whisper base hears every one."""
+"""92 words of English in `SPEECH`, of which Whisper base transcribes every one."""
 
 
 # --- reading and writing ---------------------------------------------------------------------

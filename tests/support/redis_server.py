@@ -5,12 +5,13 @@ import socket
 import subprocess
 import tempfile
 from types import TracebackType
+from typing import Any
 
 from redis import Redis
 from redis.exceptions import RedisError
 
-from tests.support.live_server import wait_until
 from tests.support.programs import require
+from tests.support.waiting import wait_until
 
 
 class RedisServer:
@@ -18,16 +19,20 @@ class RedisServer:
 
     def __init__(self) -> None:
         self._program = require("redis-server")
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            self.port: int = free.getsockname()[1]
-        self.url = f"redis://127.0.0.1:{self.port}/0"
-        self.client = Redis.from_url(self.url)
 
     def __enter__(self) -> "RedisServer":
         self._folder = tempfile.TemporaryDirectory()
-        self.start()
-        return self
+        while True:
+            # Redis takes no port 0: where another program takes the free port first, the next one.
+            with socket.socket() as free:
+                free.bind(("127.0.0.1", 0))
+                self.port: int = free.getsockname()[1]
+            self.url = f"redis://127.0.0.1:{self.port}/0"
+            self.client = Redis.from_url(self.url)
+            self.start()
+            if self._process.poll() is None:
+                return self
+            self.client.close()
 
     def __exit__(
         self,
@@ -40,12 +45,13 @@ class RedisServer:
         self._folder.cleanup()
 
     def start(self) -> None:
+        """Returns once it answers, or has ended because another program has the port."""
         self._process = subprocess.Popen(
             [self._program, "--port", str(self.port), "--bind", "127.0.0.1", "--save", ""],
             cwd=self._folder.name,
             stdout=subprocess.DEVNULL,
         )
-        wait_until(self._answers)
+        wait_until(lambda: self._process.poll() is not None or self._answers())
 
     def kill(self) -> None:
         self._process.kill()
@@ -60,6 +66,7 @@ class RedisServer:
 
     def _answers(self) -> bool:
         try:
-            return bool(self.client.ping())
+            about: Any = self.client.info("server")
         except RedisError:
             return False
+        return bool(about["process_id"] == self._process.pid)

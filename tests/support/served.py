@@ -11,11 +11,11 @@ from openai import DefaultHttpxClient, OpenAI
 from starlette.types import ASGIApp
 
 from app.application import create_app
+from app.engine.fake_model import FakeModel
 from app.process.server import uvicorn_config
 from app.settings import ServerSettings, Settings
-from tests.support.fakes import FakeModel
-from tests.support.live_server import wait_until
 from tests.support.model_names import STARTER
+from tests.support.waiting import wait_until
 
 
 def fake_app(model: FakeModel, **settings: object) -> FastAPI:

@@ -12,11 +12,11 @@ def normalise(text: str) -> list[str]:
 
 def word_errors(reference: str, hypothesis: str) -> int:
     """Fewest words to insert, delete or replace to turn the hypothesis into the reference."""
-    wanted, heard = normalise(reference), normalise(hypothesis)
-    row = list(range(len(heard) + 1))
+    wanted, found = normalise(reference), normalise(hypothesis)
+    row = list(range(len(found) + 1))
     for i, word in enumerate(wanted, start=1):
         diagonal, row[0] = row[0], i
-        for j, other in enumerate(heard, start=1):
+        for j, other in enumerate(found, start=1):
             replaced = diagonal + (word != other)
             diagonal = row[j]
             row[j] = min(replaced, row[j] + 1, row[j - 1] + 1)

@@ -32,7 +32,7 @@ def device_calls(server: LiveServer) -> Iterator[tuple[str, list[str]]]:
             yield event["stage"], event["windows"]
 
 
-def test_the_companions_of_a_request_can_be_found_by_its_id() -> None:
+def test_the_requests_that_shared_a_batch_can_be_found_by_an_id() -> None:
     with LiveServer(
         VERBATIM_TELEMETRY__AUDIT_BATCHES="true", VERBATIM_TELEMETRY__LOG_FORMAT="json"
     ) as server:
@@ -52,7 +52,7 @@ def test_the_companions_of_a_request_can_be_found_by_its_id() -> None:
     assert any(len({each.split("#")[0] for each in call}) > 1 for call in long_call)
 
 
-def test_nothing_is_logged_unless_it_is_asked_for() -> None:
+def test_calls_are_logged_only_if_the_setting_is_on() -> None:
     with LiveServer(VERBATIM_TELEMETRY__LOG_LEVEL="debug") as server:
         transcribed(server, NAMES[0])
     assert "device_call" not in server.errors

@@ -1,4 +1,4 @@
-"""What the metrics say, by what is done to a batcher, a detector and a server."""
+"""Metrics of a batcher, a detector and a server."""
 
 import asyncio
 
@@ -10,13 +10,14 @@ from prometheus_client import REGISTRY
 from app.audio.voice_activity import VoiceActivity
 from app.domain import Hypothesis
 from app.engine.batcher import Batcher
+from app.engine.fake_model import FakeModel, hypothesis
 from app.engine.speech_model import DecodeOptions, Job
 from app.errors import EngineFailed
 from app.pipeline import fallback
 from tests.support.api_keys import ADMIN_KEY, bearer, keys
-from tests.support.fakes import FakeModel, hypothesis
-from tests.support.live_server import LiveServer, wait_until
+from tests.support.live_server import LiveServer
 from tests.support.recordings import FOLDER, load_sample, silence, wav
+from tests.support.waiting import until, wait_until
 
 OPTIONS = DecodeOptions("transcribe", "en")
 CLIP = "12_short_clip.wav"
@@ -37,7 +38,7 @@ async def decode(model: FakeModel) -> Hypothesis:
         return await fallback.decode(batcher, job(0.5), OPTIONS, fallback.TEMPERATURES)
 
 
-async def test_a_call_counts_the_places_that_it_had_and_those_that_were_taken() -> None:
+async def test_a_call_counts_its_places_and_its_windows() -> None:
     def counts() -> list[float]:
         names = ("stt_batch_places_total", "stt_batch_windows_sum", "stt_batch_windows_count")
         return [value(name, stage=stage) for stage in ("encode", "decode") for name in names]
@@ -49,7 +50,7 @@ async def test_a_call_counts_the_places_that_it_had_and_those_that_were_taken() 
         first = asyncio.create_task(batcher.decode(job(0.0), OPTIONS))
         await asyncio.to_thread(model.started.wait, 10)
         others = [asyncio.create_task(batcher.decode(job(n / 10), OPTIONS)) for n in (1, 2, 3)]
-        await asyncio.sleep(0.01)
+        await until(lambda: batcher.waiting == 3)
         model.gate.set()
         await asyncio.gather(first, *others)
     # Four windows: encoded one by one, decoded as one and three of four.
@@ -64,8 +65,9 @@ async def test_the_oldest_wait_grows_while_the_device_is_busy() -> None:
         first = asyncio.create_task(batcher.decode(job(0.0), OPTIONS))
         await asyncio.to_thread(model.started.wait, 10)
         second = asyncio.create_task(batcher.decode(job(0.1), OPTIONS))
-        await asyncio.sleep(0.2)
-        assert 0.19 < batcher.oldest_wait_seconds < 10
+        await until(lambda: batcher.oldest_wait_seconds > 0)
+        before = batcher.oldest_wait_seconds
+        await until(lambda: before + 0.05 < batcher.oldest_wait_seconds < 10)
         model.gate.set()
         await asyncio.gather(first, second)
         assert batcher.oldest_wait_seconds == 0
@@ -82,7 +84,7 @@ async def test_stages_are_timed_and_failed_calls_counted() -> None:
     assert value("stt_failed_device_calls_total", stage="decode") == failed + 1
 
 
-async def test_only_what_follows_the_first_hypothesis_is_fallback() -> None:
+async def test_only_decodings_after_the_first_are_fallback() -> None:
     before = value("stt_stage_seconds_count", stage="fallback")
     await decode(FakeModel())
     assert value("stt_stage_seconds_count", stage="fallback") == before
@@ -91,7 +93,7 @@ async def test_only_what_follows_the_first_hypothesis_is_fallback() -> None:
     assert value("stt_stage_seconds_count", stage="fallback") == before + 2
 
 
-async def test_a_window_in_which_the_model_hears_nobody_is_counted() -> None:
+async def test_a_window_in_which_the_model_finds_no_speech_is_counted() -> None:
     before = value("stt_silent_windows_total")
     silent = hypothesis(" Thank you.", avg_logprob=-1.5, no_speech_prob=0.9)
     assert (await decode(FakeModel(answers={0.0: silent}))).text == ""
@@ -153,7 +155,7 @@ def test_a_recording_counts_its_windows_and_its_stages(server: LiveServer) -> No
     assert stage("align") > aligned
 
 
-def test_the_server_says_what_it_has_room_for(server: LiveServer) -> None:
+def test_the_metrics_show_the_servers_limits(server: LiveServer) -> None:
     assert server.metric("stt_live_sessions_max") == 64
     assert server.metric('stt_device_workers{model="starter"}') >= 1
     wait_until(lambda: server.metric("stt_requests_in_flight") == 0)

@@ -2,37 +2,30 @@
 
 import asyncio
 import json
-import subprocess
-import sys
-import time
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from itertools import pairwise
-from uuid import uuid4
 
 import httpx
 import pytest
 from prometheus_client import REGISTRY
 
 from app.domain import Hypothesis
+from app.engine.fake_model import FakeModel, hypothesis
 from app.engine.speech_model import DecodeOptions, Job
-from app.settings import TelemetrySettings
-from app.telemetry import span_export, tracing
 from tests.sockets.stream.test_conversation import CLIP, END, talk
 from tests.support.api_keys import SALES_KEY, bearer, keys
 from tests.support.collector import CollectedSpan, Collector
-from tests.support.fakes import FakeModel, hypothesis
 from tests.support.faulty_server import FaultyServer
-from tests.support.live_server import ROOT, LiveServer, wait_until
+from tests.support.live_server import LiveServer
 from tests.support.recordings import FOLDER
 from tests.support.served import fake_app, served
+from tests.support.waiting import wait_until
+from tests.telemetry.traces import CALLER, TRANSCRIPTIONS, new_trace, only, post
 
-CLIP_SECONDS = 4.69
 CALL = "08_long_call.flac"
-CALLER = "b7ad6b7169203331"
 UNSAMPLED = "00"
-TRANSCRIPTIONS = "/v1/audio/transcriptions"
 DEVICE_STAGES = ("encode", "detect", "decode")
 ROUNDING = 0.001
 """Seconds that clocks and rounding may be apart."""
@@ -53,29 +46,6 @@ def traced(collector: Collector) -> Iterator[LiveServer]:
         VERBATIM_TELEMETRY__OTLP_ENDPOINT=collector.url,
     ) as server:
         yield server
-
-
-def post(
-    url: str, trace_id: str = "", sample: str = CLIP, flags: str = "01", **fields: str
-) -> httpx.Response:
-    """A sample, with the `traceparent` of a caller who has a trace."""
-    parent = {"traceparent": f"00-{trace_id}-{CALLER}-{flags}"} if trace_id else {}
-    return httpx.post(
-        f"{url}{TRANSCRIPTIONS}",
-        files={"file": (FOLDER / sample).read_bytes()},
-        data={"model": "whisper-1", **fields},
-        headers={**bearer(SALES_KEY), **parent},
-        timeout=60,
-    )
-
-
-def new_trace() -> str:
-    return uuid4().hex
-
-
-def only(spans: list[CollectedSpan], name: str) -> CollectedSpan:
-    (found,) = [span for span in spans if span.name == name]
-    return found
 
 
 def children(spans: list[CollectedSpan], parent: CollectedSpan) -> list[CollectedSpan]:
@@ -171,7 +141,7 @@ def test_an_error_of_the_device_shows_in_every_span_around_it(
     assert all(call.failed for call in calls)
 
 
-def test_what_the_caller_did_wrong_is_no_failure(traced: LiveServer, collector: Collector) -> None:
+def test_an_error_of_the_caller_is_no_failure(traced: LiveServer, collector: Collector) -> None:
     invalid, foreign = new_trace(), new_trace()
     assert post(traced.url, invalid, temperature="hot").status_code == 400
     parent = {"traceparent": f"00-{foreign}-{CALLER}-01"}
@@ -197,20 +167,17 @@ def test_the_span_of_a_stream_lasts_until_its_end(traced: LiveServer, collector:
     assert not any(span.failed for span in spans)
 
 
-class FailsLater(FakeModel):
-    """On all windows of a recording but its first one."""
-
-    def decode(self, jobs: Sequence[Job], options: Sequence[DecodeOptions]) -> list[Hypothesis]:
-        if any(job.position for job in jobs):
-            raise RuntimeError("this window cannot be decoded")
-        return super().decode(jobs, options)
+def first_window_only(job: Job, options: DecodeOptions) -> Hypothesis:
+    if job.position:
+        raise RuntimeError("this window cannot be decoded")
+    return hypothesis(" the first window", job.duration, options)
 
 
 def test_a_stream_that_breaks_off_has_failed_though_its_status_was_good(
     collector: Collector,
 ) -> None:
     trace_id = new_trace()
-    app = fake_app(FailsLater(), telemetry={"otlp_endpoint": collector.url})
+    app = fake_app(FakeModel(answers=first_window_only), telemetry={"otlp_endpoint": collector.url})
     with served(app) as url:
         answer = post(url, trace_id, CALL, language="en", stream="true", model="gpt-4o-transcribe")
     assert "transcript.text.delta" in answer.text
@@ -221,7 +188,9 @@ def test_a_stream_that_breaks_off_has_failed_though_its_status_was_good(
     assert request.attributes["verbatim.outcome"] == "failed"
 
 
-def test_who_leaves_a_stream_is_seen_to_have_left(traced: LiveServer, collector: Collector) -> None:
+def test_the_span_of_a_stream_shows_that_the_caller_left(
+    traced: LiveServer, collector: Collector
+) -> None:
     before = len(collector.spans)
     with traced.stream(FOLDER / CALL, language="en") as answer:
         next(answer.iter_lines())
@@ -272,42 +241,6 @@ def test_health_and_metrics_are_not_traced(traced: LiveServer, collector: Collec
     assert collector.of_trace(trace_id) == []
 
 
-def test_sigterm_sends_the_last_spans_and_the_log_names_their_trace() -> None:
-    with Collector() as collector:
-        trace_id = new_trace()
-        with LiveServer(
-            VERBATIM_TELEMETRY__OTLP_ENDPOINT=collector.url,
-            VERBATIM_TELEMETRY__LOG_LEVEL="info",
-            VERBATIM_TELEMETRY__LOG_FORMAT="json",
-            OTEL_RESOURCE_ATTRIBUTES="deployment.environment.name=test",
-        ) as server:
-            answer = post(server.url, trace_id, language="en")
-            server.terminate()
-        spans = collector.of_trace(trace_id)
-        assert only(spans, f"POST {TRANSCRIPTIONS}").is_server
-        assert collector.paths == {"/v1/traces"}
-        assert {span.service for span in spans} == {"verbatim"}
-        assert b"deployment.environment.name" in collector.bodies[-1]
-    lines = [json.loads(line) for line in server.errors.splitlines()]
-    (line,) = [line for line in lines if line["event"] == "request"]
-    assert line == {
-        "event": "request",
-        "level": "info",
-        "timestamp": line["timestamp"],
-        "request_id": answer.headers["x-request-id"],
-        "trace_id": trace_id,
-        "method": "POST",
-        "path": TRANSCRIPTIONS,
-        "status": 200,
-        "milliseconds": line["milliseconds"],
-        "key": "anonymous",
-        "model": "starter",
-        "audio_seconds": CLIP_SECONDS,
-        "queue_milliseconds": line["queue_milliseconds"],
-    }
-    assert 0 <= line["queue_milliseconds"] <= line["milliseconds"]
-
-
 def test_windows_of_two_requests_link_to_the_one_call_that_they_shared(
     collector: Collector,
 ) -> None:
@@ -348,7 +281,7 @@ def test_a_share_of_the_requests_is_traced_unless_the_caller_has_decided(
     assert others == {"batch encode", "batch detect", "batch decode"}
 
 
-def test_a_doubtful_window_shows_what_its_fallback_took(collector: Collector) -> None:
+def test_a_doubtful_window_has_a_span_for_its_fallback(collector: Collector) -> None:
     trace_id = new_trace()
     doubtful = {0.0: hypothesis("perhaps", avg_logprob=-2.0)}
     app = fake_app(FakeModel(answers=doubtful), telemetry={"otlp_endpoint": collector.url})
@@ -359,54 +292,3 @@ def test_a_doubtful_window_shows_what_its_fallback_took(collector: Collector) ->
     assert again.parent_id == only(spans, "window").id
     assert again.attributes["verbatim.temperature"] == 0.2
     assert [span.name for span in children(spans, again)] == ["queue", "decode"]
-
-
-@pytest.mark.parametrize("status", [None, 503])
-def test_nobody_waits_for_a_collector_that_is_mute_or_down(
-    monkeypatch: pytest.MonkeyPatch, status: int | None
-) -> None:
-    monkeypatch.setattr(span_export, "EXPORT_SECONDS", 60.0)
-    with Collector(status=status or 200) as collector:
-        if status is None:
-            collector.release.clear()
-        app = fake_app(FakeModel(), telemetry={"otlp_endpoint": collector.url})
-        with served(app) as url:
-            answers = [post(url, new_trace(), language="en") for _ in range(3)]
-            assert [answer.status_code for answer in answers] == [200] * 3
-            stopping = time.monotonic()
-        assert time.monotonic() - stopping < span_export.FLUSH_SECONDS + 5
-        assert collector.spans == []
-
-
-def test_spans_beyond_what_may_wait_are_lost(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(span_export, "MAX_WAITING_SPANS", 600)
-    with Collector() as collector:
-        collector.release.clear()
-        settings = TelemetrySettings.model_validate({"otlp_endpoint": collector.url})
-        with tracing.exported(settings):
-            for _ in range(5_000):
-                with tracing.request({}):
-                    pass
-            collector.release.set()
-        batch = 512  # OpenTelemetry's own: what was on its way when the queue filled
-        assert 600 <= len(collector.spans) <= 600 + 2 * batch
-
-
-def test_who_does_not_trace_imports_neither_sdk_nor_exporter() -> None:
-    script = (
-        "import sys, app.application\n"
-        "from app.settings import TelemetrySettings\n"
-        "from app.telemetry import tracing\n"
-        "with tracing.exported(TelemetrySettings()), tracing.request({}) as request:\n"
-        "    with tracing.span('stage'), tracing.device_call('decode', [tracing.place()]):\n"
-        "        tracing.begin('item').end()\n"
-        "    assert request.log_fields == {}\n"
-        "print([name for name in sys.modules if name.startswith('opentelemetry.')])\n"
-    )
-    run = subprocess.run(
-        [sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, timeout=60
-    )
-    assert run.returncode == 0, run.stderr
-    assert "opentelemetry.trace" in run.stdout, "FastAPI has the interface imported in any case"
-    assert "opentelemetry.sdk.trace" not in run.stdout
-    assert "opentelemetry.exporter" not in run.stdout

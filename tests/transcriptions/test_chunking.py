@@ -3,7 +3,6 @@
 import json
 from typing import Any
 
-import httpx
 import pytest
 
 from tests.support.live_server import LiveServer
@@ -16,16 +15,7 @@ CALL = "08_long_call.flac"
 
 def chunked(server: LiveServer, content: bytes, **vad: float) -> Any:
     strategy = json.dumps({"type": "server_vad", **vad}) if vad else "auto"
-    answer = httpx.post(
-        f"{server.url}/v1/audio/transcriptions",
-        files={"file": ("call", content)},
-        data={
-            "model": "whisper-1",
-            "response_format": "verbose_json",
-            "chunking_strategy": strategy,
-        },
-        timeout=60,
-    )
+    answer = server.post(content, response_format="verbose_json", chunking_strategy=strategy)
     assert answer.status_code == 200, answer.text
     return answer.json()
 
@@ -54,7 +44,7 @@ def test_words_and_times_stay_right(server: LiveServer, call: bytes, millisecond
     spoken = json.loads((FOLDER / CALL).with_suffix(".segments.json").read_text())
     errors = []
     for each in spoken:
-        nearest = min(body["segments"], key=lambda heard: abs(heard["start"] - each["start"]))
+        nearest = min(body["segments"], key=lambda found: abs(found["start"] - each["start"]))
         errors += [abs(nearest["start"] - each["start"]), abs(nearest["end"] - each["end"])]
     assert sorted(errors)[len(errors) // 2] < 0.15
     assert body["segments"][-1]["end"] <= body["duration"]
@@ -75,7 +65,7 @@ def segments(*bodies: Any) -> list[Any]:
     return [body["segments"] for body in bodies]
 
 
-def test_a_threshold_of_one_hears_nobody(server: LiveServer, call: bytes) -> None:
+def test_a_threshold_of_one_finds_no_speech(server: LiveServer, call: bytes) -> None:
     body = chunked(server, call, threshold=1.0)
     assert (body["text"], body["segments"]) == ("", [])
 

@@ -28,14 +28,14 @@ def refusal(*parts: tuple[str, str], model: str = "whisper-1", task: Any = "tran
     return answer.body["error"]
 
 
-def test_what_is_not_said_has_openais_defaults() -> None:
+def test_fields_that_are_absent_have_openais_defaults() -> None:
     asked = parse(form(), "transcribe")
-    assert asked.response_format == "json"
-    assert asked.granularities == {"segment"}
+    assert asked.rendering.response_format == "json"
+    assert asked.rendering.granularities == {"segment"}
     assert not asked.stream
-    assert asked.options.temperature == 0.0
-    assert asked.options.language is None
-    assert asked.options.chunking is None
+    assert asked.order.options.temperature == 0.0
+    assert asked.order.options.language is None
+    assert asked.order.options.chunking is None
 
 
 @pytest.mark.parametrize(
@@ -52,7 +52,7 @@ def test_what_is_not_said_has_openais_defaults() -> None:
     ],
 )
 def test_a_list_may_be_written_in_every_way(parts: list[tuple[str, str]]) -> None:
-    assert parse(form(*parts), "transcribe").options.keywords == ("Acme", "solar panel")
+    assert parse(form(*parts), "transcribe").order.options.keywords == ("Acme", "solar panel")
 
 
 @pytest.mark.parametrize(
@@ -74,17 +74,17 @@ def test_a_list_may_be_written_in_every_way(parts: list[tuple[str, str]]) -> Non
     ],
 )
 def test_an_object_may_be_written_in_leaves_or_as_json(parts: list[tuple[str, str]]) -> None:
-    assert parse(form(*parts), "transcribe").options.chunking == Chunking(0.4, 0.25, 0.7)
+    assert parse(form(*parts), "transcribe").order.options.chunking == Chunking(0.4, 0.25, 0.7)
 
 
 def test_server_vad_alone_has_openais_numbers() -> None:
     asked = parse(form(("chunking_strategy[type]", "server_vad")), "transcribe")
-    assert asked.options.chunking == Chunking(0.5, 0.3, 0.2)
+    assert asked.order.options.chunking == Chunking(0.5, 0.3, 0.2)
 
 
 @pytest.mark.parametrize("text", ["auto", "null", ""])
 def test_a_strategy_of_none_leaves_the_windows_to_the_model(text: str) -> None:
-    assert parse(form(("chunking_strategy", text)), "transcribe").options.chunking is None
+    assert parse(form(("chunking_strategy", text)), "transcribe").order.options.chunking is None
 
 
 @pytest.mark.parametrize(
@@ -225,7 +225,7 @@ def test_logprobs_need_json(response_format: str) -> None:
 def test_whisper_1_does_not_diarise_but_our_own_names_do() -> None:
     assert refusal(("response_format", "diarized_json"))["param"] == "response_format"
     asked = parse(form(("response_format", "diarized_json"), model="starter"), "transcribe")
-    assert asked.options.split_channels
+    assert asked.order.options.split_channels
 
 
 @pytest.mark.parametrize("model", ["starter", *OPENAI_NAMES])
@@ -266,5 +266,5 @@ def test_speakers_belong_to_diarisation() -> None:
         ("chunking_strategy", "auto"),
     ]
     asked = parse(form(*both, model="gpt-4o-transcribe-diarize"), "transcribe")
-    assert asked.speaker_names == ("agent",)
-    assert len(asked.speaker_references) == 1
+    assert asked.rendering.speaker_names == ("agent",)
+    assert len(asked.order.speaker_references) == 1

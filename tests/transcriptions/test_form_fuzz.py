@@ -150,7 +150,7 @@ def test_one_odd_part_beside_a_good_form(
 
 @fuzzed
 @given(mutated(), st.sampled_from(["json", "verbose_json", "srt"]))
-def test_a_damaged_recording_is_heard_or_refused(
+def test_a_damaged_recording_is_transcribed_or_refused(
     server: LiveServer, content: bytes, response_format: str
 ) -> None:
     request = multipart(
@@ -206,13 +206,13 @@ def test_an_outlandish_charset_is_refused(server: LiveServer, charset: str) -> N
 
 
 @pytest.mark.parametrize("charset", ["UTF-8", "ISO-8859-1"])
-def test_a_usual_charset_is_taken(server: LiveServer, charset: str) -> None:
+def test_a_usual_charset_is_accepted(server: LiveServer, charset: str) -> None:
     request = multipart(good_parts)
     content_type = f"{request.headers['content-type']}; charset={charset}"
     assert send(server, request.read(), content_type).status_code == 200
 
 
-def test_megabytes_of_prompt_hold_up_nobody(server: LiveServer) -> None:
+def test_megabytes_of_prompt_delay_no_other_request(server: LiveServer) -> None:
     prompt = b"order number " * 300_000
     request = multipart([*good_parts, ("prompt", (None, prompt))])
     with ThreadPoolExecutor(1) as other:

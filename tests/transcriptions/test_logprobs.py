@@ -18,7 +18,7 @@ KEYWORDS = ["Verbatim", "account manager", "Northwind Traders"]
 def transcribe(
     server: LiveServer, file: Any, model: str = "gpt-4o-transcribe", **fields: Any
 ) -> Any:
-    return server.client.audio.transcriptions.create(file=file, model=model, **fields)
+    return server.transcribe(file, model, **fields)
 
 
 def joined(logprobs: Iterable[Any]) -> str:
@@ -73,14 +73,14 @@ def test_a_clean_recording_is_surer_than_the_same_in_noise(server: LiveServer) -
     assert sureness(wav(clean)) > sureness(wav(noisy)) + 0.1
 
 
-def test_nothing_heard_has_no_logprobs_and_no_languages(server: LiveServer) -> None:
+def test_silence_has_no_logprobs_and_no_languages(server: LiveServer) -> None:
     answer = transcribe(server, wav(silence(3)), "gpt-transcribe", include=["logprobs"]).to_dict()
     assert list(answer) == ["text", "languages", "logprobs", "usage"]
     assert (answer["text"], answer["languages"], answer["logprobs"]) == ("", [], [])
     assert answer["usage"]["output_tokens"] == 0
 
 
-def test_gpt_transcribe_names_the_languages_it_heard(server: LiveServer) -> None:
+def test_gpt_transcribe_names_the_languages_of_the_recording(server: LiveServer) -> None:
     mixed = FOLDER / "15_english_then_german.wav"
     fields = {"extra_body": {"languages": ["en", "de"]}}
     answer = transcribe(server, mixed, "gpt-transcribe", **fields).to_dict()

@@ -1,24 +1,22 @@
 """The route that needs no form, by httpx and by curl as its users type it."""
 
 import subprocess
-from collections.abc import Iterator
 from typing import Any
 
 import httpx
 import pytest
 
-from tests.openai.document import problems
-from tests.openai.test_openapi_answers import check
+from tests.openai.document import check, problems
+from tests.support.client import CLIP, chunks
 from tests.support.live_server import LiveServer
 from tests.support.programs import require
-from tests.support.recordings import FOLDER, MEDIA, load_sample
+from tests.support.recordings import MEDIA, load_sample
 
-NAME = "12_short_clip.wav"
-CLIP = (FOLDER / NAME).read_bytes()
+CONTENT = CLIP.read_bytes()
 
 
 def post(
-    server: LiveServer, query: str = "", content: Any = CLIP, **headers: str
+    server: LiveServer, query: str = "", content: Any = CONTENT, **headers: str
 ) -> httpx.Response:
     return httpx.post(
         f"{server.url}/transcribe{query}", content=content, headers=headers, timeout=60
@@ -26,12 +24,7 @@ def post(
 
 
 def by_form(server: LiveServer, **fields: Any) -> httpx.Response:
-    return httpx.post(
-        f"{server.url}/v1/audio/transcriptions",
-        files={"file": ("upload", CLIP)},
-        data={"model": "starter", **fields},
-        timeout=60,
-    )
+    return server.post(**{"model": "starter", **fields})
 
 
 def test_without_any_word_about_it_the_answer_has_text_language_and_times(
@@ -82,26 +75,22 @@ def test_a_stream_has_the_same_events(server: LiveServer) -> None:
 )
 def test_the_content_counts_and_not_its_type(server: LiveServer, media_type: str | None) -> None:
     headers = {"content-type": media_type} if media_type else {}
-    content = MEDIA["browser.webm"](load_sample(NAME))
+    content = MEDIA["browser.webm"](load_sample(CLIP.name))
     text = post(server, "?response_format=text", content, **headers).text
     assert text == by_form(server, response_format="text").text
 
 
 def test_a_body_may_come_in_chunks_of_unknown_number(server: LiveServer) -> None:
-    def chunks() -> Iterator[bytes]:
-        for at in range(0, len(CLIP), 10_000):
-            yield CLIP[at : at + 10_000]
-
-    assert post(server, content=chunks()).json() == post(server).json()
+    assert post(server, content=chunks(CONTENT)).json() == post(server).json()
 
 
 def test_curl_needs_no_more_than_a_file(server: LiveServer) -> None:
     words = by_form(server, response_format="text").text
     url = f"{server.url}/transcribe?response_format=text"
-    for options in (["--data-binary", f"@{FOLDER / NAME}"], ["--upload-file", "-", "-X", "POST"]):
+    for options in (["--data-binary", f"@{CLIP}"], ["--upload-file", "-", "-X", "POST"]):
         run = subprocess.run(
             [require("curl"), "-sS", url, *options],
-            input=CLIP,
+            input=CONTENT,
             capture_output=True,
             timeout=60,
             check=True,
@@ -109,8 +98,8 @@ def test_curl_needs_no_more_than_a_file(server: LiveServer) -> None:
         assert run.stdout.decode() == words
 
 
-def test_a_form_is_told_where_it_belongs(server: LiveServer) -> None:
-    answer = httpx.post(f"{server.url}/transcribe", files={"file": ("upload", CLIP)})
+def test_a_form_is_answered_with_the_route_that_takes_it(server: LiveServer) -> None:
+    answer = server.post(CLIP, "/transcribe")
     assert answer.status_code == 400
     assert "/v1/audio/transcriptions takes forms" in answer.json()["error"]["message"]
 

@@ -3,9 +3,9 @@
 import json
 from typing import Any
 
-import httpx
 import pytest
 
+from tests.support.client import Recording, post_recordings
 from tests.support.live_server import LiveServer
 from tests.support.recordings import FOLDER, reference, silence, wav
 from tests.support.words import word_errors
@@ -14,22 +14,12 @@ NAMES = ["12_short_clip.wav", "09_german.wav", "11_sales_call.mp3", "01_order_ca
 BASELINE = json.loads((FOLDER / "baseline.json").read_text(encoding="utf-8"))
 
 
-def post(server: LiveServer, files: list[tuple[str, Any]], **fields: str) -> httpx.Response:
-    return httpx.post(
-        f"{server.url}/v1/audio/transcriptions_batch",
-        files=files,
-        data={"model": "whisper-1", **fields},
-        timeout=60,
-    )
-
-
-def recordings(field: str = "file") -> list[tuple[str, Any]]:
-    return [(field, (name, (FOLDER / name).read_bytes())) for name in NAMES]
+RECORDINGS: list[Recording] = [FOLDER / name for name in NAMES]
 
 
 @pytest.mark.parametrize("field", ["file", "file[]"])
 def test_the_answers_come_in_the_order_of_the_files(server: LiveServer, field: str) -> None:
-    answer = post(server, recordings(field)).json()
+    answer = post_recordings(server.url, RECORDINGS, field=field).json()
     assert answer["object"] == "list"
     for name, each in zip(NAMES, answer["data"], strict=True):
         assert word_errors(reference(name), each["text"]) <= BASELINE[name]["errors"]
@@ -37,19 +27,19 @@ def test_the_answers_come_in_the_order_of_the_files(server: LiveServer, field: s
 
 
 def test_a_bad_recording_spoils_only_its_own_answer(server: LiveServer) -> None:
-    files = [("file", ("notes.txt", b"This is no recording.")), *recordings(), ("file", b"")]
-    answer = post(server, files)
+    notes = ("notes.txt", b"This is no recording.")
+    answer = post_recordings(server.url, [notes, *RECORDINGS[:2], b""])
     assert answer.status_code == 200
     first, *good, last = answer.json()["data"]
     for refused, words in ((first, "Invalid file format"), (last, "empty")):
         assert refused["error"]["param"] == "file"
         assert refused["error"]["type"] == "invalid_request_error"
         assert words in refused["error"]["message"]
-    assert [set(each) for each in good] == [{"text", "usage"}] * len(NAMES)
+    assert [set(each) for each in good] == [{"text", "usage"}] * 2
 
 
 def test_the_options_are_those_of_every_file(server: LiveServer) -> None:
-    answer = post(server, recordings(), response_format="verbose_json").json()
+    answer = post_recordings(server.url, RECORDINGS, response_format="verbose_json").json()
     assert [each["language"] for each in answer["data"]] == [
         "english",
         "german",
@@ -63,8 +53,8 @@ def test_the_options_are_those_of_every_file(server: LiveServer) -> None:
 def test_a_document_is_wrapped_like_a_text(
     server: LiveServer, response_format: str, start: str
 ) -> None:
-    answer = post(server, recordings(), response_format=response_format).json()
-    assert [set(each) for each in answer["data"]] == [{"text"}] * len(NAMES)
+    answer = post_recordings(server.url, RECORDINGS[:2], response_format=response_format).json()
+    assert [set(each) for each in answer["data"]] == [{"text"}] * 2
     assert answer["data"][0]["text"].startswith(start)
 
 
@@ -78,19 +68,20 @@ def test_all_files_share_the_batches(server: LiveServer) -> None:
         )
 
     before = figures()
-    post(server, recordings()[:1] * 12).raise_for_status()
+    post_recordings(server.url, RECORDINGS[:1] * 12).raise_for_status()
     windows, calls = (now - then for now, then in zip(figures(), before, strict=True))
     assert windows == 24
     assert windows / calls > 2
 
 
-def test_what_is_wrong_for_all_is_said_once(server: LiveServer) -> None:
-    for fields, param, code in (
+def test_what_is_wrong_for_all_is_one_error(server: LiveServer) -> None:
+    wrong: list[tuple[dict[str, Any], str, str]] = [
         ({"stream": "true"}, "stream", "unsupported_value"),
         ({"language": "es"}, "language", "invalid_value"),
         ({"temperature": "7"}, "temperature", "invalid_value"),
-    ):
-        answer = post(server, [("file", wav(silence(1.0)))], **fields)
+    ]
+    for fields, param, code in wrong:
+        answer = post_recordings(server.url, [wav(silence(1.0))], **fields)
         assert answer.status_code == 400
         assert (answer.json()["error"]["param"], answer.json()["error"]["code"]) == (param, code)
-    assert post(server, [], model="whisper-1").json()["error"]["param"] is not None
+    assert post_recordings(server.url, []).json()["error"]["param"] is not None

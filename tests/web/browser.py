@@ -15,7 +15,7 @@ expect.set_options(timeout=60_000)
 
 @contextmanager
 def chromium(microphone: Path) -> Iterator[Browser]:
-    """Whoever asks for its microphone gets it, and hears the wav once."""
+    """A page that asks for its microphone gets it, and the wav once."""
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(
             executable_path=require("chromium"),

@@ -36,7 +36,7 @@ async (seconds) => {
 """
 
 
-def test_what_chromium_records_is_heard_while_it_records(server: LiveServer) -> None:
+def test_what_chromium_records_is_transcribed_while_it_records(server: LiveServer) -> None:
     with chromium(microphone=CLIP) as browser, opened(browser, server.url) as page:
         said = page.evaluate(RECORD, 6)
     kinds = [message["type"] for message in said]

@@ -43,9 +43,9 @@ def transcribe(page: Page, file: Path) -> None:
 
 def verbose(server: LiveServer, file: Path) -> Any:
     """The document that the API gives for a file."""
-    return server.client.audio.transcriptions.create(
-        file=file,
-        model="starter",
+    return server.transcribe(
+        file,
+        "starter",
         response_format="verbose_json",
         timestamp_granularities=["word", "segment"],
     ).to_dict()
@@ -64,7 +64,7 @@ def content(download: Download) -> bytes:
 # --- a file ----------------------------------------------------------------------------------
 
 
-def test_it_says_what_the_model_is_before_anything_is_transcribed(page: Page) -> None:
+def test_it_shows_what_the_model_is_before_anything_is_transcribed(page: Page) -> None:
     expect(page.locator("#about")).to_contain_text("not a general speech recogniser")
     assert page.locator("#model option").all_inner_texts() == ["starter"]
     assert page.locator("#language option").all_inner_texts() == [
@@ -75,7 +75,7 @@ def test_it_says_what_the_model_is_before_anything_is_transcribed(page: Page) ->
     ]
 
 
-def test_a_file_is_shown_as_the_api_hears_it_and_saved_to_the_byte(
+def test_a_file_is_shown_as_the_api_transcribes_it_and_saved_to_the_byte(
     page: Page, server: LiveServer
 ) -> None:
     transcribe(page, CALL)
@@ -126,7 +126,7 @@ def test_an_upload_shows_how_far_it_is(page: Page) -> None:
     assert len(uploading) > 3
     assert uploading == sorted(uploading)
     assert 0 <= uploading[0] < 0.5 < uploading[-1] < 1
-    assert shares[-1] == -1, "while it is heard, nobody knows how far it is"
+    assert shares[-1] == -1, "while it is transcribed, its share is not known"
     expect(page.locator("#progress")).to_be_hidden()
 
 
@@ -203,7 +203,7 @@ def test_a_dropped_file_is_transcribed(page: Page) -> None:
     assert word_errors(reference(CLIP.name), page.inner_text("#transcript")) == 0
 
 
-def test_silence_and_what_is_no_recording_are_said_in_words(page: Page, tmp_path: Path) -> None:
+def test_silence_and_what_is_no_recording_are_shown_in_words(page: Page, tmp_path: Path) -> None:
     (tmp_path / "silence.wav").write_bytes(wav(silence(1.0)))
     page.set_input_files("#file", tmp_path / "silence.wav")
     expect(page.locator("#status")).to_have_text("No speech was heard.")
@@ -288,14 +288,14 @@ def test_a_key_is_asked_for_until_it_fits_and_never_stands_in_an_address(
     assert not any(KEY in url for url in addresses)
 
 
-def test_a_key_that_no_socket_can_bring_is_said_in_words(page: Page) -> None:
+def test_a_key_that_no_socket_can_send_is_shown_in_words(page: Page) -> None:
     page.get_by_role("button", name="API key").click()
     give_key(page, "two words")
     page.get_by_role("button", name="Record", exact=True).click()
     expect(page.get_by_role("alert")).to_contain_text("A browser cannot use this key")
 
 
-def test_without_a_key_the_refusal_is_said(browser: Browser, guarded: LiveServer) -> None:
+def test_without_a_key_the_refusal_is_shown(browser: Browser, guarded: LiveServer) -> None:
     with opened(browser, guarded.url) as page:
         expect(page.get_by_role("dialog")).to_be_visible()
         page.keyboard.press("Escape")
@@ -373,14 +373,14 @@ def test_where_the_browser_cannot_resample_the_server_does(page: Page) -> None:
     sent: list[Any] = []
 
     def serve(socket: WebSocketRoute) -> None:
-        def hear(message: str | bytes) -> None:
+        def receive(message: str | bytes) -> None:
             sent.append(message)
             if len(sent) == 1:
                 say(socket, type="ready")
             elif len(sent) == 2:
                 say(socket, type="partial", id="a", start=0.0, text="Heard", stable="Heard")
 
-        socket.on_message(hear)
+        socket.on_message(receive)
 
     page.route_web_socket("**/stream", serve)
     page.get_by_role("button", name="Record", exact=True).click()

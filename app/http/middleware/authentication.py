@@ -19,7 +19,7 @@ SUBPROTOCOL = "openai-insecure-api-key."
 class Authentication:
     """Puts the Principal into the request's state, as `principal`, or refuses the request.
 
-    Keys in the address are not taken: they would stand in the logs of every proxy.
+    Keys in the URL are ignored: proxies would log them.
     """
 
     def __init__(self, app: ASGIApp) -> None:
@@ -52,7 +52,7 @@ async def _caller(connection: HTTPConnection) -> Principal:
 
 
 def bearer_token(connection: HTTPConnection) -> str | None:
-    """The key or token that was sent, whoever it is for."""
+    """The key or token of the request; None if there is none."""
     # Starlette decodes headers as latin-1, so this gives back the bytes that were sent.
     header = connection.headers.get("authorization", "").strip().encode("latin-1")
     # Everything after the first space: keys may hold more of them (docs/contract.md §0).
@@ -69,8 +69,8 @@ def address_of(connection: HTTPConnection) -> str:
 
 
 def _is_local(connection: HTTPConnection) -> bool:
-    """Sent by a program on this machine for itself: not for others, as by a proxy, and not by a
-    browser, which sends whatever a foreign page tells it to."""
+    """True for a request of a program on this machine that is neither a proxy, which forwards
+    requests of others, nor a browser, which sends requests of foreign pages."""
     proxies = ("forwarded", "via", "x-forwarded-for", "x-real-ip")
     browsers = ("origin", "sec-fetch-site")
     if any(name in connection.headers for name in proxies + browsers):

@@ -17,8 +17,8 @@ MAX_PAUSE_SECONDS = 60.0
 class BodyLimit:
     """Refuses a body that is too large: at once by its Content-Length, else while it is read.
 
-    A caller's own limit holds besides the server's. A body that stalls is given up, for uploads
-    have a limited number of places.
+    The lower of the caller's limit and the server's holds. A body that stalls is refused too, as
+    uploads have a limited number of slots.
     """
 
     def __init__(self, app: ASGIApp, max_bytes: int) -> None:

@@ -1,4 +1,4 @@
-"""What pages of other hosts may send and read, by Starlette's CORSMiddleware."""
+"""Methods and headers that pages of other hosts may use, for Starlette's CORSMiddleware."""
 
 METHODS = ("GET", "POST", "DELETE")
 
@@ -13,4 +13,4 @@ EXPOSED_HEADERS = (
         for counted in ("Requests", "Audio-Seconds")
     ),
 )
-"""What a page may read besides the body; the official SDK retries by it."""
+"""Headers that a page may read; the official SDK decides by them whether to retry."""

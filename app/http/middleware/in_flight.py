@@ -11,10 +11,10 @@ from app.process.lifecycle import Lifecycle
 
 
 class InFlight:
-    """Counts the requests for work, and refuses those that come when no work is taken.
+    """Counts the requests for work, and refuses them when the process takes no work.
 
-    While the server drains, every answer ends its connection: clients that keep theirs open would
-    go on sending here.
+    While the server drains, every answer closes its connection: clients that keep connections open
+    would go on sending here.
     """
 
     def __init__(self, app: ASGIApp, lifecycle: Lifecycle) -> None:

@@ -11,16 +11,16 @@ MAX_SILENT_SECONDS = 5.0
 """nginx's default `lingering_timeout`: the longest wait for another piece."""
 
 MAX_LINGER_BYTES = 1024**3
-"""Forty times the default limit on bodies; who sends more is not about to listen."""
+"""Forty times the default limit on bodies; a client that sends more will not read the answer."""
 
 
 class LingeringClose:
-    """Reads and throws away what comes after an answer that did not wait for the whole body.
+    """Sends an early answer at once, but its end only when the request body has been read.
 
     Most clients read an answer only after they have sent everything, and a connection that is
-    closed meanwhile is reset: they would see a broken pipe in place of the answer. So the answer
-    goes out at once and its end, after which the server may close, when the body has ended. After
-    the bounds above there is no end, and the connection is broken off.
+    closed meanwhile is reset: the client sees a broken pipe in place of the answer. So the final
+    chunk is withheld until the rest of the body is read and dropped (MAX_LINGER_*); past those
+    bounds it is never sent, so uvicorn closes the connection.
     """
 
     def __init__(self, app: ASGIApp) -> None:
@@ -53,7 +53,7 @@ class LingeringClose:
 
 
 async def _ends(receive: Receive) -> bool:
-    """Throws away what comes; False when it does not end within the bounds."""
+    """Read and drop the rest of the body; False if it does not end within the bounds."""
     count = 0
     try:
         async with asyncio.timeout(MAX_LINGER_SECONDS):

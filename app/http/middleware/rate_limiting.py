@@ -16,13 +16,13 @@ SWITCHING_PROTOCOLS = 101
 """The status of a handshake that is accepted."""
 
 FORBIDDEN = 403
-"""The status of a handshake that is closed instead; what ASGI servers make of it."""
+"""The status that ASGI servers answer for a handshake that is closed before it is accepted."""
 
 
 class RateLimits:
-    """Keeps callers to their limits, and writes on every answer where they stand.
+    """Keeps callers to their limits, and adds headers with the use of each limit to every answer.
 
-    A live session counts as one request, and has its place among those at once until it ends.
+    A live session is one request, and takes one of the concurrent slots until it ends.
     """
 
     def __init__(self, app: ASGIApp) -> None:
@@ -57,10 +57,10 @@ class RateLimits:
     ) -> None:
         principal = record.principal = state_of(scope)["principal"]
         try:
-            entrance = await services.limiter.enter(principal, record.request_id)
-            record.requests = entrance.requests
-            if entrance.refusal is not None:
-                raise entrance.refusal
+            decision = await services.limiter.enter(principal, record.request_id)
+            record.requests = decision.usage
+            if decision.refusal is not None:
+                raise decision.refusal
         except SpeechError as error:
             # Of a handshake too this is an HTTP answer; uvicorn has the extension for it.
             await json_reply(reply(error))(scope, receive, send)

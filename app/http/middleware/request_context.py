@@ -24,7 +24,7 @@ OPENAI_VERSION = "2020-10-01"
 """The value the hosted API sends as `openai-version`."""
 
 STARTS = ("http.response.start", "websocket.accept", "websocket.http.response.start")
-"""The messages that begin an answer; a handshake is accepted or gets an answer of plain HTTP."""
+"""The messages that begin an answer: of HTTP, and a handshake accepted or refused."""
 
 
 class RequestContext:
@@ -63,7 +63,7 @@ class RequestContext:
             try:
                 await self._app(scope, receive, send_with_headers)
             except asyncio.CancelledError:
-                # The drain took too long, says uvicorn. An answer that has begun has no end then.
+                # uvicorn cancels when a drain takes too long; an answer that began has no end then.
                 log.warning("broken_off", path=scope["path"])
                 if not status:
                     refusal = Overloaded("The server is shutting down. Please retry.")
@@ -91,7 +91,7 @@ def _traced(scope: Scope) -> AbstractContextManager[Span]:
 
 
 def _describe(span: Span, scope: Scope, status: int, record: UsageRecord) -> None:
-    """What a trace says of the whole request. Keys have their names, people have none."""
+    """Describe the whole request in its span: API keys by name, people only as `oidc`."""
     route = getattr(scope.get("route"), "path", None)
     span.answered(scope.get("method", "WEBSOCKET"), route, status)
     if status >= 500 or record.outcome == "failed":

@@ -1,4 +1,4 @@
-"""What browsers are told on every answer, after OWASP's REST Security Cheat Sheet."""
+"""Security headers on every answer, after OWASP's REST Security Cheat Sheet."""
 
 from starlette.datastructures import MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -11,12 +11,12 @@ HEADERS = {
 }
 
 TRANSPORT_SECURITY = "max-age=31536000"
-"""A year, as the hosted API says; of other names below the server's own we know nothing."""
+"""A year, as the hosted API has it; without includeSubDomains, as subdomains may lack TLS."""
 
 
 class SecurityHeaders:
-    """Adds what an answer does not say itself. What has no `etag` is transcripts, usage and the
-    like, and nobody keeps it."""
+    """Adds the headers that an answer does not set itself. Answers without an `etag`, as
+    transcripts and usage, are not to be stored."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app

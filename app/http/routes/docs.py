@@ -8,7 +8,7 @@ from fastapi.responses import HTMLResponse
 from fastapi.staticfiles import StaticFiles
 
 from app.http.replies import json_response
-from app.openai.document import DOCUMENT
+from app.openai.document import document
 
 router = APIRouter(include_in_schema=False)
 
@@ -27,12 +27,12 @@ SwaggerUIBundle({
 });
 """
 
-# Addresses are relative, so that a proxy may serve us under any host, scheme and path.
+# URLs are relative, so that a proxy may serve the page under any host, scheme and path.
 _PAGE = f"""<!doctype html>
 <html lang="en">
 <head>
 <meta charset="utf-8">
-<title>{DOCUMENT["info"]["title"]}</title>
+<title>Verbatim</title>
 <link rel="icon" href="docs/assets/favicon-32x32.png">
 <link rel="stylesheet" href="docs/assets/swagger-ui.css">
 </head>
@@ -52,9 +52,10 @@ _POLICY = (
 """Makes browsers refuse whatever comes from another host: companies run us without internet."""
 
 
+# On a thread, as making the document would stop the event loop for a moment.
 @router.get("/openapi.json")
-async def openapi() -> Response:
-    return json_response(DOCUMENT)
+def openapi() -> Response:
+    return json_response(document())
 
 
 @router.get("/docs")

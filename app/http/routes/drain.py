@@ -3,13 +3,13 @@
 import math
 
 from fastapi import APIRouter, Request, Response
-from starlette.requests import ClientDisconnect
 
 from app.errors import InvalidRequest
 from app.http.administration import AsAdministrator
 from app.http.disconnects import while_connected
 from app.http.replies import json_response
 from app.http.state import TheServices
+from app.openai.schemas import Drain
 
 router = APIRouter(prefix="/internal", tags=["operation"])
 
@@ -26,12 +26,12 @@ async def drain(request: Request, services: TheServices) -> Response:
     propagation = _seconds(request, "propagation", PROPAGATION_SECONDS)
     lifecycle = services.lifecycle
     lifecycle.drain(min(propagation, wait))
-    try:
-        await while_connected(request, lifecycle.drained(wait))
-    except ClientDisconnect:
-        return Response(status_code=499)
-    status = "draining" if lifecycle.in_flight else "drained"
-    return json_response({"status": status, "in_flight": lifecycle.in_flight})
+    await while_connected(request, lifecycle.drained(wait))
+    body: Drain = {
+        "status": "draining" if lifecycle.in_flight else "drained",
+        "in_flight": lifecycle.in_flight,
+    }
+    return json_response(body)
 
 
 def _seconds(request: Request, name: str, default: float) -> float:

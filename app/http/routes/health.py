@@ -7,15 +7,16 @@ from fastapi import APIRouter
 
 from app.errors import Overloaded
 from app.http.state import TheServices
+from app.openai.schemas import Health
 
 router = APIRouter(prefix="/health", tags=["health"])
 
 
 @router.get("/live")
-async def live(services: TheServices) -> dict[str, str]:
-    """The event loop turns, for else there is no answer; and no call on the device hangs.
+async def live(services: TheServices) -> Health:
+    """200 while the event loop runs and no call on the device hangs.
 
-    Who asks restarts what fails this, so load and drain do not count.
+    An orchestrator restarts what fails this probe, so load and drain do not count.
     """
     if services.watchdog.is_stuck:
         raise Overloaded("A call on the device hangs.")
@@ -23,11 +24,11 @@ async def live(services: TheServices) -> dict[str, str]:
 
 
 @router.get("/ready")
-async def ready(services: TheServices) -> dict[str, str]:
-    """New work may come here."""
+async def ready(services: TheServices) -> Health:
+    """200 while the server takes new work."""
     if services.lifecycle.failure is not None:
         raise Overloaded("The engine has failed and the server restarts.")
-    services.registry.check_opened()
+    services.registry.opening.check()
     if services.lifecycle.is_draining:
         raise Overloaded("The server drains.")
     if services.watchdog.is_stuck:

@@ -1,4 +1,4 @@
-"""Who may read /metrics on the server's own port."""
+"""The dependency of /metrics on the server's own port: its reader is authenticated."""
 
 import hmac
 
@@ -10,7 +10,7 @@ from app.http.state import TheServices
 
 
 async def _reader(request: Request, services: TheServices) -> None:
-    """Whoever has the token for it; without one administrators, and all of an open server."""
+    """Allows the metrics token if one is set; else administrators, or all on an open server."""
     token, expected = bearer_token(request), services.settings.telemetry.metrics_token
     if expected is None:
         caller = await services.authenticator.authenticate(token, address_of(request))

@@ -3,8 +3,6 @@
 Hub ids hold a slash, which clients send raw or percent-encoded: ids are paths.
 """
 
-from typing import Any
-
 from fastapi import APIRouter, Response
 
 from app.errors import NotAllowed
@@ -13,16 +11,18 @@ from app.http.replies import json_response
 from app.http.state import ThePrincipal, TheServices
 from app.intake import check_model
 from app.models.registry import ModelCard
+from app.openai.schemas import ListModelsResponse, Model
 
 router = APIRouter(prefix="/v1/models", tags=["models"])
 
 
 @router.get("")
 async def list_models(services: TheServices, principal: ThePrincipal) -> Response:
-    """Those that the caller may use."""
+    """The models that the caller may use."""
     registry = services.registry
     cards = [card for card in registry.cards() if principal.may_use(card.id, card.root)]
-    return json_response({"object": "list", "data": [_body(card) for card in cards]})
+    body: ListModelsResponse = {"object": "list", "data": [_body(card) for card in cards]}
+    return json_response(body)
 
 
 @router.get("/{model_id:path}")
@@ -51,8 +51,8 @@ async def unload_model(model_id: str, services: TheServices) -> Response:
     return json_response(_body(services.registry.card(model_id)))
 
 
-def _body(card: ModelCard) -> dict[str, Any]:
-    """OpenAI's keys, and ours: what the model can hear, where it is, and which one it is."""
+def _body(card: ModelCard) -> Model:
+    """OpenAI's keys, and ours: description, status, progress, root and languages."""
     return {
         "id": card.id,
         "object": "model",

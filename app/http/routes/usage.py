@@ -1,44 +1,48 @@
-"""GET /v1/usage: what the caller has used, and what is left."""
-
-from dataclasses import asdict
+"""GET /v1/usage: the caller's use of its limits, and totals by model."""
 
 from fastapi import APIRouter, Response
 
-from app.access.limiter import Standing
+from app.access.limiter import LimitUsage
 from app.http.replies import json_response
 from app.http.state import ThePrincipal, TheServices
+from app.openai.schemas import Limit, Usages
 
 router = APIRouter(prefix="/v1/usage", tags=["usage"])
 
 
 @router.get("")
 async def usage(services: TheServices, principal: ThePrincipal) -> Response:
-    """The caller's own figures; nobody can ask for another's."""
-    standings = await services.limiter.standings(principal)
+    """The caller's own figures only."""
+    requests, audio, concurrent = await services.limiter.usage(principal)
     totals = services.metering.totals(principal)
-    return json_response(
-        {
-            "object": "usage",
-            "key": principal.name,
-            "limits": {
-                "requests_per_minute": _limit(standings.requests),
-                "audio_seconds_per_minute": _limit(standings.audio),
-                "concurrent_requests": _limit(standings.concurrent),
-            },
-            "since": int(services.metering.since),
-            "models": [
-                {**asdict(each), "model": model or None} for model, each in sorted(totals.items())
-            ],
-        }
-    )
+    body: Usages = {
+        "object": "usage",
+        "key": principal.name,
+        "limits": {
+            "requests_per_minute": _limit(requests),
+            "audio_seconds_per_minute": _limit(audio),
+            "concurrent_requests": _limit(concurrent),
+        },
+        "since": int(services.metering.since),
+        "models": [
+            {
+                "requests": each.requests,
+                "errors": each.errors,
+                "audio_seconds": each.audio_seconds,
+                "model": model or None,
+            }
+            for model, each in sorted(totals.items())
+        ],
+    }
+    return json_response(body)
 
 
-def _limit(standing: Standing | None) -> dict[str, float] | None:
-    if standing is None:
+def _limit(usage: LimitUsage | None) -> Limit | None:
+    if usage is None:
         return None
     return {
-        "limit": standing.limit,
-        "used": round(standing.used, 3),
-        "remaining": round(standing.remaining, 3),
-        "reset_seconds": round(standing.reset_seconds, 3),
+        "limit": usage.limit,
+        "used": round(usage.used, 3),
+        "remaining": round(usage.remaining, 3),
+        "reset_seconds": round(usage.reset_seconds, 3),
     }

@@ -1,4 +1,4 @@
-"""A program that is run for a pull, and that ends with it."""
+"""A child process of a pull, which ends with the pull."""
 
 import os
 import subprocess
@@ -13,18 +13,18 @@ ctypes.CDLL(None).prctl(1, signal.SIGKILL)  # PR_SET_PDEATHSIG
 if os.getppid() == int(sys.argv[1]):
     os.execv(sys.argv[2], sys.argv[2:])
 """
-"""Becomes the program, which Linux then kills if this process is killed. Not by `preexec_fn`,
-which may hang where there are threads."""
+"""Replaces itself with the program, which Linux kills when this process is killed. Not by
+`preexec_fn`, which may hang in a process with threads."""
 
 
 def run(
     command: Sequence[str], variables: Mapping[str, str], progress: Progress
 ) -> tuple[int, str]:
-    """The exit status and what it wrote. Raises Cancelled, after the program was killed."""
+    """Run the program; its exit status and output. Raises Cancelled, after killing the program."""
     if sys.platform == "linux":
-        # Isolated (-I), as what is in the working directory is no business of this.
+        # Isolated (-I), so that files of the working directory are not imported.
         command = [sys.executable, "-I", "-S", "-c", _TIED, str(os.getpid()), *command]
-    # Through a pipe, as a file may have no room.
+    # A pipe, since a file may not fit on the disk.
     process = subprocess.Popen(
         command,
         stdin=subprocess.DEVNULL,

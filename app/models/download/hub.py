@@ -1,7 +1,8 @@
-"""Models of the hub at one revision: its cache on this machine, and its files, resumed.
+"""Models of the hub at one revision: from the hub's cache on this machine, or by a resumable
+download.
 
 Not by faster-whisper's own download: since huggingface-hub 2 a file that was broken off begins
-again, which of `large-v3` are 3 GB; and its threads keep a process that should end.
+again, 3 GB for `large-v3`; and its threads keep a process that should end.
 """
 
 import re
@@ -18,15 +19,16 @@ from app.models.manifest import Digest, has_digest, is_model_file, missing_files
 
 TIMEOUT_SECONDS = 10.0
 TRIES = 5
-"""Of a connection that breaks while files come."""
+"""Attempts for a file whose connection breaks during the transfer."""
 
 
 def fetch_cached(
     repository: str, revision: str | None, folder: Path, progress: Progress
 ) -> tuple[str | None, dict[str, Digest]]:
-    """Copy a repository's files from the hub's cache, where other programs have put them.
+    """Copy a repository's files from the hub's cache, which other programs share.
 
-    Returns the revision, and the digests by which the cache names its files. Raises SourceFailed.
+    Returns the revision, and the digests by which the cache names its files. Raises SourceFailed,
+    and SetupError where the disk is too small.
     """
     from huggingface_hub import snapshot_download
 
@@ -56,10 +58,10 @@ def fetch_cached(
 def fetch(
     repository: str, revision: str | None, folder: Path, progress: Progress
 ) -> tuple[str, dict[str, Digest]]:
-    """Put a repository's files into the folder, going on where a broken fetch ended.
+    """Download a repository's files into the folder, resuming a broken fetch.
 
-    Returns the revision, and the digests that the hub itself states. Without a revision it is the
-    newest one. Raises SourceFailed, SetupError where the disk is too small, and Cancelled.
+    Returns the revision, by default the newest one, and the digests that the hub states. Raises
+    SourceFailed, SetupError where the disk is too small, and Cancelled.
     """
     from huggingface_hub import hf_hub_url
 
@@ -85,7 +87,7 @@ def fetch(
 
 
 def _about(repository: str, revision: str | None) -> Any:
-    """Names, sizes and digests, and the commit."""
+    """The repository's files with sizes and digests, and the commit. Raises SourceFailed."""
     from huggingface_hub import HfApi
     from huggingface_hub.errors import (
         GatedRepoError,
@@ -110,14 +112,14 @@ def _about(repository: str, revision: str | None) -> Any:
 
 
 def _resume(url: str, part: Part, progress: Progress) -> None:
-    """Append what is missing of a file, again if the connection breaks on the way."""
+    """Append the missing bytes of a file, with retries if the connection breaks."""
     for remaining in reversed(range(TRIES)):
         have = part.have
         try:
             _append(url, part, progress)
             return
         except httpx.HTTPError as error:
-            # Somebody who sends nothing is not asked again: there is no network.
+            # No retry if no byte came: there is no network.
             if part.have == have or not remaining:
                 raise SourceFailed(_first_line(error)) from error
 
@@ -154,7 +156,7 @@ def _not_allowed(what: str) -> str:
 
 
 def _stated(file: Any) -> Digest | None:
-    """The digest of a file that is stored by its digest (LFS); the hub states no other."""
+    """The digest of a file that is stored by its digest (LFS); the hub states none for others."""
     if file.lfs is None:
         return None
     return Digest(size=file.lfs.size, sha256=file.lfs.sha256)

@@ -1,4 +1,4 @@
-"""One process at a time puts a model together."""
+"""A lock between processes: only one assembles a model at a time."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,7 +11,7 @@ from app.models.download.progress import LOOK_SECONDS, Cancelled, Progress
 
 @contextmanager
 def locked(unfinished: Path, progress: Progress) -> Iterator[None]:
-    """Wait until nobody else puts the model together. Raises Cancelled."""
+    """Hold the model's lock while the context is open; waits for it. Raises Cancelled."""
     lock = _lock(unfinished)
     while True:
         try:
@@ -29,7 +29,7 @@ def locked(unfinished: Path, progress: Progress) -> Iterator[None]:
 
 @contextmanager
 def locked_now(unfinished: Path) -> Iterator[bool]:
-    """False if somebody else has it."""
+    """Hold the model's lock while the context is open; False if another process holds it."""
     lock = _lock(unfinished)
     try:
         lock.acquire(timeout=0)

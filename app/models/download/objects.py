@@ -1,4 +1,4 @@
-"""Models of an object store or a directory, by their prefix: s3://, gs://, file://."""
+"""Models under a prefix of an object store or a directory: s3://, gs://, file://."""
 
 import re
 from datetime import timedelta
@@ -28,18 +28,18 @@ if TYPE_CHECKING:
 CHUNK_BYTES = 8 << 20
 
 RETRIES: "RetryConfig" = {"max_retries": 3, "retry_timeout": timedelta(seconds=20)}
-"""obstore's own last for three minutes where there is no network."""
+"""obstore's default takes three minutes to fail without a network."""
 
 
 def fetch(url: str, folder: Path, progress: Progress) -> tuple[None, dict[str, Digest]]:
-    """Put the files of a prefix into the folder, going on where a broken fetch ended.
+    """Download the files of a prefix into the folder, resuming a broken fetch.
 
-    Returns the digests of the manifest beside them, if there is one. Raises SourceFailed,
+    Returns the digests of the manifest beside the files, if there is one. Raises SourceFailed,
     SetupError where the disk is too small, and Cancelled.
     """
     try:
         store = _store(url)
-        # Not what lies in folders below: a model has none, and a bucket may have a million.
+        # Without subfolders: a model has none, and a bucket may have a million.
         found = {meta["path"]: meta for meta in store.list_with_delimiter()["objects"]}
         if missing := missing_files(list(found)):
             raise SourceFailed(f"no {' and no '.join(missing)} there")
@@ -80,7 +80,7 @@ def _manifest(store: ObjectStore) -> dict[str, Digest]:
 
 
 def _resume(store: ObjectStore, part: Part, meta: "ObjectMeta", progress: Progress) -> None:
-    """Append what is missing of an object."""
+    """Append the missing bytes of an object."""
     have = part.have
     if have >= part.size:
         if not part.size:
@@ -100,5 +100,5 @@ def _version(meta: "ObjectMeta") -> str:
 
 
 def _one_line(error: Exception) -> str:
-    """Without the chain of causes, which obstore writes out below."""
+    """The message without the chain of causes, which obstore appends to it."""
     return re.sub(r"\s+", " ", str(error).split("\n\n")[0]).strip()[:300]

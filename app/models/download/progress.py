@@ -1,4 +1,4 @@
-"""How far a model is on its way: written by the thread that pulls it, read by any other."""
+"""The progress of a pull: written by the thread that pulls, read by any other."""
 
 import os
 import time
@@ -8,43 +8,44 @@ from pathlib import Path
 from threading import Event, Thread
 
 LOOK_SECONDS = 0.2
-"""How often the size of a growing folder is read."""
+"""Interval between readings of a growing folder's size, and of the cancellation."""
 
 
 class Cancelled(Exception):
-    """The pull is not wanted any more."""
+    """The pull was cancelled."""
 
 
 class Progress:
-    """Bytes done of a pull, and whether it goes on."""
+    """Bytes done of a pull, and its cancellation."""
 
     def __init__(self) -> None:
         self.stage = "pulling"
         self.total: int | None = None
-        """Bytes of this stage; None as long as nobody knows."""
+        """Bytes of the current stage; None while unknown."""
         self._done = 0
         self.ended = ("", 0)
-        """The stage before this one, and how many bytes of it were done at its end."""
+        """The stage before the current one, and the bytes done at its end."""
         self._began_at, self._began_with = time.monotonic(), 0
         self._cancelled = Event()
 
     def begin(self, stage: str, total: int | None, done: int = 0) -> None:
-        """A new stage, of which `done` bytes were there before."""
+        """Begin a stage, of which `done` bytes were there before."""
         self.ended = (self.stage, self.done)
         self.stage, self.total, self._done = stage, total, done
         self._began_at, self._began_with = time.monotonic(), done
 
     def at(self, done: int) -> None:
-        """So many bytes of the stage are done. Raises Cancelled."""
+        """Note that `done` bytes of the stage are done. Raises Cancelled."""
         self._done = done
         if self._cancelled.is_set():
             raise Cancelled
 
     def add(self, count: int) -> None:
+        """Note `count` more bytes as done. Raises Cancelled."""
         self.at(self._done + count)
 
     def cancel(self) -> None:
-        """Have the pull end soon; what it has stays for the next one."""
+        """Make the pull end soon; the next one resumes it."""
         self._cancelled.set()
 
     @property
@@ -57,26 +58,27 @@ class Progress:
 
     @property
     def share(self) -> float | None:
-        """Of the stage, from 0 to 1; None if its size is not known."""
+        """Share of the stage that is done, from 0 to 1; None if its size is unknown."""
         return self.done / self.total if self.total else None
 
     @property
     def seconds_left(self) -> float | None:
-        """By the mean pace of this stage; None before anything came."""
+        """Remaining time by the mean pace of the stage; None before its first byte."""
         fresh = self.done - self._began_with
         if not self.total or fresh <= 0:
             return None
         return (self.total - self.done) * (time.monotonic() - self._began_at) / fresh
 
     def __str__(self) -> str:
-        """As in `pulling base, 62 %`, without the name."""
+        """The share done, as `62 %`, or the megabytes, if the size is unknown."""
         if self.share is not None:
             return f"{100 * self.share:.0f} %"
         return f"{self.done / 1e6:.0f} MB"
 
     @contextmanager
     def following(self, measure: Callable[[], int]) -> Iterator[None]:
-        """Ask over and over how many bytes are done of what others write; it never goes back."""
+        """While the context is open, note the bytes that another process has written, by `measure`;
+        the number never decreases."""
         ended = Event()
 
         def look() -> None:
@@ -93,9 +95,9 @@ class Progress:
 
 
 def size_of(path: Path) -> int:
-    """Bytes of a file, or of all files below a folder; links are not followed, nothing is 0."""
+    """Bytes of a file, or of all files below a folder; 0 for neither. Links are not followed."""
     files = [path] if path.is_file() else []
-    # Not by `rglob`, which raises for a folder that is removed while it looks into it.
+    # Not by `rglob`, which raises for a folder that is removed meanwhile.
     files += [Path(folder, name) for folder, _, names in os.walk(path) for name in names]
     total = 0
     for file in files:

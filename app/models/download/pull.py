@@ -1,4 +1,4 @@
-"""Bring a model to this machine: from the first source that has it, verified, in one step.
+"""Pulling a model to this machine: from the first source that has it, verified, atomically.
 
 python -m app models pull base
 """
@@ -17,8 +17,8 @@ from app.models.directory import (
     expected_files,
     folder_name,
     is_directory,
+    os_errors_in_one_line,
     remove,
-    said_in_one_line,
     split_revision,
 )
 from app.models.download import hub, objects, wheels
@@ -41,21 +41,20 @@ from app.models.manifest import (
 )
 
 LICENSE = "LICENSE"
-"""Of the weights, where a source has it: it stays beside them."""
+"""The license of the weights: kept beside them, where a source has it."""
 
 
 def pull(source: str, models: ModelsDirectory, progress: Progress) -> Path:
-    """Have a model on this machine, whole and verified; returns its folder.
+    """Pull a model, unless it is here and intact; returns its folder, whole and verified.
 
-    One that is there and intact stays as it is. Of a damaged one, and of what a broken pull left,
-    the intact files are used. Two pulls of one model wait for each other. Raises SetupError with
-    everything that was tried, and Cancelled.
+    Intact files of a damaged model and of a broken pull are used. Two pulls of one model wait for
+    each other. Raises SetupError with all sources that failed, and Cancelled.
     """
     if is_directory(source):
         return models.check(source)
     folder, unfinished = models.root / folder_name(source), models.partial(source)
-    with said_in_one_line(models.root):
-        # First without the lock, for which a directory that is read only has no room.
+    with os_errors_in_one_line(models.root):
+        # First without the lock, which cannot be made in a read-only directory.
         found = models.find(source)
         if found is not None and _is_intact(source, found, progress):
             with suppress(OSError):
@@ -66,7 +65,7 @@ def pull(source: str, models: ModelsDirectory, progress: Progress) -> Path:
         with locked(unfinished, progress):
             if models.find(source) != folder or not _is_intact(source, folder, progress):
                 unfinished.mkdir(exist_ok=True)
-                _put_together(source, folder, unfinished, models.offline, progress)
+                _assemble(source, folder, unfinished, models.offline, progress)
             remove(unfinished)
             remove(damaged(unfinished))
     return folder
@@ -75,23 +74,23 @@ def pull(source: str, models: ModelsDirectory, progress: Progress) -> Path:
 def _is_intact(source: str, folder: Path, progress: Progress) -> bool:
     try:
         expected = expected_files(source, folder)
-    except SetupError:  # of its damaged manifest
+    except SetupError:  # a damaged manifest
         return False
     progress.begin("verifying", sum(each.size for each in expected.values()))
     return not expected or not any(differences(folder, expected, progress.add))
 
 
 def _complete_by_manifest(source: str, folder: Path, progress: Progress) -> None:
-    """A folder filled by hand gets the manifest that it lacks."""
+    """Write the manifest of a folder that has none."""
     if not (folder / FILE_NAME).is_file():
         _manifest(source, None, folder, progress).write(folder)
 
 
-def _put_together(
+def _assemble(
     source: str, folder: Path, unfinished: Path, offline: bool, progress: Progress
 ) -> None:
-    if _is_placeable(unfinished):
-        _place(folder, unfinished)
+    if _is_verified(unfinished):
+        _move_into_place(folder, unfinished)
         return
     recorded = _recorded(folder)
     _keep_intact(source, recorded, folder, unfinished)
@@ -100,13 +99,13 @@ def _put_together(
         try:
             revision, stated = fetch(unfinished, progress)
             _verify(source, revision, stated, unfinished, progress)
-            _place(folder, unfinished)
+            _move_into_place(folder, unfinished)
             return
         except SourceFailed as failure:
             if reason := str(failure).rstrip("."):
                 failures.append(f"{name}: {reason}")
     with suppress(OSError):
-        unfinished.rmdir()  # unless there is something that the next pull goes on with
+        unfinished.rmdir()  # fails if there is something for the next pull to resume
     raise SetupError(
         f"{source} cannot be pulled ({'; '.join(failures)}). By hand: put {', '.join(REQUIRED)} "
         f"into {folder}, or name a directory that has them in VERBATIM_MODEL"
@@ -120,10 +119,10 @@ def _recorded(folder: Path) -> Manifest | None:
 
 
 def _sources(source: str, recorded: Manifest | None, offline: bool) -> list[tuple[str, Fetch]]:
-    """Where the model may be had, with a name for each, in the order in which they are tried."""
+    """The sources of a model in the order in which they are tried, each with a name."""
     if url := OBJECT_URL.fullmatch(source):
-        is_asked = url[1] == "file" or not offline
-        return [(source, partial(objects.fetch, source) if is_asked else _not_offline)]
+        is_allowed = url[1] == "file" or not offline
+        return [(source, partial(objects.fetch, source) if is_allowed else _not_offline)]
     name, revision = split_revision(source)
     known = known_name(source)
     row = table()[known] if known else None
@@ -131,7 +130,7 @@ def _sources(source: str, recorded: Manifest | None, offline: bool) -> list[tupl
     if revision is None and row is not None:
         revision = row.revision
     if revision is None and recorded is not None:
-        revision = recorded.revision  # so that a damaged model is repaired, and not another one
+        revision = recorded.revision  # a damaged model is repaired, not replaced
     sources: list[tuple[str, Fetch]] = [
         ("the hub's cache", partial(hub.fetch_cached, repository, revision)),
         ("the hub", _not_offline if offline else partial(hub.fetch, repository, revision)),
@@ -147,7 +146,7 @@ def _not_offline(folder: Path, progress: Progress) -> tuple[str | None, dict[str
 
 
 def _keep_intact(source: str, recorded: Manifest | None, folder: Path, unfinished: Path) -> None:
-    """Take the intact files of a damaged model, which need not be fetched again."""
+    """Link the intact files of a damaged model, which need not be fetched again."""
     expected = dict(recorded.files) if recorded else {}
     if known := known_name(source):
         expected |= table()[known].files
@@ -157,7 +156,7 @@ def _keep_intact(source: str, recorded: Manifest | None, folder: Path, unfinishe
             (unfinished / name).unlink(missing_ok=True)
             try:
                 os.link(folder / name, unfinished / name)
-            except OSError:  # a file system that has no second names
+            except OSError:  # a file system without hard links
                 shutil.copyfile(folder / name, unfinished / name)
 
 
@@ -168,7 +167,7 @@ def _verify(
     unfinished: Path,
     progress: Progress,
 ) -> None:
-    """Compare what was fetched with what it must be, and write it down. Raises SourceFailed."""
+    """Compare the fetched files with their digests, and write the manifest. Raises SourceFailed."""
     if missing := missing_files([path.name for path in model_files(unfinished)]):
         raise SourceFailed(f"no {' and no '.join(missing)} there")
     known = known_name(source)
@@ -179,7 +178,7 @@ def _verify(
         for name in wrong:
             (unfinished / name).unlink(missing_ok=True)
         raise SourceFailed(f"{' and '.join(wrong)} from there did not have the right digest")
-    for path in unfinished.iterdir():  # fetches of other sources have left something
+    for path in unfinished.iterdir():  # remains of fetches from other sources
         if path.is_dir():
             shutil.rmtree(path)
         elif path.name not in {*manifest.files, LICENSE, PROFILE}:
@@ -187,14 +186,14 @@ def _verify(
     manifest.write(unfinished)
 
 
-def _is_placeable(unfinished: Path) -> bool:
-    """Was it verified by a pull that ended before it could rename it?"""
+def _is_verified(unfinished: Path) -> bool:
+    """Was the folder verified by a pull that ended before the rename?"""
     manifest = _recorded(unfinished)
     return manifest is not None and not any(differences(unfinished, manifest.files))
 
 
-def _place(folder: Path, unfinished: Path) -> None:
-    """Rename what was verified to its place, in one step."""
+def _move_into_place(folder: Path, unfinished: Path) -> None:
+    """Rename the verified folder to its final name, atomically."""
     for path in (*unfinished.iterdir(), unfinished):
         descriptor = os.open(path, os.O_RDONLY)
         try:
@@ -208,7 +207,7 @@ def _place(folder: Path, unfinished: Path) -> None:
 
 
 def _manifest(source: str, revision: str | None, folder: Path, progress: Progress) -> Manifest:
-    """Of the files that lie in the folder."""
+    """The manifest of the model files in the folder."""
     paths = model_files(folder)
     progress.begin("verifying", sum(path.stat().st_size for path in paths))
     files = {path.name: digest_of(path, progress.add) for path in paths}

@@ -6,11 +6,11 @@ from pathlib import Path
 from app.errors import SetupError
 
 SPARE_BYTES = 64 << 20
-"""Left free, for a file system without any room is a fault of its own."""
+"""Space that a pull leaves free: a full file system causes other faults."""
 
 
 def require_room(folder: Path, size: int) -> None:
-    """Raises SetupError unless so many bytes fit on the folder's disk."""
+    """Raises SetupError unless `size` bytes fit on the folder's disk."""
     free = shutil.disk_usage(folder).free
     if free < size + SPARE_BYTES:
         raise no_room(folder, f"{size / 1e6:.0f} MB are needed and {free / 1e6:.0f} MB are free")

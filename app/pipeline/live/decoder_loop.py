@@ -1,7 +1,7 @@
-"""The model's side of a live session: complete windows first, drafts of the open one between them.
+"""Decoding for a live session: complete windows first, drafts of the open window in between.
 
-One call at a time: so text comes in order, nobody takes more than a turn of the device, and under
-load drafts become rarer by themselves.
+One call at a time: so text comes in order, a session uses no more than one turn of the device, and
+under load drafts become rarer by themselves.
 """
 
 import asyncio
@@ -10,179 +10,187 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from app.audio.windowing import WindowPacker
-from app.domain import Hypothesis, Window
+from app.domain import Hypothesis, Priority, Window
 from app.errors import Overloaded, SpeechError
 from app.pipeline.live.events import Completed, Event, Failed, Partial
-from app.pipeline.live.turn_transcript import Item
-from app.pipeline.transcriber import Transcriber
+from app.pipeline.live.turn_transcript import TurnTranscript
+from app.pipeline.window_decoder import WindowDecoder
 from app.telemetry import metrics
 
 MIN_NEW_SECONDS = 0.4
-"""So much more speech makes another draft worth while; a pause always does."""
+"""New speech that makes another draft worth decoding; at a pause, any new speech does."""
 
 
 @dataclass(frozen=True, slots=True)
-class _Growing:
-    """A window that is still open."""
+class _OpenWindow:
+    """The incomplete window of a turn; `packer` has its sound."""
 
-    item: Item
+    turn: TurnTranscript
     packer: WindowPacker
     arrived_at: float
-    """When its last sound came, on the event loop's clock."""
+    """When its last sound arrived, on the event loop's clock."""
 
 
 @dataclass(frozen=True, slots=True)
-class _Complete:
-    """An item without further windows, in seconds of the session and of the event loop's clock."""
+class _EndOfTurn:
+    """Mark in the backlog: the turn has no more windows."""
 
-    item: Item
+    turn: TurnTranscript
     end: float
+    """Seconds of the session."""
     arrived_at: float
+    """When the last sound of the turn arrived, on the event loop's clock."""
 
 
-class Hearing:
-    """Hears what a session hands to it, until `finish` and everything is heard."""
+class DecoderLoop:
+    """Decodes one live session's complete windows in order, and drafts of the open one in between,
+    until `finish` and an empty backlog."""
 
     def __init__(
-        self, transcriber: Transcriber, session_id: str, emit: Callable[[Event], None]
+        self, decoder: WindowDecoder, session_id: str, emit: Callable[[Event], None]
     ) -> None:
-        self._transcriber = transcriber
+        self._decoder = decoder
         self._session_id = session_id
         self._emit = emit
-        self._waiting: deque[tuple[Item, Window] | _Complete] = deque()
-        self._items: dict[str, Item] = {}
-        """Those of which neither the whole text nor a failure was said."""
-        self._growing: _Growing | None = None
+        self._backlog: deque[tuple[TurnTranscript, Window] | _EndOfTurn] = deque()
+        self._turns: dict[str, TurnTranscript] = {}
+        """Turns for which neither Completed nor Failed was emitted, by id."""
+        self._open_window: _OpenWindow | None = None
         self._drafted_until = 0.0
-        """The end of the last draft's speech, in seconds of the session."""
+        """End of the last draft's speech, in seconds of the session."""
         self._drafting: asyncio.Task[Hypothesis] | None = None
-        self._news = asyncio.Event()
+        self._changed = asyncio.Event()
         self._is_finished = False
-        self.gone: Overloaded | None = None
-        """Why the engine takes no windows any more."""
-        self.waiting_seconds = 0.0
-        """Sound of complete windows that are not heard yet."""
+        self.engine_error: Overloaded | None = None
+        """Why the engine accepts no windows any more."""
+        self.backlog_seconds = 0.0
+        """Audio of complete windows that are not decoded yet."""
 
-    def grow(self, item: Item, packer: WindowPacker, arrived_at: float) -> None:
-        """There is more sound in the item's open window, if it has one."""
-        self._items[item.id] = item
-        self._growing = _Growing(item, packer, arrived_at)
-        self._news.set()
+    def update_open(self, turn: TurnTranscript, packer: WindowPacker, arrived_at: float) -> None:
+        """Note more sound in the turn's open window, if it has one."""
+        self._turns[turn.id] = turn
+        self._open_window = _OpenWindow(turn, packer, arrived_at)
+        self._changed.set()
 
-    def add(self, item: Item, window: Window) -> None:
-        """A complete window; what was going on about it as an open one is dropped."""
-        self._items[item.id] = item
-        self._waiting.append((item, window))
-        self.waiting_seconds += window.duration
-        self._stop_growing()
+    def submit(self, turn: TurnTranscript, window: Window) -> None:
+        """Add a complete window; a draft of it that is being decoded is dropped."""
+        self._turns[turn.id] = turn
+        self._backlog.append((turn, window))
+        self.backlog_seconds += window.duration
+        self._drop_open()
 
-    def complete(self, item: Item, end: float, arrived_at: float) -> None:
-        """The item has no more windows."""
-        self._items[item.id] = item
-        self._waiting.append(_Complete(item, end, arrived_at))
-        self._stop_growing()
+    def end_turn(self, turn: TurnTranscript, end: float, arrived_at: float) -> None:
+        """Note that the turn has no more windows and ends at `end`, in seconds of the session."""
+        self._turns[turn.id] = turn
+        self._backlog.append(_EndOfTurn(turn, end, arrived_at))
+        self._drop_open()
 
-    def forget(self, item: Item) -> None:
-        """Nothing more is to be said of it."""
-        item.is_forgotten = True
-        item.span.end()
-        self._items.pop(item.id, None)
-        self._stop_growing()
+    def discard(self, turn: TurnTranscript) -> None:
+        """Emit nothing more of the turn."""
+        turn.is_discarded = True
+        turn.span.end()
+        self._turns.pop(turn.id, None)
+        self._drop_open()
 
     def finish(self) -> None:
-        """Nothing more will come."""
+        """Note that no more windows will come."""
         self._is_finished = True
-        self._news.set()
+        self._changed.set()
 
     def has_caught_up(self) -> bool:
         """Is all speech so far in the text?"""
-        speech = None if self._growing is None else self._growing.packer.open_speech
+        speech = None if self._open_window is None else self._open_window.packer.open_speech
         is_drafted = speech is None or speech[1] <= self._drafted_until
-        return not self._waiting and self._drafting is None and is_drafted
+        return not self._backlog and self._drafting is None and is_drafted
 
     async def run(self) -> None:
-        """Until everything is heard, or the engine is gone."""
+        """Decode until everything is decoded, or the engine accepts no windows any more."""
         try:
-            while self._waiting or not self._is_finished:
-                if self._waiting:
+            while self._backlog or not self._is_finished:
+                if self._backlog:
                     await self._next()
                 elif self._is_draft_due():
                     await self._draft()
                 else:
-                    self._news.clear()
-                    await self._news.wait()
+                    self._changed.clear()
+                    await self._changed.wait()
         except Overloaded as error:
-            self._leave(error)
+            self._fail_all(error)
         finally:
-            for item in self._items.values():
-                item.span.end()
+            for turn in self._turns.values():
+                turn.span.end()
 
-    def _stop_growing(self) -> None:
-        self._growing = None
+    def _drop_open(self) -> None:
+        self._open_window = None
         if self._drafting is not None:
             self._drafting.cancel()
-        self._news.set()
+        self._changed.set()
 
     async def _next(self) -> None:
-        """Raises Overloaded if the engine is gone."""
-        next_one = self._waiting[0]
-        if isinstance(next_one, _Complete):
-            self._conclude(next_one)
+        """Raises Overloaded if the engine accepts no windows any more."""
+        first = self._backlog[0]
+        if isinstance(first, _EndOfTurn):
+            self._complete(first)
         else:
-            await self._hear(*next_one)
-        self._waiting.popleft()
+            await self._decode(*first)
+        self._backlog.popleft()
 
-    async def _hear(self, item: Item, window: Window) -> None:
+    async def _decode(self, turn: TurnTranscript, window: Window) -> None:
         try:
-            if item.error is None and not item.is_forgotten:
-                position = item.window_count
-                with item.span.inside():
-                    heard = await self._transcriber.heard(
-                        window, item.options, self._session_id, min(position, 1), item.language
+            if turn.error is None and not turn.is_discarded:
+                position = turn.window_count
+                with turn.span.inside():
+                    decoded = await self._decoder.decode(
+                        window,
+                        turn.options,
+                        self._session_id,
+                        min(position, 1),
+                        turn.language,
+                        Priority.LIVE,
                     )
-                self._say(item, item.hear(heard))
+                self._emit_partial(turn, turn.add_window(decoded))
         except Overloaded:
             raise
         except SpeechError as error:
-            item.error = error
+            turn.error = error
         finally:
-            self.waiting_seconds -= window.duration
+            self.backlog_seconds -= window.duration
 
-    def _conclude(self, complete: _Complete) -> None:
-        item = complete.item
-        del self._items[item.id]
-        if item.error is not None:
-            self._fail(item, item.error)
+    def _complete(self, mark: _EndOfTurn) -> None:
+        turn = mark.turn
+        del self._turns[turn.id]
+        if turn.error is not None:
+            self._fail(turn, turn.error)
             return
-        transcript = item.transcript(complete.end)
+        transcript = turn.transcript(mark.end)
         metrics.AUDIO_SECONDS.inc(transcript.duration)
-        item.span.note(audio_seconds=transcript.duration)
-        item.span.end()
-        _observe_lag("final", complete.arrived_at)
-        self._emit(Completed(item.id, transcript))
+        turn.span.note(audio_seconds=transcript.duration)
+        turn.span.end()
+        _observe_lag("final", mark.arrived_at)
+        self._emit(Completed(turn.id, transcript))
 
     def _is_draft_due(self) -> bool:
-        growing = self._growing
-        if growing is None or growing.item.error is not None or not growing.item.has_drafts:
+        window = self._open_window
+        if window is None or window.turn.error is not None or not window.turn.needs_drafts:
             return False
-        speech = growing.packer.open_speech
+        speech = window.packer.open_speech
         if speech is None:
             return False
         new = speech[1] - max(speech[0], self._drafted_until)
-        return new >= MIN_NEW_SECONDS or (new > 0 and growing.packer.is_pausing)
+        return new >= MIN_NEW_SECONDS or (new > 0 and window.packer.is_pausing)
 
     async def _draft(self) -> None:
-        """Raises Overloaded if the engine is gone; any other failure costs only the draft."""
-        growing = self._growing
-        assert growing is not None
-        speech, window = growing.packer.open_speech, growing.packer.peek()
+        """Raises Overloaded if the engine accepts no windows; other failures drop the draft."""
+        open_window = self._open_window
+        assert open_window is not None
+        speech, window = open_window.packer.open_speech, open_window.packer.peek()
         assert speech is not None
-        item, self._drafted_until = growing.item, speech[1]
+        turn, self._drafted_until = open_window.turn, speech[1]
         if window is None:  # a click, so far
             return
-        with item.span.inside():
+        with turn.span.inside():
             drafting = asyncio.create_task(
-                self._transcriber.draft(window, item.options, self._session_id, item.language)
+                self._decoder.draft(window, turn.options, self._session_id, turn.language)
             )
         self._drafting = drafting
         try:
@@ -193,32 +201,32 @@ class Hearing:
             raise
         finally:
             self._drafting = None
-        if drafting.cancelled() or item.is_forgotten:
+        if drafting.cancelled() or turn.is_discarded:
             return
         error = drafting.exception()
         if error is None:
-            self._say(item, item.hear_draft(window, drafting.result()))
-            _observe_lag("partial", growing.arrived_at)
+            self._emit_partial(turn, turn.add_draft(window, drafting.result()))
+            _observe_lag("partial", open_window.arrived_at)
         elif isinstance(error, Overloaded) or not isinstance(error, SpeechError):
             raise error
 
-    def _say(self, item: Item, partial: Partial | None) -> None:
-        if partial is not None and not item.is_forgotten:
+    def _emit_partial(self, turn: TurnTranscript, partial: Partial | None) -> None:
+        if partial is not None and not turn.is_discarded:
             self._emit(partial)
 
-    def _leave(self, error: Overloaded) -> None:
-        """The engine takes no more: whoever waits for something must hear of it."""
-        self.gone = error
-        self._waiting.clear()
-        self.waiting_seconds = 0.0
-        for item in self._items.values():
-            self._fail(item, item.error or error)
-        self._items.clear()
+    def _fail_all(self, error: Overloaded) -> None:
+        """Fail every open turn: the engine accepts no windows any more."""
+        self.engine_error = error
+        self._backlog.clear()
+        self.backlog_seconds = 0.0
+        for turn in self._turns.values():
+            self._fail(turn, turn.error or error)
+        self._turns.clear()
 
-    def _fail(self, item: Item, error: SpeechError) -> None:
-        self._emit(Failed(item.id, error))
-        item.span.fail(type(error).__name__)
-        item.span.end()
+    def _fail(self, turn: TurnTranscript, error: SpeechError) -> None:
+        self._emit(Failed(turn.id, error))
+        turn.span.fail(type(error).__name__)
+        turn.span.end()
 
 
 def _observe_lag(text: str, arrived_at: float) -> None:

@@ -1,60 +1,59 @@
-"""What is asked of a live session, and what it says.
+"""Options and events of a live session.
 
 All times are seconds from the session's first sample.
 """
 
 from dataclasses import dataclass, field
 
-from app.domain import Options, Priority, TokenScore, Transcript
+from app.domain import Options, TokenScore, Transcript
 from app.errors import SpeechError
 
 
 @dataclass(frozen=True, slots=True)
 class TurnDetection:
-    """When a turn of speech begins and ends: OpenAI's `server_vad`, with its live defaults."""
+    """How turns of speech are detected: OpenAI's `server_vad`, with its defaults for live audio."""
 
     threshold: float = 0.5
     prefix_padding_seconds: float = 0.3
     silence_seconds: float = 0.5
     idle_timeout_seconds: float | None = None
-    """So long without speech after the last turn, or the beginning, and `TimedOut` is said; None:
-    never."""
+    """Time without speech after the last turn, or the beginning, until `TimedOut`; None: never."""
     patience_seconds: float | None = None
-    """`semantic_vad`: a turn whose text seems unfinished may stay silent for so long before it
-    ends; None: `silence_seconds` alone decides."""
+    """`semantic_vad`: silence that ends a turn whose text seems unfinished; None: such a turn ends
+    after `silence_seconds`, too."""
 
 
 @dataclass(frozen=True, slots=True)
 class LiveOptions:
-    """What may change during a session; a change holds from the next turn on."""
+    """Options that may change during a session; a change holds from the next turn on."""
 
-    options: Options = field(default_factory=lambda: Options(priority=Priority.LIVE))
+    options: Options = field(default_factory=Options)
     turns: TurnDetection | None = TurnDetection()
     """None: turns end when the client commits."""
     partials: bool = True
-    """Say what is heard while the person is still speaking; else the text of complete windows."""
+    """Emit text during speech; otherwise only the text of complete windows."""
     max_window_seconds: float | None = None
-    """No longer windows than this, so that text is certain sooner where nobody pauses; None: as
-    long as the model's own. It stays what it was when the session began."""
+    """Longest window, so that text is final sooner in speech without pauses; None: the model's own.
+    Fixed when the session begins."""
 
 
 @dataclass(frozen=True, slots=True)
 class SpeechStarted:
     item_id: str
     start: float
-    """The prefix padding is taken off already."""
+    """Onset of speech minus the prefix padding."""
 
 
 @dataclass(frozen=True, slots=True)
 class SpeechStopped:
     item_id: str
     end: float
-    """The silence that ended the turn is part of it."""
+    """After the silence that ended the turn."""
 
 
 @dataclass(frozen=True, slots=True)
 class TimedOut:
-    """Nobody spoke for the idle timeout; the silence is committed as an item of its own."""
+    """No speech for the idle timeout; the silence is committed as an item of its own."""
 
     item_id: str
     start: float
@@ -71,7 +70,7 @@ class Committed:
 
 @dataclass(frozen=True, slots=True)
 class Cleared:
-    """What was not committed is forgotten."""
+    """The audio that was not committed is discarded."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,18 +79,18 @@ class Partial:
 
     item_id: str
     delta: str
-    """Text that will not be taken back; empty if only `pending` has changed."""
+    """Text that will not change; empty if only `pending` has changed."""
     pending: str = ""
-    """What is heard beyond it, and may still change."""
+    """Text after it that may still change."""
     token_scores: tuple[TokenScore, ...] = ()
-    """Of `delta`, if asked for."""
+    """Scores of the tokens of `delta`, if requested."""
 
 
 @dataclass(frozen=True, slots=True)
 class Completed:
     item_id: str
     transcript: Transcript
-    """Its text is the joined deltas; the times of segments and words are the session's; its
+    """The text is the joined deltas; times of segments and words are seconds of the session; the
     duration is that of the item's audio."""
 
 

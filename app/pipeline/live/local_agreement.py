@@ -1,8 +1,8 @@
-"""Text that will not be taken back, from hypotheses of a window that is still growing.
+"""Text that will not change, from hypotheses of a window that is still growing.
 
-What two hypotheses in a row agree on is said (LocalAgreement-2: Liu et al. 2020, "Low-latency
-sequence-to-sequence speech recognition"; Macháček et al. 2023, "Turning Whisper into real-time
-transcription system"). The last word is held back, for it may be cut off in the middle.
+Words on which two hypotheses in a row agree are confirmed (LocalAgreement-2: Liu et al. 2020,
+"Low-latency sequence-to-sequence speech recognition"; Macháček et al. 2023, "Turning Whisper into
+real-time transcription system"). The last word is not: it may be cut off in the middle.
 """
 
 import re
@@ -17,30 +17,30 @@ _UNSPACED = "\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u4dbf\u
 _WORD = re.compile(rf"\s*(?:[{_UNSPACED}]|[^\s{_UNSPACED}]+)")
 
 
-class StableText:
+class LocalAgreement:
     """The text of one window while it grows. Words keep their spaces, so joining adds none."""
 
     def __init__(self) -> None:
-        self._sent: list[str] = []
+        self._confirmed: list[str] = []
         self._trusted: list[str] = []
-        """What the last sure hypothesis has beyond it."""
+        """Words of the last sure hypothesis after the confirmed ones."""
         self._open: list[str] = []
-        """What the last hypothesis has beyond it."""
+        """Words of the last hypothesis after the confirmed ones."""
 
     @property
-    def sent(self) -> str:
-        """What was said and stays."""
-        return "".join(self._sent)
+    def confirmed(self) -> str:
+        """Text that will not change."""
+        return "".join(self._confirmed)
 
     @property
     def pending(self) -> str:
-        """What is heard beyond it, and may still change."""
+        """Text after it that may still change."""
         return "".join(self._open)
 
-    def hear(self, text: str, *, is_sure: bool = True) -> None:
-        """Another hypothesis, of more sound than the last one. An unsure one promises nothing."""
-        heard = words_of(text)
-        self._open = heard[covered(self._sent, heard) :]
+    def add_hypothesis(self, text: str, *, is_sure: bool = True) -> None:
+        """Add a hypothesis of more sound than the last. One that is not sure confirms nothing."""
+        words = words_of(text)
+        self._open = words[covered(self._confirmed, words) :]
         if not is_sure:
             return
         agreed = 0
@@ -49,49 +49,47 @@ class StableText:
             if self._open[agreed] != self._trusted[agreed]:
                 break
             agreed += 1
-        self._sent += self._open[:agreed]
+        self._confirmed += self._open[:agreed]
         self._open = self._trusted = self._open[agreed:]
 
     def close(self, segments: Sequence[Segment]) -> list[Segment]:
-        """The window's segments, as the whole of it was heard; they begin with what was said.
+        """The segments of the complete window, reworded so that they begin with the confirmed text.
 
-        Where they have other words there, those that were said stay, and the rest follows.
+        Confirmed words replace the words of `segments` in their place; the rest follows.
         """
-        heard = [words_of(segment.text) for segment in segments]
-        flat = [word for words in heard for word in words]
-        if flat[: len(self._sent)] == self._sent:
+        by_segment = [words_of(segment.text) for segment in segments]
+        words = [word for each in by_segment for word in each]
+        if words[: len(self._confirmed)] == self._confirmed:
             return list(segments)
-        owners = [index for index, words in enumerate(heard) for _ in words]
-        count = covered(self._sent, flat)
-        said: list[list[str]] = [[] for _ in segments]
-        for index, word in enumerate(self._sent):
-            said[owners[min(index, max(count - 1, 0))]].append(word)
-        for word, owner in zip(flat[count:], owners[count:], strict=True):
-            said[owner].append(word)
+        owners = [index for index, each in enumerate(by_segment) for _ in each]
+        count = covered(self._confirmed, words)
+        reworded: list[list[str]] = [[] for _ in segments]
+        for index, word in enumerate(self._confirmed):
+            reworded[owners[min(index, max(count - 1, 0))]].append(word)
+        for word, owner in zip(words[count:], owners[count:], strict=True):
+            reworded[owner].append(word)
         return [
-            _reworded(segment, words)
-            for segment, words in zip(segments, said, strict=True)
-            if words
+            _reworded(segment, own) for segment, own in zip(segments, reworded, strict=True) if own
         ]
 
 
 def words_of(text: str) -> list[str]:
-    """The words, each with the space before it and the punctuation behind it."""
+    """The words of a text, each with the space before it and the punctuation behind it."""
     return _WORD.findall(text)
 
 
-def covered(said: Sequence[str], heard: Sequence[str]) -> int:
-    """How many words of `heard` say what was said already: the cheapest way to turn them into it.
+def covered(confirmed: Sequence[str], words: Sequence[str]) -> int:
+    """Length of the prefix of `words` with the least edit distance to `confirmed`.
 
-    A word too much or too few costs 1, another word up to 2, the less the more alike they are. So
-    a word that sounds different is not lost in the place of one that it has nothing to do with.
+    An inserted or deleted word costs 1, a substituted one up to 2, less if the words are similar.
+    So a word is not dropped for another that it has nothing in common with.
     """
-    if list(heard[: len(said)]) == list(said):
-        return len(said)
-    wanted = [_bare(word) for word in said]
+    if list(words[: len(confirmed)]) == list(confirmed):
+        return len(confirmed)
+    wanted = [_bare(word) for word in confirmed]
     costs = [float(count) for count in range(len(wanted) + 1)]
     ends = [costs[-1]]
-    for number, each in enumerate((_bare(word) for word in heard), 1):
+    for number, each in enumerate((_bare(word) for word in words), 1):
         diagonal, costs[0] = costs[0], float(number)
         for index, word in enumerate(wanted, 1):
             changed = diagonal + _difference(word, each)
@@ -111,22 +109,22 @@ def _difference(one: str, other: str) -> float:
     return 2 - 2 * SequenceMatcher(None, one, other, autojunk=False).ratio()
 
 
-def _reworded(segment: Segment, said: Sequence[str]) -> Segment:
-    """The segment with another text; its words keep their times if they are as many."""
+def _reworded(segment: Segment, texts: Sequence[str]) -> Segment:
+    """The segment with other words; word times stay if the number of words does."""
     words = segment.words
-    if words and len(words) == len(said):
-        words = tuple(replace(word, text=text) for word, text in zip(words, said, strict=True))
+    if words and len(words) == len(texts):
+        words = tuple(replace(word, text=text) for word, text in zip(words, texts, strict=True))
     elif words:
-        words = _spread(segment, said)
+        words = _spread(segment, texts)
     # The scores were those of other tokens.
-    return replace(segment, text="".join(said), words=words, token_scores=())
+    return replace(segment, text="".join(texts), words=words, token_scores=())
 
 
-def _spread(segment: Segment, said: Sequence[str]) -> tuple[Word, ...]:
-    """Words of a segment whose times nobody knows, evenly over it."""
-    step = (segment.end - segment.start) / len(said)
+def _spread(segment: Segment, texts: Sequence[str]) -> tuple[Word, ...]:
+    """Words without known times, spread evenly over their segment."""
+    step = (segment.end - segment.start) / len(texts)
     probability = sum(word.probability for word in segment.words) / len(segment.words)
     return tuple(
         Word(segment.start + index * step, segment.start + (index + 1) * step, text, probability)
-        for index, text in enumerate(said)
+        for index, text in enumerate(texts)
     )

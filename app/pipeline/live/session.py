@@ -1,4 +1,4 @@
-"""A live session: samples in, events out. It knows no sockets and no wire formats."""
+"""A live session: samples in, events out, without knowledge of sockets and wire formats."""
 
 import asyncio
 from collections.abc import AsyncIterator, Sequence
@@ -7,8 +7,8 @@ from app.audio.voice_activity import FRAME_SAMPLES, SPEECH_BEGINS, Activity
 from app.audio.windowing import WindowPacker
 from app.domain import SAMPLE_RATE, Samples, Window
 from app.errors import AudioTooShort, Overloaded
-from app.pipeline.live.audio_buffer import Intake, split
-from app.pipeline.live.decoder_loop import Hearing
+from app.pipeline.live.audio_buffer import AudioBuffer, split
+from app.pipeline.live.decoder_loop import DecoderLoop
 from app.pipeline.live.events import (
     Cleared,
     Committed,
@@ -20,57 +20,58 @@ from app.pipeline.live.events import (
     TurnDetection,
 )
 from app.pipeline.live.turn_detection import Began, Boundary, Ended, TurnDetector
-from app.pipeline.live.turn_transcript import Item
-from app.pipeline.transcriber import Transcriber
+from app.pipeline.live.turn_transcript import TurnTranscript
+from app.pipeline.window_decoder import WindowDecoder
 from app.telemetry import metrics
 
 MIN_COMMIT_SECONDS = 0.1
-"""OpenAI commits no less (docs/contract.md §5.3)."""
+"""Least audio that can be committed, as OpenAI has it (docs/contract.md §5.3)."""
 
 
 class LiveSession:
-    """Use as an async context manager, and read `events` while samples are appended.
+    """Transcribes audio while it arrives. An async context manager; read `events` meanwhile.
 
     `append`, `commit`, `clear`, `configure` and `finish` take effect in the order of their calls.
-    A second of sound is looked at for speech, which finds the turns and cuts windows as for a
-    recording; `Hearing` gives them to the model.
+    Audio is analysed for speech, a second at a time at most, which finds turns and cuts windows as
+    for a recording; `DecoderLoop` decodes the windows.
     """
 
     def __init__(
         self,
-        transcriber: Transcriber,
+        decoder: WindowDecoder,
         options: LiveOptions,
         session_id: str,
         max_backlog_seconds: float = 60.0,
     ) -> None:
-        """Raises InvalidRequest for options that the model cannot hear.
+        """Raises InvalidRequest as `WindowDecoder.check` does.
 
-        `session_id`: what the device's turns are counted by, different for all sessions.
+        `session_id`: unique; the device's queue gives turns by it. `max_backlog_seconds`: audio not
+        decoded yet beyond which `append` raises Overloaded.
         """
-        transcriber.check(options.options)
-        self._transcriber = transcriber
+        decoder.check(options.options)
+        self._decoder = decoder
         self._options = options
         self._max_backlog_seconds = max_backlog_seconds
         self._events: asyncio.Queue[Event | None] = asyncio.Queue()
-        self._hearing = Hearing(transcriber, session_id, self._events.put_nowait)
-        self._intake = Intake(transcriber, _threshold(options.turns))
-        self._packer = WindowPacker(transcriber.policy.within(options.max_window_seconds))
+        self._decoding = DecoderLoop(decoder, session_id, self._events.put_nowait)
+        self._audio = AudioBuffer(decoder, _threshold(options.turns))
+        self._packer = WindowPacker(decoder.policy.within(options.max_window_seconds))
         self._turns = options.turns
         self._detector = _detector(options.turns, 0.0)
         self._order = asyncio.Lock()
-        """One at a time looks at the sound."""
+        """Held while audio is analysed, so that calls take effect in order."""
         self._buffer_start = 0.0
-        """Where what is not committed begins, in seconds of the session."""
-        self._item: Item | None = None
-        """The turn that is under way."""
+        """Start of the audio that is not committed, in seconds of the session."""
+        self._turn: TurnTranscript | None = None
+        """The turn that has begun and not ended."""
         self._previous_id: str | None = None
         self._tasks: list[asyncio.Task[None]] = []
 
     async def __aenter__(self) -> "LiveSession":
         metrics.LIVE_SESSIONS.inc()
         self._tasks = [
-            asyncio.create_task(self._listen(), name="live-listen"),
-            asyncio.create_task(self._hearing.run(), name="live-hear"),
+            asyncio.create_task(self._analyse_arriving(), name="live-analyse"),
+            asyncio.create_task(self._decoding.run(), name="live-decode"),
         ]
         for task in self._tasks:
             task.add_done_callback(lambda _: self._events.put_nowait(None))
@@ -81,161 +82,162 @@ class LiveSession:
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
-        await self._intake.close()
+        await self._audio.close()
 
     @property
     def backlog_seconds(self) -> float:
-        """Sound that waits to be looked at, and complete windows that wait to be heard."""
-        return self._intake.pending_seconds + self._hearing.waiting_seconds
+        """Audio that is not analysed yet, and complete windows that are not decoded yet."""
+        return self._audio.pending_seconds + self._decoding.backlog_seconds
 
     def append(self, samples: Samples) -> None:
-        """More sound, of any length. Raises Overloaded if too much of it waits already."""
-        if self._hearing.gone is not None:
-            raise self._hearing.gone
+        """Add audio of any length. Raises Overloaded if the backlog is too long, or the engine
+        accepts no windows any more."""
+        if self._decoding.engine_error is not None:
+            raise self._decoding.engine_error
         if self.backlog_seconds > self._max_backlog_seconds:
             raise Overloaded(
                 f"More than {self._max_backlog_seconds:g} seconds of audio wait to be heard."
             )
-        self._intake.append(samples)
+        self._audio.append(samples)
 
     async def commit(self) -> None:
-        """End the turn here. Raises AudioTooShort if there is less than `MIN_COMMIT_SECONDS`."""
+        """End the turn here. Raises AudioTooShort below `MIN_COMMIT_SECONDS` of audio."""
         async with self._order:
-            await self._look()
-            buffered = self._intake.seconds - self._buffer_start
+            await self._analyse()
+            buffered = self._audio.seconds - self._buffer_start
             if buffered < MIN_COMMIT_SECONDS:
                 raise AudioTooShort(
                     "Error committing input audio buffer: buffer too small. Expected at least "
                     f"100ms of audio, but buffer only has {1000 * buffered:.2f}ms of audio."
                 )
-            self._commit(self._intake.seconds)
+            self._commit(self._audio.seconds)
 
     async def clear(self) -> None:
-        """Forget what is not committed."""
+        """Discard the audio that is not committed."""
         async with self._order:
-            await self._look()
+            await self._analyse()
             self._packer.flush()
-            if self._item is not None:
-                self._hearing.forget(self._item)
-            self._begin_buffer(self._intake.seconds)
+            if self._turn is not None:
+                self._decoding.discard(self._turn)
+            self._begin_buffer(self._audio.seconds)
             self._events.put_nowait(Cleared())
 
     async def configure(self, options: LiveOptions) -> None:
-        """Other options from the next turn on. Raises InvalidRequest as the constructor does."""
-        self._transcriber.check(options.options)
+        """Change the options from the next turn on. Raises InvalidRequest as the constructor."""
+        self._decoder.check(options.options)
         async with self._order:
-            await self._look()
+            await self._analyse()
             self._options = options
-            if self._item is None:
-                self._apply(self._intake.seconds)
+            if self._turn is None:
+                self._apply(self._audio.seconds)
             elif self._detector is None and options.turns is not None:
-                # Nobody would end it any more.
-                self._commit(self._intake.seconds)
+                # The client no longer ends the turn, and no detector saw it begin.
+                self._commit(self._audio.seconds)
 
     async def finish(self) -> None:
-        """No more sound: what is open is committed, and `events` ends once it is heard."""
+        """End the audio: the open turn is committed, and `events` ends once all is decoded."""
         async with self._order:
-            await self._look()
-            self._see(await self._intake.flush())
-            end = self._intake.seconds
-            if self._item is not None and self._detector is not None:
-                self._events.put_nowait(SpeechStopped(self._item.id, end))
+            await self._analyse()
+            self._process(await self._audio.flush())
+            end = self._audio.seconds
+            if self._turn is not None and self._detector is not None:
+                self._events.put_nowait(SpeechStopped(self._turn.id, end))
                 self._commit(end)
-            elif self._item is not None and end - self._buffer_start >= MIN_COMMIT_SECONDS:
+            elif self._turn is not None and end - self._buffer_start >= MIN_COMMIT_SECONDS:
                 self._commit(end)
-            self._hearing.finish()
+            self._decoding.finish()
 
     async def events(self) -> AsyncIterator[Event]:
-        """What happens, in order; ends after `finish`, or with the engine."""
+        """Yield events in order; ends after `finish`, or when the engine accepts no windows."""
         while (event := await self._events.get()) is not None:
             yield event
         for task in self._tasks:
             if task.done() and not task.cancelled():
                 task.result()
 
-    async def _listen(self) -> None:
+    async def _analyse_arriving(self) -> None:
         while True:
-            await self._intake.wait()
+            await self._audio.wait()
             async with self._order:
-                await self._look()
+                await self._analyse()
 
-    async def _look(self) -> None:
-        """Find speech in everything that has come."""
-        while (activity := await self._intake.next()) is not None:
-            self._see(activity)
-            if self._item is not None:
-                self._hearing.grow(self._item, self._packer, self._intake.arrived_at)
+    async def _analyse(self) -> None:
+        """Analyse all audio that has arrived."""
+        while (activity := await self._audio.next()) is not None:
+            self._process(activity)
+            if self._turn is not None:
+                self._decoding.update_open(self._turn, self._packer, self._audio.arrived_at)
 
-    def _see(self, activity: Activity) -> None:
-        """The next frames: complete windows go to be heard, turns begin and end."""
+    def _process(self, activity: Activity) -> None:
+        """Begin and end turns, and submit complete windows, with the next frames."""
         detector = self._detector
         if detector is None:
-            self._item = self._item or self._new_item(self._buffer_start)
+            self._turn = self._turn or self._new_turn(self._buffer_start)
         else:
             is_sentence = (
-                self._item is not None
-                and self._hearing.has_caught_up()
-                and self._item.seems_finished
+                self._turn is not None
+                and self._decoding.has_caught_up()
+                and self._turn.seems_finished
             )
             for count, speech in enumerate(activity.speech.tolist(), 1):
                 boundary = detector.push(speech, is_sentence)
                 if boundary is not None:
                     first, rest = split(activity, count)
-                    self._hear(self._packer.push(first))
-                    self._pass(boundary)
-                    self._see(rest)  # the next turn may have other options
+                    self._submit(self._packer.push(first))
+                    self._on_boundary(boundary)
+                    self._process(rest)  # the next turn may have other options
                     return
-        self._hear(self._packer.push(activity))
+        self._submit(self._packer.push(activity))
 
-    def _hear(self, windows: Sequence[Window]) -> None:
-        """What is outside of turns was too short for a word."""
+    def _submit(self, windows: Sequence[Window]) -> None:
+        """Windows outside of turns are dropped: their sound was too short for a word."""
         for window in windows:
-            if self._item is not None:
-                self._hearing.add(self._item, window)
+            if self._turn is not None:
+                self._decoding.submit(self._turn, window)
 
-    def _pass(self, boundary: Boundary) -> None:
+    def _on_boundary(self, boundary: Boundary) -> None:
         if isinstance(boundary, Began):
-            self._item = self._new_item(max(boundary.start, self._buffer_start))
-            self._events.put_nowait(SpeechStarted(self._item.id, self._item.start))
+            self._turn = self._new_turn(max(boundary.start, self._buffer_start))
+            self._events.put_nowait(SpeechStarted(self._turn.id, self._turn.start))
             return
         if isinstance(boundary, Ended):
-            assert self._item is not None, "a turn that ends has begun"
-            self._events.put_nowait(SpeechStopped(self._item.id, boundary.end))
+            assert self._turn is not None, "a turn that ends has begun"
+            self._events.put_nowait(SpeechStopped(self._turn.id, boundary.end))
         else:
-            self._item = self._new_item(boundary.start)
-            self._events.put_nowait(TimedOut(self._item.id, boundary.start, boundary.end))
+            self._turn = self._new_turn(boundary.start)
+            self._events.put_nowait(TimedOut(self._turn.id, boundary.start, boundary.end))
         self._commit(boundary.end)
 
-    def _new_item(self, start: float) -> Item:
-        return Item(start, self._options, self._transcriber.languages)
+    def _new_turn(self, start: float) -> TurnTranscript:
+        return TurnTranscript(start, self._options, self._decoder.languages)
 
     def _commit(self, end: float) -> None:
-        """The item that is open ends; without one, what there is becomes one."""
-        self._item = self._item or self._new_item(self._buffer_start)
-        self._hear(self._packer.flush())
-        self._events.put_nowait(Committed(self._item.id, self._previous_id))
-        self._hearing.complete(self._item, end, self._intake.arrived_at)
-        self._previous_id = self._item.id
+        """End the open turn; without one, the audio since the last turn becomes one."""
+        self._turn = self._turn or self._new_turn(self._buffer_start)
+        self._submit(self._packer.flush())
+        self._events.put_nowait(Committed(self._turn.id, self._previous_id))
+        self._decoding.end_turn(self._turn, end, self._audio.arrived_at)
+        self._previous_id = self._turn.id
         self._begin_buffer(end)
 
     def _begin_buffer(self, at: float) -> None:
-        self._item = None
+        self._turn = None
         self._buffer_start = at
         if self._detector is not None:
             self._detector.end()
         self._apply(at)
 
     def _apply(self, at: float) -> None:
-        """From that moment on, listen for turns as the options say by now."""
+        """Detect turns by the current options from `at` on, in seconds of the session."""
         turns = self._options.turns
         if turns != self._turns:
             self._turns = turns
             self._detector = _detector(turns, at)
-            self._intake.judge_from(_threshold(turns))
+            self._audio.set_threshold(_threshold(turns))
 
 
 def _detector(turns: TurnDetection | None, at: float) -> TurnDetector | None:
-    """`at`: where it begins to listen, in seconds; the frame there was begun already."""
+    """`at`: start of the detection, in seconds, rounded down to a frame."""
     if turns is None:
         return None
     return TurnDetector(turns, round(at * SAMPLE_RATE) // FRAME_SAMPLES)

@@ -1,6 +1,6 @@
-"""When somebody begins to speak and when they have ended: turns, from frames of voice activity.
+"""Begin and end of turns of speech, from frames of voice activity.
 
-Pure: it counts frames of `FRAME_SAMPLES`. All times are seconds from the session's first sample.
+Pure: counts frames of `FRAME_SAMPLES`. All times are seconds from the session's first sample.
 """
 
 from dataclasses import dataclass
@@ -15,18 +15,18 @@ from app.pipeline.live.events import TurnDetection
 @dataclass(frozen=True, slots=True)
 class Began:
     start: float
-    """Where its prefix padding begins, but never before the end of what came before it."""
+    """Onset of speech minus the prefix padding, but not before the end of the last turn."""
 
 
 @dataclass(frozen=True, slots=True)
 class Ended:
     end: float
-    """After the silence that ended it."""
+    """After the silence that ended the turn."""
 
 
 @dataclass(frozen=True, slots=True)
 class Silent:
-    """Nobody spoke between two moments for as long as the idle timeout."""
+    """A stretch without speech, as long as the idle timeout."""
 
     start: float
     end: float
@@ -36,7 +36,7 @@ Boundary = Began | Ended | Silent
 
 
 class TurnDetector:
-    """Takes frame by frame, says what begins and ends. `first_frame`: frames that came before."""
+    """Receives frames, returns the boundaries of turns. `first_frame`: frames that came before."""
 
     def __init__(self, detection: TurnDetection, first_frame: int = 0) -> None:
         self._detection = detection
@@ -46,28 +46,28 @@ class TurnDetector:
         self._frames = first_frame
         self._last_end = self._now
         self._speech_start: float | None = None
-        """Where the first frame of speech is since the last turn, unless it was but a click."""
+        """Start of the first frame of speech since the last turn or click."""
         self._speech_frames = 0
         self._silent_frames = 0
         self.is_turn = False
-        """Is somebody's turn under way?"""
+        """Has a turn begun and not ended?"""
 
     def push(self, speech: bool, is_sentence: bool = True) -> Boundary | None:
-        """One more frame. `is_sentence`: what was said so far may be all, as far as is known."""
+        """Add a frame. `is_sentence`: the text of the turn so far may be complete."""
         self._frames += 1
-        boundary = self._hear() if speech else self._hear_silence(is_sentence)
-        return boundary or self._idle()
+        boundary = self._on_speech_frame() if speech else self._on_silent_frame(is_sentence)
+        return boundary or self._on_timeout()
 
     def end(self) -> None:
-        """The client ends the turn, or whatever has come since the last one."""
+        """End the turn here, or the silence since the last one, at the client's request."""
         self._last_end = self._now
-        self._forget()
+        self._reset()
 
     @property
     def _now(self) -> float:
         return self._frames * FRAME_SAMPLES / SAMPLE_RATE
 
-    def _hear(self) -> Boundary | None:
+    def _on_speech_frame(self) -> Boundary | None:
         if self._speech_start is None:
             self._speech_start = self._now - FRAME_SAMPLES / SAMPLE_RATE
         self._speech_frames += 1
@@ -79,18 +79,18 @@ class TurnDetector:
             max(self._speech_start - self._detection.prefix_padding_seconds, self._last_end)
         )
 
-    def _hear_silence(self, is_sentence: bool) -> Boundary | None:
+    def _on_silent_frame(self, is_sentence: bool) -> Boundary | None:
         self._silent_frames += 1
         if self._silent_frames < (self._min_silence if is_sentence else self._max_silence):
             return None
         was_turn = self.is_turn
-        self._forget()
+        self._reset()
         if not was_turn:
             return None
         self._last_end = self._now
         return Ended(self._now)
 
-    def _idle(self) -> Boundary | None:
+    def _on_timeout(self) -> Boundary | None:
         timeout = self._detection.idle_timeout_seconds
         start = self._last_end
         if timeout is None or self.is_turn or self._now - start < timeout:
@@ -98,7 +98,7 @@ class TurnDetector:
         self.end()
         return Silent(start, self._now)
 
-    def _forget(self) -> None:
+    def _reset(self) -> None:
         self.is_turn = False
         self._speech_start = None
         self._speech_frames = 0

@@ -1,4 +1,4 @@
-"""Keys for browsers: a server with a real key makes them, and each opens realtime sessions.
+"""Client secrets, made for browsers by a server with a real key; each opens realtime sessions.
 
 Today's route and the beta's differ in their shapes alone (docs/contract.md §5.4).
 """
@@ -14,9 +14,10 @@ from app.errors import InvalidRequest
 from app.http.replies import json_response
 from app.http.state import ThePrincipal, TheServices
 from app.intake import check_model
+from app.openai.request_errors import request_error
 from app.services import Services
 from app.sockets.realtime.dialects import Beta
-from app.sockets.realtime.session_settings import Part, Session, refusal
+from app.sockets.realtime.session_settings import TAGS, Part, SessionSettings
 
 router = APIRouter(prefix="/v1/realtime", tags=["realtime"])
 
@@ -36,24 +37,24 @@ class BetaSecret(Part):
 
 
 class BetaRequest(Part):
-    """Whatever else there is in the body is the session."""
+    """The other keys of the body are the settings of the session."""
 
     model_config = ConfigDict(extra="allow")
 
     client_secret: BetaSecret = BetaSecret()
 
 
-Asked = TypeVar("Asked", SecretRequest, BetaRequest)
+Body = TypeVar("Body", SecretRequest, BetaRequest)
 
 
 @router.post("/client_secrets")
 async def create_client_secret(
     request: Request, services: TheServices, principal: ThePrincipal
 ) -> Response:
-    """A secret for sessions that begin as the one given here."""
-    asked = _parsed(SecretRequest, await request.body())
-    session = Session().updated(asked.session)
-    value, expires_at = _issue(services, principal, session, asked.expires_after)
+    """A secret for sessions that begin with the settings in the body."""
+    wanted = _parsed(SecretRequest, await request.body())
+    session = SessionSettings().updated(wanted.session)
+    value, expires_at = _issue(services, principal, session, wanted.expires_after)
     body = session.body(_session_id(), expires_at=0)
     return json_response({"value": value, "expires_at": expires_at, "session": body})
 
@@ -63,30 +64,30 @@ async def create_transcription_session(
     request: Request, services: TheServices, principal: ThePrincipal
 ) -> Response:
     """The same in the words of the beta: the session, with a secret in it."""
-    asked = _parsed(BetaRequest, await request.body())
+    wanted = _parsed(BetaRequest, await request.body())
     dialect = Beta()
     try:
-        session = Session().updated(dialect.changes(asked.model_extra))
+        session = SessionSettings().updated(dialect.changes(wanted.model_extra))
     except InvalidRequest as error:
         # The session is the body itself.
         message = dialect.named(str(error)).replace("'session.", "'")
         param = dialect.named(error.param or "").removeprefix("session.")
         raise InvalidRequest(message, param) from None
-    value, expires_at = _issue(services, principal, session, asked.client_secret.expires_at)
+    value, expires_at = _issue(services, principal, session, wanted.client_secret.expires_at)
     body = dialect.body(session.body(_session_id(), expires_at=0))
     return json_response(body | {"client_secret": {"value": value, "expires_at": expires_at}})
 
 
-def _parsed(kind: type[Asked], content: bytes) -> Asked:
-    """An empty body asks for the defaults. Raises InvalidRequest."""
+def _parsed(kind: type[Body], content: bytes) -> Body:
+    """The body; an empty one means the defaults. Raises InvalidRequest."""
     try:
         return kind.model_validate_json(content or b"{}")
     except ValidationError as error:
-        raise refusal(error) from None
+        raise request_error(error, tags=TAGS) from None
 
 
 def _issue(
-    services: Services, principal: Principal, session: Session, expiry: Expiry
+    services: Services, principal: Principal, session: SessionSettings, expiry: Expiry
 ) -> tuple[str, int]:
     check_model(principal, services, session.transcription.model)
     return services.client_secrets.issue(principal, session.changes(), expiry.seconds)

@@ -1,6 +1,6 @@
-"""The two shapes of OpenAI's realtime sessions: today's, and the flat one of its beta.
+"""The two dialects of OpenAI's realtime sessions: the general one, and the flat one of the beta.
 
-The server thinks in today's; the beta is translated on its way in and out (docs/contract.md §5.4).
+The server works with the general one; the beta is translated both ways (docs/contract.md §5.4).
 """
 
 from collections.abc import Mapping, Sequence
@@ -10,23 +10,23 @@ from app.errors import InvalidRequest
 
 
 class Dialect:
-    """Today's."""
+    """The general one."""
 
     update = "session.update"
     created, updated = "session.created", "session.updated"
     item_events: Sequence[str] = ("conversation.item.added", "conversation.item.done")
-    """What is sent when an item begins to exist."""
+    """The events that announce a new item."""
 
     def changes(self, session: object) -> object:
-        """What the client wrote, in today's shape. Raises InvalidRequest."""
+        """A client's session object in the general shape. Raises InvalidRequest."""
         return session
 
     def body(self, session: dict[str, Any]) -> dict[str, Any]:
-        """A session in today's shape, as this client reads it."""
+        """A session of the general shape in the shape of this dialect."""
         return session
 
     def named(self, text: str) -> str:
-        """A text with the names of today's fields, with the names that this client knows."""
+        """A text that names general fields, with the names of this dialect."""
         return text
 
 
@@ -40,10 +40,10 @@ class Beta(Dialect):
     def changes(self, session: object) -> object:
         if not isinstance(session, Mapping):
             return session
-        given = {new: session[old] for old, new in _FIELDS.items() if old in session}
-        if given.get("format") is not None:
-            given["format"] = {"type": _known_format(given["format"])}
-        changes: dict[str, object] = {"audio": {"input": given}}
+        inputs = {new: session[old] for old, new in _FIELDS.items() if old in session}
+        if inputs.get("format") is not None:
+            inputs["format"] = {"type": _known_format(inputs["format"])}
+        changes: dict[str, object] = {"audio": {"input": inputs}}
         if "include" in session:
             changes["include"] = session["include"]
         return changes

@@ -10,10 +10,10 @@ from app.http.state import ThePrincipal, TheServices, usage_of
 from app.intake import check_model
 from app.openai.model_families import OPENAI_NAMES
 from app.services import Services
-from app.sockets.realtime.conversation import RealtimeDialogue
+from app.sockets.realtime.conversation import RealtimeConversation
 from app.sockets.realtime.dialects import Beta, Dialect
 from app.sockets.realtime.server_events import error_event
-from app.sockets.realtime.session_settings import Session
+from app.sockets.realtime.session_settings import SessionSettings
 from app.sockets.socket import LiveSocket, serve
 
 router = APIRouter(prefix="/v1/realtime", tags=["realtime"])
@@ -21,7 +21,7 @@ router = APIRouter(prefix="/v1/realtime", tags=["realtime"])
 
 @router.websocket("")
 async def realtime(websocket: WebSocket, services: TheServices, principal: ThePrincipal) -> None:
-    """A transcription session, whether or not the client says `?intent=transcription`."""
+    """A transcription session, with or without `?intent=transcription`."""
     offered = websocket.scope["subprotocols"]
     in_beta = (
         "realtime=v1" in websocket.headers.get("openai-beta", "")
@@ -30,35 +30,37 @@ async def realtime(websocket: WebSocket, services: TheServices, principal: ThePr
     dialect = Beta() if in_beta else Dialect()
 
     async def talk(socket: LiveSocket) -> None:
-        session = _first_session(websocket, services, principal)
+        settings = _first_settings(websocket, services, principal)
         usage = usage_of(websocket)
-        dialogue = RealtimeDialogue(socket, services, principal, usage, dialect, session)
-        await dialogue.greet()
-        await socket.converse(dialogue)
+        conversation = RealtimeConversation(socket, services, usage, dialect, settings)
+        await conversation.greet()
+        await socket.run(conversation)
 
     # A browser hangs up unless one of its subprotocols is chosen; the others may be its key.
     subprotocol = "realtime" if "realtime" in offered else None
     await serve(websocket, services, talk, partial(error_event, dialect=dialect), subprotocol)
 
 
-def _first_session(websocket: WebSocket, services: Services, principal: Principal) -> Session:
-    """That of the client secret, if any, with the model of the address, if any.
+def _first_settings(
+    websocket: WebSocket, services: Services, principal: Principal
+) -> SessionSettings:
+    """The settings of the client secret, if any, with the model in the URL, if any.
 
     Raises UnknownModel, ModelNotAllowed, and InvalidRequest for a model that would answer.
     """
-    session = Session()
+    settings = SessionSettings()
     if principal.session is not None:
-        session = session.updated(principal.session)
+        settings = settings.updated(principal.session)
     model = websocket.query_params.get("model")
     if not model:
-        return session
+        return settings
     if "realtime" in model and model not in OPENAI_NAMES:
         if websocket.query_params.get("intent") == "transcription":
-            return session  # clients of the beta had to name one, and it did nothing
+            return settings  # clients of the beta must name one, without effect
         raise InvalidRequest(
             f"The model `{model}` answers, and this server only transcribes: connect with "
             "?intent=transcription.",
             "model",
         )
     check_model(principal, services, model)
-    return session.updated({"audio": {"input": {"transcription": {"model": model}}}})
+    return settings.updated({"audio": {"input": {"transcription": {"model": model}}}})

@@ -1,10 +1,12 @@
-"""What happens in a live session, in the words of /stream (docs/stream.md)."""
+"""Events of a live session -> the messages of /stream (docs/stream.md)."""
 
 from dataclasses import dataclass
+from typing import Literal, NotRequired, TypedDict
 
 from app.errors import SpeechError
 from app.openai.error_replies import reply
 from app.openai.responses import seconds_of, word_body
+from app.openai.schemas import Error, TranscriptionWord
 from app.pipeline.live.events import (
     Completed,
     Event,
@@ -13,10 +15,53 @@ from app.pipeline.live.events import (
     SpeechStarted,
     SpeechStopped,
 )
-from app.sockets.socket import Body
 
 
-def failure(error: Exception) -> Body:
+class ErrorMessage(TypedDict):
+    type: Literal["error"]
+    error: Error
+    id: NotRequired[str]
+    """Of the turn that has no text; without it, the error is not about a turn."""
+
+
+class SpeechStartedMessage(TypedDict):
+    type: Literal["speech_started"]
+    id: str
+    start: float
+
+
+class SpeechStoppedMessage(TypedDict):
+    type: Literal["speech_stopped"]
+    id: str
+    end: float
+
+
+class PartialMessage(TypedDict):
+    type: Literal["partial"]
+    id: str
+    text: str
+    """Begins with `stable`, which is never taken back; the rest may change."""
+    stable: str
+    start: float
+
+
+class FinalMessage(TypedDict):
+    type: Literal["final"]
+    id: str
+    text: str
+    start: float
+    end: float
+    language: str
+    words: NotRequired[list[TranscriptionWord]]
+
+
+TurnMessage = (
+    SpeechStartedMessage | SpeechStoppedMessage | PartialMessage | FinalMessage | ErrorMessage
+)
+"""Times are seconds from the first sample."""
+
+
+def failure(error: Exception) -> ErrorMessage:
     """OpenAI's error object, as a message."""
     return {"type": "error", "error": reply(error).body["error"]}
 
@@ -29,15 +74,15 @@ class _Turn:
 
 
 class Messages:
-    """Knows what was said of each turn that goes on, and the text of all that are over."""
+    """Keeps what was sent of each open turn, and the text of all that are complete."""
 
     def __init__(self, *, words: bool) -> None:
         self._with_words = words
         self._turns: dict[str, _Turn] = {}
         self.text = ""
 
-    def of(self, event: Event) -> Body | None:
-        """None for what a client of /stream need not know."""
+    def of(self, event: Event) -> TurnMessage | None:
+        """The message of an event; None for events that /stream leaves out."""
         match event:
             case SpeechStarted(id_, start):
                 self._turns[id_] = _Turn(start)
@@ -52,15 +97,17 @@ class Messages:
                 return self.failed(id_, error)
         return None
 
-    def failed(self, id_: str, error: SpeechError) -> Body:
-        """The turn has no text, and the session goes on."""
+    def failed(self, id_: str, error: SpeechError) -> ErrorMessage:
+        """The end of a turn without text; the session goes on."""
         self._turns.pop(id_, None)
-        return {**failure(error), "id": id_}
+        body = failure(error)
+        body["id"] = id_
+        return body
 
-    def _partial(self, partial: Partial) -> Body | None:
+    def _partial(self, partial: Partial) -> PartialMessage | None:
         turn = self._turns.get(partial.item_id)
         if turn is None:
-            return None  # the client committed before anybody spoke
+            return None  # the client committed before there was speech
         turn.stable += partial.delta
         turn.was_shown = True
         return {
@@ -71,15 +118,15 @@ class Messages:
             "start": seconds_of(turn.start),
         }
 
-    def _final(self, completed: Completed) -> Body | None:
+    def _final(self, completed: Completed) -> FinalMessage | None:
         transcript = completed.transcript
         turn = self._turns.pop(completed.item_id, None)
         if not transcript.text and not (turn and turn.was_shown):
-            return None  # it was a noise; but what was shown of it must be taken away
+            return None  # a noise, of which no partial was sent that an empty text must undo
         segments = transcript.segments
         self.text += "".join(segment.text for segment in segments)
         start = turn.start if turn else 0.0
-        body: Body = {
+        body: FinalMessage = {
             "type": "final",
             "id": completed.item_id,
             "text": transcript.text,

@@ -1,10 +1,10 @@
-"""The socket /stream: sound in, lines of JSON out, and little to know about it (docs/stream.md)."""
+"""The socket /stream: audio in, JSON messages out (docs/stream.md)."""
 
 from fastapi import APIRouter, WebSocket
 
-from app.http.state import ThePrincipal, TheServices, usage_of
+from app.http.state import TheServices, usage_of
 from app.sockets.socket import LiveSocket, serve
-from app.sockets.stream.conversation import StreamDialogue
+from app.sockets.stream.conversation import StreamConversation
 from app.sockets.stream.messages import failure
 
 router = APIRouter(tags=["live"])
@@ -14,11 +14,11 @@ SUBPROTOCOL = "verbatim"
 
 
 @router.websocket("/stream")
-async def stream(websocket: WebSocket, services: TheServices, principal: ThePrincipal) -> None:
-    """A live session: the configuration, sound, and `end`."""
+async def stream(websocket: WebSocket, services: TheServices) -> None:
+    """A live session: the configuration, audio, and `end`."""
 
     async def talk(socket: LiveSocket) -> None:
-        await socket.converse(StreamDialogue(socket, services, principal, usage_of(websocket)))
+        await socket.run(StreamConversation(socket, services, usage_of(websocket)))
 
     offered = websocket.scope["subprotocols"]
     await serve(websocket, services, talk, failure, SUBPROTOCOL if SUBPROTOCOL in offered else None)

@@ -3,7 +3,6 @@
 import json
 import os
 import secrets
-import socket
 import subprocess
 import time
 from collections.abc import Callable, Iterator
@@ -17,6 +16,7 @@ from tests.conformance.case import Answer, Case
 from tests.conformance.clients import python
 from tests.support.live_server import ROOT
 from tests.support.programs import require
+from tests.support.waiting import bound_port
 
 START_SECONDS = 90
 
@@ -24,13 +24,10 @@ START_SECONDS = 90
 @contextmanager
 def litellm(base_url: str) -> Iterator[Callable[[Case], Answer]]:
     """Asks through a proxy that is started here and stopped at the end."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
     key = f"sk-{secrets.token_hex(16)}"
     configuration = str(ROOT / "tests" / "conformance" / "litellm.yaml")
     process = subprocess.Popen(
-        [require("litellm"), "--config", configuration, "--host", "127.0.0.1", "--port", str(port)],
+        [require("litellm"), "--config", configuration, "--host", "127.0.0.1", "--port", "0"],
         env={
             **os.environ,
             "VERBATIM_URL": base_url,
@@ -42,6 +39,7 @@ def litellm(base_url: str) -> Iterator[Callable[[Case], Answer]]:
         stderr=subprocess.DEVNULL,
     )
     try:
+        port = bound_port(process, START_SECONDS)
         _wait(process, f"http://127.0.0.1:{port}/health/liveliness")
         with OpenAI(base_url=f"http://127.0.0.1:{port}/v1", api_key=key, max_retries=0) as client:
             ask = python.plain(client)

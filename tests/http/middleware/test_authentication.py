@@ -20,12 +20,13 @@ from websockets.typing import Subprotocol
 from app.access.api_keys import ApiKeys
 from app.access.client_secrets import ClientSecrets
 from app.access.keys_file import Holder, KeysDocument, added, edit, new_key, parse, revoked
+from app.engine.fake_model import FakeModel
 from tests.support.api_keys import ADMIN_KEY, SALES_KEY, bearer, keys
-from tests.support.fakes import FakeModel
-from tests.support.live_server import LiveServer, wait_until
+from tests.support.live_server import LiveServer
 from tests.support.programs import require
 from tests.support.recordings import FOLDER, reference
 from tests.support.served import fake_app, served
+from tests.support.waiting import wait_until
 from tests.support.words import word_errors
 
 CLIP = FOLDER / "12_short_clip.wav"
@@ -95,8 +96,8 @@ def socket_url(url: str, path: str = "/echo") -> str:
 def test_the_sdk_transcribes_with_a_key_and_raises_openais_error_without(
     guarded: LiveServer,
 ) -> None:
-    heard = guarded.client.audio.transcriptions.create(file=CLIP, model="whisper-1").text
-    assert word_errors(reference(CLIP.name), heard) == 0
+    text = guarded.transcribe(CLIP).text
+    assert word_errors(reference(CLIP.name), text) == 0
     stranger = guarded.client.with_options(api_key=ALMOST)
     with pytest.raises(AuthenticationError) as caught:
         stranger.audio.transcriptions.create(file=CLIP, model="whisper-1")
@@ -134,7 +135,7 @@ def test_the_key_is_all_that_follows_bearer(
 @pytest.mark.parametrize(
     "path", ["/v1/models", "/v1/nothing", "/nothing", "/internal", "/v1", "//health/live", "/heal"]
 )
-def test_without_a_key_nobody_learns_what_there_is(url: str, path: str) -> None:
+def test_without_a_key_no_path_is_known_from_another(url: str, path: str) -> None:
     for method in ("GET", "POST", "DELETE"):
         answer = httpx.request(method, url + path)
         assert (answer.status_code, answer.json()["error"]) == (401, NO_KEY)
@@ -199,7 +200,7 @@ def test_a_large_upload_with_a_wrong_key_gets_its_401_and_is_not_kept(
     assert written() - before > 9 * MB, "what a known caller sends is kept, and counted here"
 
 
-def test_a_key_is_taken_once_it_is_made_and_refused_once_it_is_revoked(
+def test_a_key_is_accepted_once_it_is_made_and_refused_once_it_is_revoked(
     guarded: LiveServer, keys_file: Path
 ) -> None:
     """While the server runs, and without a word to it."""

@@ -1,13 +1,14 @@
 """A provider's tokens at the door, and what the rest of the server answers to them."""
 
 from collections.abc import Iterator
+from functools import partial
 
-import httpx
 import pytest
 from starlette.types import ASGIApp
 
+from app.engine.fake_model import FakeModel
 from tests.access.provider import AUDIENCE, Provider
-from tests.support.fakes import FakeModel
+from tests.support.client import post_recording
 from tests.support.recordings import FOLDER
 from tests.support.served import fake_app, served
 
@@ -24,38 +25,26 @@ def guarded_app(provider: Provider, **settings: object) -> ASGIApp:
 
 
 @pytest.fixture(scope="module")
-def provider() -> Iterator[Provider]:
-    with Provider() as running:
-        yield running
-
-
-@pytest.fixture(scope="module")
 def url(provider: Provider) -> Iterator[str]:
     with served(guarded_app(provider, rules=RULES, require_rule=True)) as address:
         yield address
 
 
-def transcribe(url: str, token: str | None) -> httpx.Response:
-    return httpx.post(
-        f"{url}/v1/audio/transcriptions",
-        files={"file": CLIP},
-        data={"model": "whisper-1", "language": "en"},
-        headers={} if token is None else {"authorization": f"Bearer {token}"},
-    )
+transcribe = partial(post_recording, language="en")
 
 
 def test_groups_decide_about_models(url: str, provider: Provider) -> None:
-    heard = transcribe(url, provider.token(groups=["support"]))
-    assert heard.status_code == 200
-    assert heard.json()["text"]
-    refused = transcribe(url, provider.token(groups=["sales"]))
+    answer = transcribe(url, key=provider.token(groups=["support"]))
+    assert answer.status_code == 200
+    assert answer.json()["text"]
+    refused = transcribe(url, key=provider.token(groups=["sales"]))
     assert refused.status_code == 403
     assert "whisper-1" in refused.json()["error"]["message"]
 
 
-def test_nobody_calls_without_a_good_token(url: str, provider: Provider) -> None:
+def test_without_a_good_token_every_call_is_refused(url: str, provider: Provider) -> None:
     expired = provider.token(groups=["support"], exp=5)
-    answers = [transcribe(url, token) for token in (None, "a guess", expired)]
+    answers = [transcribe(url, key=token) for token in (None, "a guess", expired)]
     assert [answer.status_code for answer in answers] == [401, 401, 401]
     assert answers[2].json()["error"] == {
         "message": "The access token is refused: it has expired.",
@@ -65,18 +54,18 @@ def test_nobody_calls_without_a_good_token(url: str, provider: Provider) -> None
     }
 
 
-def test_who_is_known_but_fits_no_rule_is_not_told_to_log_in_again(
+def test_a_known_caller_that_fits_no_rule_gets_a_403_and_not_a_401(
     url: str, provider: Provider
 ) -> None:
-    assert transcribe(url, provider.token()).status_code == 403
+    assert transcribe(url, key=provider.token()).status_code == 403
 
 
-def test_while_the_provider_is_down_clients_are_told_to_retry() -> None:
+def test_while_the_provider_is_down_answers_may_be_retried() -> None:
     with Provider() as provider:
         token = provider.token()
         provider.stop()
         with served(guarded_app(provider)) as url:
-            answer = transcribe(url, token)
+            answer = transcribe(url, key=token)
     assert answer.status_code == 503
     assert answer.headers["x-should-retry"] == "true"
     assert 1 <= int(answer.headers["retry-after"]) <= 10

@@ -1,4 +1,4 @@
-"""Bodies that are too large: whoever sends one gets the 413, and nothing of it is kept."""
+"""Bodies that are too large: each gets its 413, and nothing of it is kept."""
 
 import json
 import re
@@ -10,26 +10,24 @@ import httpx
 import openai
 import pytest
 
+from tests.support.client import TRANSCRIPTIONS
 from tests.support.live_server import LiveServer
 from tests.support.programs import require
 from tests.support.served import counting_client
 
 MB = 1_000_000
-ROUTE = "/v1/audio/transcriptions"
 LIMIT = 25 * 1024**2
 WORDS = re.compile(rf"Maximum content size limit \({LIMIT}\) exceeded \(\d+ bytes read\)")
 FORM = {"content-type": "multipart/form-data; boundary=b"}
 HEAD = b'--b\r\nContent-Disposition: form-data; name="file"; filename="a.wav"\r\n\r\n'
 
 
-@pytest.fixture
-def spool(tmp_path: Path) -> Path:
-    path = tmp_path / "spool"
-    path.mkdir()
-    return path
+@pytest.fixture(scope="module")
+def spool(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("spool")
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def own(spool: Path) -> Iterator[LiveServer]:
     with LiveServer(VERBATIM_AUDIO__SPOOL_DIR=str(spool)) as server:
         yield server
@@ -62,11 +60,15 @@ def test_announced_or_not_an_answer_comes_and_nothing_is_kept(
             yield bytes(MB)
 
     headers = {**FORM, "connection": connection}
-    check(httpx.post(own.url + ROUTE, content=pieces(), headers=headers))
+    check(httpx.post(own.url + TRANSCRIPTIONS, content=pieces(), headers=headers))
     before, files = own.resident_bytes, own.open_files
-    check(httpx.post(own.url + ROUTE, content=pieces(), headers=headers))
+    check(httpx.post(own.url + TRANSCRIPTIONS, content=pieces(), headers=headers))
     with large.open("rb") as file:
-        check(httpx.post(own.url + ROUTE, files={"file": file}, headers={"connection": connection}))
+        check(
+            httpx.post(
+                own.url + TRANSCRIPTIONS, files={"file": file}, headers={"connection": connection}
+            )
+        )
     assert own.resident_bytes - before < 20 * MB
     assert own.open_files == files
     assert list(spool.iterdir()) == []
@@ -91,7 +93,7 @@ def test_the_sdk_raises_an_error_that_tells_the_limit_and_does_not_retry(
 def test_curl_gets_it_however_it_sends(server: LiveServer, large: Path, header: str) -> None:
     command = [require("curl"), "-s", "-w", "\n%{http_code}", "-H", header, "-F", f"file=@{large}"]
     outcome = subprocess.run(
-        [*command, server.url + ROUTE], capture_output=True, text=True, timeout=60
+        [*command, server.url + TRANSCRIPTIONS], capture_output=True, text=True, timeout=60
     )
     assert outcome.returncode == 0
     body, status = outcome.stdout.rsplit("\n", 1)
@@ -101,5 +103,5 @@ def test_curl_gets_it_however_it_sends(server: LiveServer, large: Path, header: 
 
 def test_the_connection_is_good_for_another_request_afterwards(server: LiveServer) -> None:
     with httpx.Client(base_url=server.url) as client:
-        check(client.post(ROUTE, files={"file": bytes(30 * MB)}))
+        check(client.post(TRANSCRIPTIONS, files={"file": bytes(30 * MB)}))
         assert client.get("/v1/models").status_code == 200

@@ -64,7 +64,7 @@ async def refuse(scope: Scope, receive: Receive, send: Send) -> None:
         ("MAX_SILENT_SECONDS", 0.1, 3600.0),
     ],
 )
-async def test_who_never_stops_sending_is_cut_off(
+async def test_a_client_that_never_stops_sending_is_cut_off(
     monkeypatch: pytest.MonkeyPatch, name: str, bound: float, pause: float
 ) -> None:
     monkeypatch.setattr(lingering_close, name, bound)

@@ -5,6 +5,7 @@ import json
 import time
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import Any
 
 import httpx
@@ -15,25 +16,25 @@ from starlette.websockets import WebSocket
 from websockets.exceptions import InvalidStatus
 from websockets.sync.client import connect
 
+from app.engine.fake_model import SHORT_WINDOWS, FakeModel
 from tests.support.api_keys import bearer, keys
-from tests.support.fakes import FakeModel
+from tests.support.client import (
+    CLIP,
+    Recording,
+    chunks,
+    post_recording,
+    post_recordings,
+    stream_recording,
+)
 from tests.support.limited import with_window
-from tests.support.live_server import wait_until
 from tests.support.recordings import MEDIA, load_sample, silence, wav
 from tests.support.served import counting_client, fake_app, served
+from tests.support.waiting import wait_until
 
-CLIP = wav(load_sample("12_short_clip.wav"))
-CLIP_SECONDS = len(load_sample("12_short_clip.wav")) / 16_000
+CLIP_SECONDS = len(load_sample(CLIP.name)) / 16_000
 
 
-def post(url: str, content: bytes = CLIP, key: str = "anna", **fields: str) -> httpx.Response:
-    return httpx.post(
-        f"{url}/v1/audio/transcriptions",
-        files={"file": content},
-        data={"model": "whisper-1", "language": "en", **fields},
-        headers=bearer(key),
-        timeout=30,
-    )
+post = partial(post_recording, key="anna", language="en", timeout=30)
 
 
 def usage(url: str, key: str = "anna") -> Any:
@@ -63,7 +64,7 @@ def test_headers_say_where_a_caller_stands_and_429_when_it_may_come_back() -> No
         assert httpx.get(f"{url}/health/live").status_code == 200, "only work is counted"
 
 
-def test_callers_are_told_apart_by_the_name_of_their_key() -> None:
+def test_callers_are_distinguished_by_the_name_of_their_key() -> None:
     access = holders(anna={"requests_per_minute": 1}, ben={})
     with served(fake_app(FakeModel(), access=access, limits={"requests_per_minute": 2})) as url:
         for name, allowed in (("anna", 1), ("ben", 2)):
@@ -116,11 +117,7 @@ def test_without_the_setting_there_is_no_limit_and_no_header() -> None:
 def test_a_refused_upload_is_not_kept_and_its_sender_gets_the_answer() -> None:
     with served(fake_app(FakeModel(), limits={"requests_per_minute": 1})) as url:
         httpx.get(f"{url}/v1/models")
-        answer = httpx.post(
-            f"{url}/v1/audio/transcriptions",
-            files={"file": b"x" * 20_000_000},
-            headers={"connection": "close"},
-        )
+        answer = post_recording(url, b"x" * 20_000_000, headers={"connection": "close"})
     assert answer.status_code == 429
     assert answer.json()["error"]["code"] == "rate_limit_exceeded"
 
@@ -145,11 +142,11 @@ def audio_used(url: str, key: str) -> float:
 
 def test_audio_counts_by_its_length_and_too_much_is_refused_in_known_words(metered: str) -> None:
     half_minute = wav(silence(35.0))
-    first = post(metered, half_minute, "words")
+    first = post(metered, half_minute, key="words")
     assert first.status_code == 200
     assert first.headers["x-ratelimit-limit-audio-seconds"] == "60"
     assert first.headers["x-ratelimit-remaining-audio-seconds"] == "25"
-    refused = post(metered, half_minute, "words")
+    refused = post(metered, half_minute, key="words")
     assert refused.status_code == 429
     error = refused.json()["error"]
     assert (error["type"], error["code"]) == ("seconds", "rate_limit_exceeded")
@@ -166,40 +163,36 @@ def test_a_recording_longer_than_a_minutes_limit_can_be_sent_once_nothing_counts
     metered: str,
 ) -> None:
     hour = wav(silence(90.0))
-    assert post(metered, hour, "long").status_code == 200
+    assert post(metered, hour, key="long").status_code == 200
     assert audio_used(metered, "long") == 90.0
-    assert post(metered, CLIP, "long").status_code == 429
+    assert post(metered, CLIP, key="long").status_code == 429
 
 
 @pytest.mark.parametrize("fields", [{"stream": "true"}, {"response_format": "srt"}], ids=str)
-def test_every_kind_of_answer_counts_what_was_heard(metered: str, fields: dict[str, str]) -> None:
+def test_every_kind_of_answer_counts_its_audio(metered: str, fields: dict[str, Any]) -> None:
     before = audio_used(metered, "streams")
-    assert post(metered, CLIP, "streams", **fields).status_code == 200
+    assert post(metered, CLIP, key="streams", **fields).status_code == 200
     assert audio_used(metered, "streams") - before == pytest.approx(CLIP_SECONDS, abs=0.01)
 
 
-def test_a_file_that_hides_its_length_counts_when_it_was_heard(metered: str) -> None:
-    webm = MEDIA["browser.webm"](load_sample("12_short_clip.wav"))
-    answer = post(metered, webm, "unknown")
+def test_a_file_that_hides_its_length_counts_when_it_was_decoded(metered: str) -> None:
+    webm = MEDIA["browser.webm"](load_sample(CLIP.name))
+    answer = post(metered, webm, key="unknown")
     assert answer.status_code == 200
     assert answer.headers["x-ratelimit-remaining-audio-seconds"] == "60"
     assert audio_used(metered, "unknown") == pytest.approx(CLIP_SECONDS, abs=0.1)
 
 
-def test_what_could_not_be_heard_does_not_count(metered: str) -> None:
+def test_a_file_that_could_not_be_decoded_does_not_count(metered: str) -> None:
     broken = io.BytesIO(wav(silence(30.0)))
-    assert post(metered, b"this is no recording", "broken").status_code == 400
-    assert post(metered, broken.getvalue(), "broken", language="xx").status_code == 400
+    assert post(metered, b"this is no recording", key="broken").status_code == 400
+    assert post(metered, broken.getvalue(), key="broken", language="xx").status_code == 400
     assert audio_used(metered, "broken") == 0.0
 
 
 def test_a_batch_counts_each_of_its_files(metered: str) -> None:
-    answer = httpx.post(
-        f"{metered}/v1/audio/transcriptions_batch",
-        files=[("file", wav(silence(5.0))), ("file", b"no recording"), ("file", wav(silence(4)))],
-        data={"model": "whisper-1"},
-        headers=bearer("batch"),
-    )
+    files: list[Recording] = [wav(silence(5.0)), b"no recording", wav(silence(4))]
+    answer = post_recordings(metered, files, key="batch")
     assert answer.status_code == 200
     assert audio_used(metered, "batch") == 9.0
 
@@ -211,7 +204,7 @@ def is_free(url: str) -> bool:
     return httpx.get(f"{url}/v1/models", headers=bearer("anna")).status_code == 200
 
 
-def test_a_request_has_its_place_until_it_is_answered() -> None:
+def test_a_request_has_its_slot_until_it_is_answered() -> None:
     model = FakeModel()
     access = holders(anna={"max_concurrent": 1}, ben={})
     with served(fake_app(model, access=access)) as url, ThreadPoolExecutor() as pool:
@@ -232,19 +225,13 @@ def test_a_request_has_its_place_until_it_is_answered() -> None:
         assert is_free(url), "also after an error"
 
 
-def hang_up_early(url: str, **fields: str) -> None:
+def hang_up_early(url: str, **fields: Any) -> None:
     with pytest.raises(httpx.ReadTimeout):
-        httpx.post(
-            f"{url}/v1/audio/transcriptions",
-            files={"file": CLIP},
-            data={"model": "whisper-1", **fields},
-            headers=bearer("anna"),
-            timeout=1.0,
-        )
+        post(url, timeout=1.0, **fields)
 
 
 @pytest.mark.parametrize("fields", [{}, {"stream": "true"}], ids=str)
-def test_a_place_comes_back_when_its_client_leaves(fields: dict[str, str]) -> None:
+def test_a_slot_comes_back_when_its_client_leaves(fields: dict[str, Any]) -> None:
     model = FakeModel()
     with served(fake_app(model, access=holders(anna={"max_concurrent": 1}))) as url:
         model.gate.clear()
@@ -257,27 +244,20 @@ def test_a_place_comes_back_when_its_client_leaves(fields: dict[str, str]) -> No
         ]
 
 
-def test_a_place_comes_back_when_a_stream_is_cut() -> None:
-    model = FakeModel(max_batch_size=1)
-    model.profile = model.profile.model_copy(update={"window_seconds": 8.0, "max_gap_seconds": 0.3})
+def test_a_slot_comes_back_when_a_stream_is_cut() -> None:
+    model = FakeModel(max_batch_size=1, profile=SHORT_WINDOWS)
     call = wav(load_sample("08_long_call.flac"))
     with served(fake_app(model, access=holders(anna={"max_concurrent": 1}))) as url:
-        with httpx.stream(
-            "POST",
-            f"{url}/v1/audio/transcriptions",
-            files={"file": call},
-            data={"model": "whisper-1", "language": "en", "stream": "true"},
-            headers=bearer("anna"),
-        ) as answer:
+        with stream_recording(url, call, key="anna", language="en") as answer:
             lines = answer.iter_lines()  # held, for its end would be the connection's
             next(lines)
             model.gate.clear()
             assert not is_free(url)
         wait_until(lambda: is_free(url), 10)
         model.gate.set()
-        (heard,) = [each for each in usage(url)["models"] if each["model"] == "starter"]
-        assert heard["errors"] == 1, "the caller left"
-        assert 0 < heard["audio_seconds"] < len(call) / 32_000, "what was heard of it counts"
+        (used,) = [each for each in usage(url)["models"] if each["model"] == "starter"]
+        assert used["errors"] == 1, "the caller left"
+        assert 0 < used["audio_seconds"] < len(call) / 32_000, "what was decoded of it counts"
 
 
 # --- live sockets ----------------------------------------------------------------------------
@@ -298,7 +278,7 @@ def handshake(url: str) -> Any:
     return connect(f"{url.replace('http', 'ws')}/v1/echo", additional_headers=bearer("anna"))
 
 
-def test_a_live_session_is_a_request_and_has_its_place_until_it_ends() -> None:
+def test_a_live_session_is_a_request_and_has_its_slot_until_it_ends() -> None:
     access = holders(anna={"requests_per_minute": 4, "max_concurrent": 1})
     with served(socket_app(access=access)) as url:
         with handshake(url) as socket:
@@ -327,11 +307,6 @@ def form_of(size: int) -> bytes:
     head = b'--x\r\nContent-Disposition: form-data; name="file"; filename="a"\r\n\r\n'
     tail = b"\r\n--x--\r\n"
     return head + bytes(size - len(head) - len(tail)) + tail
-
-
-def chunks(content: bytes) -> Iterator[bytes]:
-    for at in range(0, len(content), 65_536):
-        yield content[at : at + 65_536]
 
 
 @pytest.mark.parametrize("sent", [bytes, chunks], ids=["announced", "chunked"])

@@ -10,15 +10,14 @@ from starlette.testclient import TestClient, WebSocketDenialResponse
 from starlette.types import Receive, Scope, Send
 from starlette.websockets import WebSocket
 
+from app.engine.fake_model import FakeModel
 from app.http.middleware.same_origin import SameOriginSockets
 from app.settings import ServerSettings
-from tests.support.fakes import FakeModel
+from tests.support.client import CLIP, post_recording
 from tests.support.programs import require
-from tests.support.recordings import FOLDER
 from tests.support.served import fake_app, served
 
 FRIEND = "https://app.example"
-CLIP = FOLDER / "12_short_clip.wav"
 STRANGER = "https://elsewhere.example"
 PREFLIGHT = {
     "access-control-request-method": "POST",
@@ -61,12 +60,7 @@ def test_another_page_may_not(url: str) -> None:
 def test_a_page_may_read_answers_and_errors_and_what_retries_need(
     url: str, model: str, status: int
 ) -> None:
-    answer = httpx.post(
-        f"{url}/v1/audio/transcriptions",
-        files={"file": CLIP.read_bytes()},
-        data={"model": model, "language": "en"},
-        headers={"origin": FRIEND},
-    )
+    answer = post_recording(url, headers={"origin": FRIEND}, model=model, language="en")
     assert answer.status_code == status
     assert answer.headers["access-control-allow-origin"] == FRIEND
     exposed = {name.lower() for name in answer.headers["access-control-expose-headers"].split(", ")}

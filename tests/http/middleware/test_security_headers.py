@@ -5,8 +5,8 @@ from collections.abc import Iterator
 import httpx
 import pytest
 
+from app.engine.fake_model import FakeModel
 from app.http.middleware.security_headers import HEADERS
-from tests.support.fakes import FakeModel
 from tests.support.served import fake_app, served
 
 

@@ -7,8 +7,8 @@ from pathlib import Path
 import httpx
 import pytest
 
+from app.engine.fake_model import FakeModel
 from tests.openai.document import operations
-from tests.support.fakes import FakeModel
 from tests.support.live_server import LiveServer
 from tests.support.programs import require
 from tests.support.served import fake_app, served
@@ -71,7 +71,7 @@ def test_it_asks_no_other_host_for_anything(server: LiveServer, page: tuple[str,
     assert [url for url in asked if not url.startswith(f"{server.url}/")] == []
 
 
-def test_browsers_are_told_to_ask_no_other_host(server: LiveServer) -> None:
+def test_the_policy_lets_browsers_ask_no_other_host(server: LiveServer) -> None:
     policy = httpx.get(f"{server.url}/docs").headers["content-security-policy"]
     assert "default-src 'self'" in policy
     assert "http" not in policy

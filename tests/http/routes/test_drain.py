@@ -3,17 +3,16 @@
 import threading
 import time
 from collections.abc import Iterator
+from functools import partial
 
 import httpx
 import pytest
 
+from app.engine.fake_model import FakeModel
 from tests.support.api_keys import ADMIN_KEY, SALES_KEY, bearer, keys
-from tests.support.fakes import FakeModel
-from tests.support.live_server import wait_until
-from tests.support.recordings import FOLDER
+from tests.support.client import post_recording
 from tests.support.served import fake_app, served
-
-CLIP = (FOLDER / "12_short_clip.wav").read_bytes()
+from tests.support.waiting import wait_until
 
 
 @pytest.fixture
@@ -27,18 +26,12 @@ def url(model: FakeModel) -> Iterator[str]:
         yield address
 
 
-def ask(client: httpx.Client) -> httpx.Response:
-    return client.post(
-        "/v1/audio/transcriptions",
-        files={"file": CLIP},
-        data={"model": "whisper-1", "language": "en"},
-        headers=bearer(SALES_KEY),
-    )
+ask = partial(post_recording, key=SALES_KEY, language="en")
 
 
-def test_new_work_is_taken_until_everybody_knows_and_then_refused(url: str) -> None:
+def test_new_work_is_accepted_until_the_propagation_has_passed_and_then_refused(url: str) -> None:
     with httpx.Client(base_url=url) as client:
-        assert "connection" not in ask(client).headers
+        assert "connection" not in ask(url).headers
         answers: list[httpx.Response] = []
         query = "/internal/drain?propagation=1.5&wait=30"
         draining = threading.Thread(
@@ -47,12 +40,12 @@ def test_new_work_is_taken_until_everybody_knows_and_then_refused(url: str) -> N
         began = time.monotonic()
         draining.start()
         wait_until(lambda: client.get("/health/ready").status_code == 503)
-        taken = ask(client)
+        taken = ask(url)
         assert (taken.status_code, taken.headers["connection"]) == (200, "close")
         draining.join(30)
         assert time.monotonic() - began >= 1.5
         assert answers[0].json() == {"status": "drained", "in_flight": 0}
-        refused = ask(client)
+        refused = ask(url)
         assert (refused.status_code, refused.headers["connection"]) == (503, "close")
         assert refused.headers["x-should-retry"] == "true"
         assert int(refused.headers["retry-after"]) >= 1
@@ -67,8 +60,7 @@ def test_it_waits_for_what_is_in_flight_but_not_longer_than_asked(
     answers: list[httpx.Response] = []
 
     def work() -> None:
-        with httpx.Client(base_url=url, timeout=60) as client:
-            answers.append(ask(client))
+        answers.append(ask(url))
 
     model.gate.clear()
     working = threading.Thread(target=work)

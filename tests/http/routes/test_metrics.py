@@ -1,13 +1,12 @@
 """Who may read /metrics, and where."""
 
-import socket
-
 import httpx
 import pytest
+from structlog.testing import capture_logs
 
+from app.engine.fake_model import FakeModel
 from app.settings import TelemetrySettings
 from tests.access.provider import AUDIENCE, Provider
-from tests.support.fakes import FakeModel
 from tests.support.served import fake_app, served
 
 
@@ -16,7 +15,7 @@ def read(url: str, token: str | None = None) -> httpx.Response:
     return httpx.get(f"{url}/metrics", headers=headers)
 
 
-def test_whoever_may_call_an_open_server_may_read_them() -> None:
+def test_any_caller_of_an_open_server_may_read_them() -> None:
     with served(fake_app(FakeModel())) as url:
         for answer in (read(url), read(url, "any key")):
             assert answer.status_code == 200
@@ -52,11 +51,9 @@ def test_a_token_of_their_own_opens_them_and_nothing_else() -> None:
 
 
 def test_on_a_port_of_their_own_they_need_no_key_and_end_with_the_server() -> None:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    app = fake_app(FakeModel(), telemetry={"metrics_port": port})
-    with served(app) as url:
+    app = fake_app(FakeModel(), telemetry={"metrics_port": 0})
+    with capture_logs() as lines, served(app) as url:
+        (port,) = [line["port"] for line in lines if line["event"] == "metrics_port"]
         assert read(url).status_code == 404
         answer = read(f"http://127.0.0.1:{port}")
         assert answer.status_code == 200

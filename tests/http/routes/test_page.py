@@ -6,7 +6,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from tests.support.fakes import FakeModel
+from app.engine.fake_model import FakeModel
 from tests.support.live_server import ROOT, LiveServer
 from tests.support.served import fake_app, served
 

@@ -1,6 +1,7 @@
 """Who used what: for the caller, in the metrics, and in the log."""
 
 from collections.abc import Iterator
+from functools import partial
 from typing import Any
 
 import httpx
@@ -9,14 +10,14 @@ from openai import OpenAI
 from prometheus_client import REGISTRY
 from structlog.testing import capture_logs
 
-from tests.openai.test_openapi_answers import check
+from app.engine.fake_model import FakeModel
+from tests.openai.document import check
 from tests.support.api_keys import bearer, keys
-from tests.support.fakes import FakeModel
+from tests.support.client import CLIP, post_recording
 from tests.support.recordings import load_sample, silence, wav
 from tests.support.served import fake_app, served
 
-CLIP = wav(load_sample("12_short_clip.wav"))
-CLIP_SECONDS = len(load_sample("12_short_clip.wav")) / 16_000
+CLIP_SECONDS = len(load_sample(CLIP.name)) / 16_000
 NAMES = ("anna", "ben", "carl", "dora")
 
 
@@ -32,21 +33,14 @@ def url() -> Iterator[str]:
         yield url
 
 
-def post(url: str, key: str, content: bytes = CLIP, model: str = "whisper-1") -> httpx.Response:
-    return httpx.post(
-        f"{url}/v1/audio/transcriptions",
-        files={"file": content},
-        data={"model": model, "language": "en"},
-        headers=bearer(key),
-        timeout=30,
-    )
+post = partial(post_recording, language="en", timeout=30)
 
 
 def test_a_caller_sees_its_limits_and_what_it_used(url: str) -> None:
-    assert post(url, "anna").status_code == 200
-    assert post(url, "anna", model="gpt-4o-transcribe").status_code == 200
-    assert post(url, "anna", b"no recording").status_code == 400
-    assert post(url, "anna", model="unknown").status_code == 404
+    assert post(url, key="anna").status_code == 200
+    assert post(url, key="anna", model="gpt-4o-transcribe").status_code == 200
+    assert post(url, b"no recording", key="anna").status_code == 400
+    assert post(url, key="anna", model="unknown").status_code == 404
     answer = httpx.get(f"{url}/v1/usage", headers=bearer("anna"))
     check(answer, "/v1/usage", "get")
     usage = answer.json()
@@ -67,8 +61,8 @@ def test_a_caller_sees_its_limits_and_what_it_used(url: str) -> None:
     ]
 
 
-def test_nobody_sees_another(url: str) -> None:
-    post(url, "ben")
+def test_a_caller_sees_no_other(url: str) -> None:
+    post(url, key="ben")
     usage = httpx.get(f"{url}/v1/usage?key=usage-ben", headers=bearer("carl")).json()
     assert usage["key"] == "usage-carl"
     assert usage["models"] == []
@@ -99,25 +93,25 @@ def counted(outcome: str, model: str) -> float:
 
 def test_the_metrics_count_by_key_model_and_outcome(url: str) -> None:
     answers = [
-        post(url, "dora"),
-        post(url, "dora", b"no recording"),
-        post(url, "dora", model="unknown"),
-        post(url, "dora", wav(silence(50.0))),
-        post(url, "dora", wav(silence(50.0))),
+        post(url, key="dora"),
+        post(url, b"no recording", key="dora"),
+        post(url, key="dora", model="unknown"),
+        post(url, wav(silence(50.0)), key="dora"),
+        post(url, wav(silence(50.0)), key="dora"),
     ]
     assert [answer.status_code for answer in answers] == [200, 400, 404, 200, 429]
     assert counted("ok", "starter") == 2
     assert counted("rate_limited", "starter") == 1
     assert (counted("invalid", "starter"), counted("invalid", "")) == (1, 1)
-    heard = REGISTRY.get_sample_value(
+    seconds = REGISTRY.get_sample_value(
         "stt_usage_audio_seconds_total", {"key": "usage-dora", "model": "starter"}
     )
-    assert heard == pytest.approx(50 + CLIP_SECONDS, abs=0.01)
+    assert seconds == pytest.approx(50 + CLIP_SECONDS, abs=0.01)
 
 
 def test_every_request_has_one_line_in_the_log(url: str) -> None:
     with capture_logs() as logs:
-        heard = post(url, "ben")
+        answer = post(url, key="ben")
         httpx.get(f"{url}/v1/models", headers=bearer("ben"))
         httpx.get(f"{url}/v1/models", headers=bearer("nobody's key"))
     lines = [line for line in logs if line["event"] == "request"]
@@ -129,4 +123,4 @@ def test_every_request_has_one_line_in_the_log(url: str) -> None:
     assert second["key"] == "usage-ben"
     assert "model" not in second
     assert "key" not in third, "nobody was found"
-    assert heard.json()["text"] not in str(logs)
+    assert answer.json()["text"] not in str(logs)

@@ -10,7 +10,8 @@ import pytest
 
 from app.models.download import child
 from app.models.download.progress import Cancelled, Progress
-from tests.support.live_server import ROOT, wait_until
+from tests.support.live_server import ROOT
+from tests.support.waiting import wait_until
 
 CODE = """
 from app.models.download import child
@@ -24,7 +25,7 @@ def test_a_program_is_run_with_its_variables_and_answers() -> None:
     assert child.run(command, {"WORD": "word"}, Progress()) == (3, "word\nerror\n")
 
 
-def test_a_program_that_writes_much_is_not_held_up() -> None:
+def test_a_program_that_writes_much_does_not_block() -> None:
     status, output = child.run(
         ["/bin/sh", "-c", "head -c 1000000 /dev/zero"], dict(os.environ), Progress()
     )

@@ -41,10 +41,10 @@ def unknown(hub: Hub) -> Hub:
 def refusal(models: ModelsDirectory, source: str) -> str:
     with pytest.raises(SetupError) as caught:
         pull(source, models, Progress())
-    said = str(caught.value)
-    assert "\n" not in said
+    message = str(caught.value)
+    assert "\n" not in message
     assert models.find(source) is None
-    return said
+    return message
 
 
 @pytest.mark.parametrize("source", ["small", small.REPOSITORY])
@@ -64,11 +64,11 @@ def test_a_known_model_that_is_another_one_there_is_refused(
     models: ModelsDirectory, hub: Hub
 ) -> None:
     hub.files["tokenizer.json"] = b"another one"
-    said = refusal(models, "small")
-    assert "the hub: tokenizer.json from there did not have the right digest" in said
+    message = refusal(models, "small")
+    assert "the hub: tokenizer.json from there did not have the right digest" in message
 
 
-def test_an_unknown_model_is_taken_at_its_newest_revision_which_is_written_down(
+def test_an_unknown_model_is_pulled_at_its_newest_revision_which_is_recorded(
     models: ModelsDirectory, unknown: Hub
 ) -> None:
     folder = pull(UNKNOWN, models, Progress())
@@ -97,7 +97,7 @@ def test_a_damaged_unknown_model_is_repaired_at_the_same_revision_by_what_is_bro
 
 
 @pytest.mark.parametrize("name", ["v1", "main", OTHER])
-def test_a_revision_can_be_asked_for(name: str, models: ModelsDirectory, unknown: Hub) -> None:
+def test_a_revision_can_be_requested(name: str, models: ModelsDirectory, unknown: Hub) -> None:
     source = f"{UNKNOWN}@{name}"
     folder = pull(source, models, Progress())
     assert models.find(source) == folder
@@ -114,8 +114,8 @@ def test_weights_that_do_not_have_the_hubs_own_digest_are_refused(
     models: ModelsDirectory, unknown: Hub
 ) -> None:
     unknown.stated = "0" * 64
-    said = refusal(models, UNKNOWN)
-    assert "the hub: model.bin from there did not have the right digest" in said
+    message = refusal(models, UNKNOWN)
+    assert "the hub: model.bin from there did not have the right digest" in message
     unknown.stated = hashlib.sha256(small.WEIGHTS).hexdigest()
     assert_is_whole(pull(UNKNOWN, models, Progress()))
 
@@ -172,7 +172,7 @@ def test_weights_come_from_where_the_hub_sends_one_without_the_token(
     assert storage.sent["/model.bin"] == len(small.WEIGHTS)
 
 
-def test_a_broken_connection_goes_on_where_it_broke(models: ModelsDirectory, unknown: Hub) -> None:
+def test_a_broken_transfer_resumes_where_it_broke(models: ModelsDirectory, unknown: Hub) -> None:
     unknown.breaks_at = "model.bin"
     # Each try gets half of what is left: after five of them the rest is another pull's.
     assert "the hub: peer closed connection" in refusal(models, UNKNOWN)
@@ -182,7 +182,7 @@ def test_a_broken_connection_goes_on_where_it_broke(models: ModelsDirectory, unk
     assert unknown.downloads["model.bin"] == len(small.WEIGHTS)
 
 
-def test_a_killed_pull_goes_on_in_the_middle_of_a_file(
+def test_a_killed_pull_resumes_in_the_middle_of_a_file(
     models: ModelsDirectory, unknown: Hub, command: CommandLine, tmp_path: Path
 ) -> None:
     unknown.stops_at = "model.bin"
@@ -206,13 +206,11 @@ def test_a_pull_from_the_hub_ends_at_once_when_it_is_interrupted(
     began = time.monotonic()
     output, errors = process.communicate(timeout=10)
     assert time.monotonic() - began < 5
-    said = last_line(process.returncode, output, errors)
-    assert said == "Verbatim: interrupted; the next pull goes on from here"
+    message = last_line(process.returncode, output, errors)
+    assert message == "Verbatim: interrupted; the next pull goes on from here"
 
 
-def test_parts_of_another_revision_are_not_gone_on_with(
-    models: ModelsDirectory, unknown: Hub
-) -> None:
+def test_parts_of_another_revision_are_not_resumed(models: ModelsDirectory, unknown: Hub) -> None:
     unknown.breaks_at = "model.bin"
     refusal(models, UNKNOWN)
     unknown.breaks_at, unknown.revision = None, "b" * 40
@@ -238,7 +236,7 @@ def cached(folder: Path, repository: str, revision: str, files: dict[str, bytes]
 
 
 @pytest.mark.parametrize("offline", [False, True])
-def test_a_model_in_the_hubs_cache_is_taken_from_there(
+def test_a_model_in_the_hubs_cache_is_copied_from_there(
     offline: bool, models: ModelsDirectory, tmp_path: Path
 ) -> None:
     models = ModelsDirectory(models.root, offline=offline)
@@ -272,9 +270,9 @@ def test_an_incomplete_cache_is_passed_over(
 def test_the_hubs_own_offline_mode_is_obeyed(
     command: CommandLine, models: ModelsDirectory, tmp_path: Path
 ) -> None:
-    said = command.refused("pull", UNKNOWN, HF_HUB_OFFLINE="1", HF_HOME=str(tmp_path))
-    assert "the hub: Cannot reach" in said
-    assert "offline mode is enabled" in said
+    message = command.refused("pull", UNKNOWN, HF_HUB_OFFLINE="1", HF_HOME=str(tmp_path))
+    assert "the hub: Cannot reach" in message
+    assert "offline mode is enabled" in message
     cached(tmp_path, UNKNOWN, OTHER, small.FILES)
     result = command.run("pull", UNKNOWN, HF_HUB_OFFLINE="1", HF_HOME=str(tmp_path))
     assert result.returncode == 0, result.stderr

@@ -9,7 +9,7 @@ from app.models.download.lock import locked, locked_now
 from app.models.download.progress import Cancelled, Progress
 
 
-def test_who_comes_second_waits_and_says_so(tmp_path: Path) -> None:
+def test_the_second_pull_waits_and_reports_that(tmp_path: Path) -> None:
     progress = Progress()
     with locked(tmp_path / "x" / "model", Progress()):
         with locked_now(tmp_path / "x" / "model") as is_ours:

@@ -54,15 +54,13 @@ def manifest_of(files: dict[str, bytes], **more: object) -> bytes:
 def refusal(models: ModelsDirectory, source: str) -> str:
     with pytest.raises(SetupError) as caught:
         pull(source, models, Progress())
-    said = str(caught.value)
-    assert "\n" not in said
+    message = str(caught.value)
+    assert "\n" not in message
     assert models.find(source) is None
-    return said
+    return message
 
 
-def test_a_prefix_of_s3_is_pulled_and_written_down(
-    models: ModelsDirectory, store: ObjectStore
-) -> None:
+def test_a_prefix_of_s3_is_pulled_and_recorded(models: ModelsDirectory, store: ObjectStore) -> None:
     store.put("verbatim.json", b"{}")
     folder = pull(URL, models, Progress())
     assert folder == models.root / FOLDER
@@ -84,8 +82,8 @@ def test_offline_a_directory_may_be_read_and_a_bucket_not(
     models: ModelsDirectory, tmp_path: Path
 ) -> None:
     offline = ModelsDirectory(models.root, offline=True)
-    said = refusal(offline, URL)
-    assert f"({URL}: not asked, VERBATIM_MODELS__OFFLINE is set)" in said
+    message = refusal(offline, URL)
+    assert f"({URL}: not asked, VERBATIM_MODELS__OFFLINE is set)" in message
     pull(f"file://{small.write(tmp_path / 'source')}", offline, Progress())
 
 
@@ -93,8 +91,10 @@ def test_a_prefix_without_a_model_is_named(models: ModelsDirectory, store: Objec
     store.delete(["tokenizer.json", "model.bin"])
     assert "no model.bin and no tokenizer.json there" in refusal(models, URL)
     assert "NoSuchBucket" in refusal(models, "s3://no-bucket/mine")
-    said = refusal(models, "s3://bucket/none")
-    assert "no config.json and no model.bin and no tokenizer.json and no vocabulary.* there" in said
+    message = refusal(models, "s3://bucket/none")
+    assert (
+        "no config.json and no model.bin and no tokenizer.json and no vocabulary.* there" in message
+    )
 
 
 @pytest.mark.parametrize("source", ["file:///no/such/directory", "file://relative/path"])
@@ -143,7 +143,7 @@ def test_weird_names_are_left_where_they_are(
     assert "invalid path" in refusal(models, URL)
 
 
-def test_a_broken_pull_goes_on_where_it_broke(models: ModelsDirectory, store: ObjectStore) -> None:
+def test_a_broken_pull_resumes_where_it_broke(models: ModelsDirectory, store: ObjectStore) -> None:
     with pytest.raises(Cancelled):
         pull(URL, models, Half(500_000))
     parts = {path.name.split(".", 1)[1] for path in models.partial(URL).iterdir()}
@@ -178,7 +178,7 @@ def test_an_object_that_was_replaced_between_two_pulls_is_not_joined_with_its_ol
     assert (folder / "model.bin").read_bytes() == new
 
 
-def test_a_damaged_model_takes_what_is_broken_only_where_a_manifest_says_what_is_whole(
+def test_only_damaged_files_are_fetched_where_a_manifest_has_digests(
     models: ModelsDirectory, store: ObjectStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     store.put("manifest.json", manifest_of(small.FILES))
@@ -201,7 +201,7 @@ def test_a_store_that_cannot_be_reached_is_one_line_in_time(
     scheme: str, command: CommandLine
 ) -> None:
     # Google's store asks first who it is, at the machine's own address.
-    said = command.refused(
+    message = command.refused(
         "pull",
         f"{scheme}://bucket/mine",
         AWS_ENDPOINT_URL="http://127.0.0.1:9",
@@ -212,9 +212,11 @@ def test_a_store_that_cannot_be_reached_is_one_line_in_time(
         GCE_METADATA_ROOT="127.0.0.1:9",
         GCE_METADATA_IP="127.0.0.1:9",
     )
-    assert said.startswith(f"Verbatim: {scheme}://bucket/mine cannot be pulled ({scheme}://bucket")
-    assert f"Generic {'GCS' if scheme == 'gs' else 'S3'} error" in said
-    assert "secret" not in said
+    assert message.startswith(
+        f"Verbatim: {scheme}://bucket/mine cannot be pulled ({scheme}://bucket"
+    )
+    assert f"Generic {'GCS' if scheme == 'gs' else 'S3'} error" in message
+    assert "secret" not in message
 
 
 @pytest.mark.parametrize(

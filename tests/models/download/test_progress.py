@@ -60,14 +60,14 @@ def test_the_time_that_is_left_goes_by_the_bytes_that_are_fresh(
     assert progress.seconds_left == 0
 
 
-def test_a_stage_of_unknown_size_tells_its_bytes() -> None:
+def test_a_stage_of_unknown_size_shows_its_bytes() -> None:
     progress = Progress()
     progress.begin("pulling", None)
     progress.add(2_400_000)
     assert (progress.share, progress.seconds_left, str(progress)) == (None, None, "2 MB")
 
 
-def test_a_cancelled_pull_hears_it_at_its_next_bytes() -> None:
+def test_a_cancelled_pull_ends_at_its_next_bytes() -> None:
     progress = Progress()
     progress.cancel()
     with pytest.raises(Cancelled):

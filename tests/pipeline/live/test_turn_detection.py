@@ -61,7 +61,7 @@ def test_the_padding_does_not_reach_into_the_turn_before() -> None:
     assert [times for _, _, times in found] == [(0,), (9,), (9,), (18,)]
 
 
-def test_the_client_may_end_a_turn_while_somebody_speaks() -> None:
+def test_the_client_may_end_a_turn_during_speech() -> None:
     detector = TurnDetector(QUICK)
     assert [detector.push(True) for _ in range(10)].index(Began(0.0)) == 2
     detector.end()
@@ -87,7 +87,7 @@ def test_an_unfinished_sentence_may_pause_for_longer() -> None:
     assert boundaries(pattern, patient, sentence_at=None)[-1] == (30, Ended, (30,))
 
 
-def test_silence_for_the_idle_timeout_is_said_again_and_again() -> None:
+def test_silence_for_the_idle_timeout_is_reported_again_and_again() -> None:
     idle = replace(QUICK, idle_timeout_seconds=20 * FRAME)
     assert boundaries("." * 45, idle) == [
         (20, Silent, (0, 20)),

@@ -1,4 +1,4 @@
-"""What live sessions hear with the starter, beside what a request for the same sound is told."""
+"""Text of live sessions with the starter, beside that of a request for the same sound."""
 
 import asyncio
 import io
@@ -13,25 +13,36 @@ from app.pipeline.admission import Work
 from app.pipeline.deadline import Deadline
 from app.pipeline.live.events import LiveOptions, Partial
 from app.pipeline.transcriber import Transcriber
-from tests.pipeline.live.sessions import completed, live, rest, speak, text, told, transcriber
+from app.pipeline.window_decoder import WindowDecoder
+from tests.pipeline.live.sessions import (
+    completed,
+    events_of,
+    finished,
+    live,
+    speak,
+    text,
+    window_decoder,
+)
 from tests.support.recordings import load_sample, noise, reference, wav
 from tests.support.words import normalise, word_errors
 
 SAMPLES = ["02_two_voices.wav", "09_german.wav"]
 
 
-async def requested(works: Transcriber, samples: Samples, options: Options) -> Transcript:
-    work = Work(works.pace, Length(0.0, is_claimed=False), Deadline())
-    return await works.transcribe(io.BytesIO(wav(samples)), options, "request", work)
+async def requested(decoder: WindowDecoder, samples: Samples, options: Options) -> Transcript:
+    work = Work(decoder.pace, Length(0.0, is_claimed=False), Deadline())
+    return await Transcriber(decoder).transcribe(io.BytesIO(wav(samples)), options, "request", work)
 
 
 async def test_words_and_times_are_those_of_a_request_for_the_same_sound(
     starter: WhisperEngine,
 ) -> None:
     sounds = [load_sample(name) for name in SAMPLES]
-    async with transcriber(starter) as works:
-        sessions = await asyncio.gather(*(told(works, each, LiveOptions()) for each in sounds))
-        requests = [await requested(works, each, Options()) for each in sounds]
+    async with window_decoder(starter) as decoder:
+        sessions = await asyncio.gather(
+            *(events_of(decoder, each, LiveOptions()) for each in sounds)
+        )
+        requests = [await requested(decoder, each, Options()) for each in sounds]
     wanted = " ".join(each.text for each in requests)
     errors = word_errors(wanted, " ".join(text(events) for events in sessions))
     assert errors <= 0.02 * len(normalise(wanted))
@@ -41,45 +52,45 @@ async def test_words_and_times_are_those_of_a_request_for_the_same_sound(
             assert (each.start, each.end) == pytest.approx((other.start, other.end), abs=0.02)
 
 
-async def test_a_german_turn_after_an_english_one_is_heard_as_german(
+async def test_a_german_turn_after_an_english_one_is_decoded_as_german(
     starter: WhisperEngine,
 ) -> None:
-    async with transcriber(starter) as works:
-        events = await told(works, load_sample("15_english_then_german.wav"), LiveOptions())
+    async with window_decoder(starter) as decoder:
+        events = await events_of(decoder, load_sample("15_english_then_german.wav"), LiveOptions())
     assert word_errors(reference("15_english_then_german.wav"), text(events)) <= 1
     languages = [each.transcript.language for each in completed(events)]
     assert (languages[0], languages[-1]) == ("en", "de")
 
 
-async def test_the_last_words_are_heard_though_no_silence_follows_them(
+async def test_the_last_words_are_decoded_though_no_silence_follows_them(
     starter: WhisperEngine,
 ) -> None:
     clip = load_sample("12_short_clip.wav")[: round(4.15 * 16_000)]
     by_hand = LiveOptions(Options(language="en"), turns=None)
-    async with transcriber(starter) as works:
-        finished = await told(works, clip, LiveOptions(Options(language="en")))
-        async with live(works, by_hand) as session:
+    async with window_decoder(starter) as decoder:
+        ended = await events_of(decoder, clip, LiveOptions(Options(language="en")))
+        async with live(decoder, by_hand) as session:
             await speak(session, clip)
             await session.commit()
-            committed = await rest(session)
-    for events in (finished, committed):
+            committed = await finished(session)
+    for events in (ended, committed):
         assert text(events) == reference("12_short_clip.wav")
 
 
 async def test_faint_noise_has_no_words(starter: WhisperEngine) -> None:
     by_hand = LiveOptions(turns=None)
-    async with transcriber(starter) as works, live(works, by_hand) as session:
+    async with window_decoder(starter) as decoder, live(decoder, by_hand) as session:
         await speak(session, np.concatenate([load_sample("10_silence.wav"), noise(2.0, 0.003)]))
         await session.commit()
-        assert [each.transcript.text for each in completed(await rest(session))] == [""]
+        assert [each.transcript.text for each in completed(await finished(session))] == [""]
 
 
 async def test_words_and_scores_are_those_of_the_text_in_its_deltas(
     starter: WhisperEngine,
 ) -> None:
     options = Options(language="en", words=True, token_scores=True)
-    async with transcriber(starter) as works:
-        events = await told(works, load_sample("12_short_clip.wav"), LiveOptions(options))
+    async with window_decoder(starter) as decoder:
+        events = await events_of(decoder, load_sample("12_short_clip.wav"), LiveOptions(options))
     partials = [event for event in events if isinstance(event, Partial)]
     for event in partials:
         assert b"".join(score.token for score in event.token_scores) == event.delta.encode()

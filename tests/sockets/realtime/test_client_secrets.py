@@ -10,9 +10,9 @@ from openai.types.beta.realtime import TranscriptionSession
 from openai.types.realtime import ClientSecretCreateResponse
 from websockets.exceptions import InvalidStatus
 
+from app.engine.fake_model import FakeModel
 from tests.openai.document import problems
 from tests.support.api_keys import SALES_KEY, bearer, keys
-from tests.support.fakes import FakeModel
 from tests.support.realtime_client import realtime
 from tests.support.served import fake_app, served
 
@@ -59,7 +59,7 @@ async def test_a_secret_opens_the_session_that_it_was_made_for(url: str, client:
 
 
 @pytest.mark.parametrize("content", ["", "{}"])
-def test_nothing_need_be_said(url: str, content: str) -> None:
+def test_an_empty_body_is_enough(url: str, content: str) -> None:
     answer = post(url, "client_secrets", content)
     ClientSecretCreateResponse.model_validate_json(answer.content, strict=True)
     body = answer.json()

@@ -11,9 +11,10 @@ import numpy as np
 import pytest
 from websockets.exceptions import ConnectionClosed
 
-from tests.support.live_server import LiveServer, wait_until
+from tests.support.live_server import LiveServer
 from tests.support.realtime_client import ITEM, RealtimeClient, g711, pcm, pieces, realtime
 from tests.support.recordings import FOLDER, load_sample, reference, silence
+from tests.support.waiting import wait_until
 from tests.support.words import normalise, word_errors
 
 CLIP = "12_short_clip.wav"
@@ -40,7 +41,7 @@ def rest_text(server: LiveServer, name: str, language: str) -> str:
         ("14_telephone_mulaw.wav", "en", "audio/pcmu"),
     ],
 )
-async def test_the_sdk_hears_the_words_of_a_recording(
+async def test_the_sdk_receives_the_words_of_a_recording(
     server: LiveServer, name: str, language: str, kind: str
 ) -> None:
     audio = spoken(name)
@@ -169,7 +170,7 @@ async def test_what_is_cleared_is_not_heard(server: LiveServer) -> None:
         assert (await client.completed())["transcript"] == reference(CLIP)
 
 
-async def test_what_is_too_short_to_commit_is_said_in_openais_words(server: LiveServer) -> None:
+async def test_what_is_too_short_to_commit_is_refused_in_openais_words(server: LiveServer) -> None:
     async with realtime(server.url) as client:
         await client.send("input_audio_buffer.commit", event_id="mine")
         error = (await client.until("error"))["error"]
@@ -234,7 +235,7 @@ INPUT = "session.audio.input"
             "invalid_value",
         ),
         (
-            {"transcription": {"language": "es"}},  # the starter does not hear it
+            {"transcription": {"language": "es"}},  # the starter does not know it
             f"{INPUT}.transcription.language",
             "invalid_value",
         ),
@@ -306,8 +307,8 @@ async def test_scores_and_tokens_are_counted_as_the_model_name_promises(server: 
         assert completed["usage"]["output_tokens"] > 4
     audio = [e["usage"]["input_token_details"]["audio_tokens"] for e in client.of(".completed")]
     spans = zip(client.of("speech_started"), client.of("speech_stopped"), strict=True)
-    heard = [(stop["audio_end_ms"] - start["audio_start_ms"]) / 1000 for start, stop in spans]
-    assert audio == [math.ceil(round(seconds * 10, 3)) for seconds in heard]
+    lengths = [(stop["audio_end_ms"] - start["audio_start_ms"]) / 1000 for start, stop in spans]
+    assert audio == [math.ceil(round(seconds * 10, 3)) for seconds in lengths]
 
 
 async def test_another_model_goes_on_where_the_first_one_ended(server: LiveServer) -> None:

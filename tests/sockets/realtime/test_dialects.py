@@ -8,7 +8,7 @@ from pydantic import TypeAdapter
 
 from app.errors import InvalidRequest
 from app.sockets.realtime.dialects import Beta
-from app.sockets.realtime.session_settings import Session
+from app.sockets.realtime.session_settings import SessionSettings
 from tests.support.live_server import LiveServer
 from tests.support.realtime_client import ITEM, pcm, pieces, realtime
 from tests.support.recordings import load_sample, reference
@@ -20,7 +20,7 @@ BETA = {"openai-beta": "realtime=v1"}
 def flat(**changes: object) -> dict[str, Any]:
     """The body of a session after a change, both in the beta's shape."""
     dialect = Beta()
-    return dialect.body(Session().updated(dialect.changes(changes)).body("sess_1", 0))
+    return dialect.body(SessionSettings().updated(dialect.changes(changes)).body("sess_1", 0))
 
 
 def test_a_flat_session_comes_back_as_it_was_given() -> None:

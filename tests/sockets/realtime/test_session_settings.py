@@ -3,21 +3,20 @@
 import numpy as np
 import pytest
 
-from app.domain import Priority
 from app.errors import InvalidRequest
+from app.openai.request_errors import MAX_REASON_CHARACTERS
 from app.pipeline.live.events import TurnDetection
-from app.sockets.realtime.session_settings import MAX_REASON_CHARACTERS, Session
+from app.sockets.realtime.session_settings import SessionSettings
 
 
-def with_input(**inputs: object) -> Session:
-    return Session().updated({"audio": {"input": inputs}})
+def with_input(**inputs: object) -> SessionSettings:
+    return SessionSettings().updated({"audio": {"input": inputs}})
 
 
 def test_defaults_are_those_of_openai_and_of_the_core() -> None:
-    options = Session().live_options()
+    options = SessionSettings().live_options()
     assert options.turns == TurnDetection()
     assert options.partials
-    assert options.options.priority is Priority.LIVE
     assert options.options.language is None
 
 
@@ -68,10 +67,10 @@ def test_changes_make_the_same_session_again() -> None:
         transcription=None,
         turn_detection={"type": "semantic_vad"},
     ).updated({"include": ["item.input_audio_transcription.logprobs"]})
-    assert Session().updated(session.changes()) == session
-    assert Session().changes() == {}
+    assert SessionSettings().updated(session.changes()) == session
+    assert SessionSettings().changes() == {}
     silent = with_input(turn_detection=None)
-    assert Session().updated(silent.changes()) == silent
+    assert SessionSettings().updated(silent.changes()) == silent
 
 
 def test_null_is_the_default_where_it_cannot_mean_off() -> None:

@@ -1,6 +1,6 @@
 """What is refused stands in test_stream.py, as a client sees it."""
 
-from app.domain import Options, Priority
+from app.domain import Options
 from app.openai.request_fields import MAX_CONTEXT_CHARACTERS
 from app.sockets.stream.configuration import StreamConfiguration, configuration
 
@@ -9,7 +9,7 @@ def test_an_empty_configuration_is_the_default_one() -> None:
     asked = configuration({})
     assert asked == StreamConfiguration()
     options = asked.live_options()
-    assert options.options == Options(priority=Priority.LIVE)
+    assert options.options == Options()
     assert (options.partials, options.max_window_seconds) == (True, 5.0)
 
 
@@ -25,9 +25,7 @@ def test_every_key_reaches_the_session() -> None:
         }
     )
     options = asked.live_options()
-    assert options.options == Options(
-        language="en", prompt="Acme", words=True, priority=Priority.LIVE
-    )
+    assert options.options == Options(language="en", prompt="Acme", words=True)
     assert (options.partials, options.max_window_seconds) == (False, 10.0)
 
 

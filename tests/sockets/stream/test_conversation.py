@@ -2,8 +2,8 @@
 
 import asyncio
 import json
-import random
 from collections.abc import Iterable, Iterator
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -12,8 +12,10 @@ from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
 from tests.support.api_keys import ADMIN_KEY, SALES_KEY, bearer, keys
-from tests.support.live_server import LiveServer, wait_until
+from tests.support.client import uneven_chunks
+from tests.support.live_server import LiveServer
 from tests.support.recordings import FOLDER, MEDIA, RATE, Samples, load_sample, reference, silence
+from tests.support.waiting import wait_until
 from tests.support.words import normalise, word_errors
 
 CLIP = "12_short_clip.wav"
@@ -26,15 +28,6 @@ def pcm16(samples: Samples, rate: int = RATE) -> bytes:
     at = np.arange(0, len(samples), RATE / rate)
     values = np.interp(at, np.arange(len(samples)), samples)
     return bytes((np.clip(values, -1, 1) * 32767).astype("<i2").tobytes())
-
-
-def pieces(content: bytes, largest: int) -> list[bytes]:
-    sizes, found, at = random.Random(7), [], 0
-    while at < len(content):
-        size = sizes.randint(1, largest)
-        found.append(content[at : at + size])
-        at += size
-    return found
 
 
 def socket(server: LiveServer, **options: Any) -> connect:
@@ -58,7 +51,7 @@ async def _send(client: ClientConnection, messages: Iterable[str | bytes]) -> No
         for message in messages:
             await client.send(message)
     except ConnectionClosed:
-        pass  # the server has heard enough
+        pass  # the server has closed the socket
 
 
 async def _until_closed(client: ClientConnection) -> Any:
@@ -73,9 +66,10 @@ def of_type(said: list[Message], kind: str) -> list[Message]:
     return [message for message in said if message["type"] == kind]
 
 
+@cache
 def rest_text(server: LiveServer, name: str = CLIP) -> str:
-    answer = server.client.audio.transcriptions.create(file=FOLDER / name, model="whisper-1")
-    return answer.text
+    """What a whole upload of the recording gives."""
+    return str(server.transcribe(FOLDER / name).text)
 
 
 @pytest.mark.parametrize("rate", [8_000, 16_000, 44_100])
@@ -84,7 +78,7 @@ async def test_raw_sound_of_any_rate_gives_the_words_of_the_recording(
 ) -> None:
     sound = pcm16(load_sample("14_telephone_mulaw.wav"), rate)
     said, code = await talk(
-        server, json.dumps({"sample_rate": rate}), *pieces(sound, largest=9_999), END
+        server, json.dumps({"sample_rate": rate}), *uneven_chunks(sound, largest=9_999), END
     )
     assert code == 1000
     assert said[0]["type"] == "ready"
@@ -96,14 +90,14 @@ async def test_raw_sound_of_any_rate_gives_the_words_of_the_recording(
 async def test_a_browsers_recording_needs_no_more_than_its_bytes(server: LiveServer) -> None:
     content = MEDIA["browser.webm"](load_sample(CLIP))
     said, code = await talk(
-        server, json.dumps({"format": "auto"}), *pieces(content, largest=2_000), END
+        server, json.dumps({"format": "auto"}), *uneven_chunks(content, largest=2_000), END
     )
     assert code == 1000
     assert normalise(said[-1]["text"]) == normalise(rest_text(server))
 
 
 async def test_a_file_may_be_sent_as_fast_as_the_line_allows(server: LiveServer) -> None:
-    """73 s of sound at once: more than may wait to be heard."""
+    """73 s of sound at once: more than may wait to be decoded."""
     content = (FOLDER / "08_long_call.flac").read_bytes()
     said, code = await talk(server, json.dumps({"format": "auto"}), content, END)
     assert code == 1000
@@ -141,7 +135,9 @@ async def test_lines_have_times_words_and_a_language(server: LiveServer) -> None
     assert all(started[each["id"]] <= each["start"] for each in finals)
 
 
-async def test_text_comes_while_somebody_speaks_and_is_not_taken_back(server: LiveServer) -> None:
+async def test_text_comes_while_a_person_speaks_and_is_not_changed_later(
+    server: LiveServer,
+) -> None:
     sound = pcm16(load_sample("01_order_call.wav"))
     first, step = RATE * 3 * 2, RATE // 5 * 2  # 3 s and 0.2 s
     said: list[Message] = []
@@ -203,7 +199,7 @@ async def test_silence_is_no_line(server: LiveServer) -> None:
     assert (said[-1]["text"], said[-1]["duration"]) == ("", 3.0)
 
 
-async def test_who_says_nothing_at_all_is_done_at_once(server: LiveServer) -> None:
+async def test_a_session_without_audio_ends_at_once(server: LiveServer) -> None:
     for first in ("{}", '{"format": "auto"}'):
         said, code = await talk(server, first, END, pcm16(load_sample(CLIP)))
         assert code == 1000
@@ -265,7 +261,7 @@ async def test_a_message_that_is_too_large_closes_the_socket(server: LiveServer)
     assert code == 1009
 
 
-async def test_who_leaves_abruptly_leaves_nothing_behind(server: LiveServer) -> None:
+async def test_a_client_that_leaves_abruptly_leaves_nothing_behind(server: LiveServer) -> None:
     webm = MEDIA["browser.webm"](load_sample(CLIP))
     far_ahead = (FOLDER / "08_long_call.flac").read_bytes() * 2
     await talk(server, END)
@@ -328,7 +324,7 @@ async def test_a_server_with_keys_wants_one(guarded: LiveServer) -> None:
     assert b"You didn't provide an API key" in (refused.value.response.body or b"")
 
 
-async def test_a_key_may_be_a_subprotocol_and_is_held_to_its_models(guarded: LiveServer) -> None:
+async def test_a_key_may_be_a_subprotocol_and_is_limited_to_its_models(guarded: LiveServer) -> None:
     offered = ["verbatim", f"openai-insecure-api-key.{SALES_KEY}"]
     async with socket(guarded, subprotocols=offered) as client:
         await client.send("{}")
@@ -338,11 +334,11 @@ async def test_a_key_may_be_a_subprotocol_and_is_held_to_its_models(guarded: Liv
     assert client.close_code == 1008
 
 
-async def test_who_has_used_up_their_audio_is_told_so_turn_by_turn(guarded: LiveServer) -> None:
+async def test_beyond_the_callers_audio_limit_each_turn_is_an_error(guarded: LiveServer) -> None:
     said, code = await talk(guarded, pcm16(load_sample(CLIP)), END, key="an intern's key")
     (final,), (refused,) = of_type(said, "final"), of_type(said, "error")
     assert refused["id"] == of_type(said, "speech_started")[1]["id"]
     assert refused["error"]["code"] == "rate_limit_exceeded"
     assert (code, said[-1]["type"], said[-1]["text"]) == (1000, "done", final["text"])
-    heard = guarded.metric('stt_usage_audio_seconds_total{key="intern",model="starter"}')
-    assert final["end"] - final["start"] < heard < 3.0
+    counted = guarded.metric('stt_usage_audio_seconds_total{key="intern",model="starter"}')
+    assert final["end"] - final["start"] < counted < 3.0

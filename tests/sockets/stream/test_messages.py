@@ -29,11 +29,11 @@ def transcript(*texts: str, language: str = "en") -> Transcript:
     return Transcript("transcribe", language, 4.0, segments)
 
 
-def said(messages: Messages, *events: Any) -> list[dict[str, Any]]:
+def said(messages: Messages, *events: Any) -> list[Any]:
     return [body for event in events if (body := messages.of(event)) is not None]
 
 
-def test_a_turn_is_told_from_its_start_to_its_final_line() -> None:
+def test_a_turn_has_messages_from_its_start_to_its_final_line() -> None:
     messages = Messages(words=True)
     assert said(
         messages,

@@ -1,8 +1,8 @@
-"""One replica without its model: the server's own queue, fed and emptied on a virtual clock.
+"""Simulation of one replica without its model: the server's own queue on a virtual clock.
 
-Turns and batches are those of `app/engine/queue.py`, not an imitation. What a step takes comes from
-measurements (`bench/calibration.py`); while more than the cores can do is under way, all of it
-slows down alike, for decoding, voice activity and the model share them on a CPU.
+Turns and batches are those of `app/engine/queue.py`, not an imitation. Durations of steps come from
+measurements (`bench/planner/calibration.py`). While the work in progress needs more cores than
+there are, all of it slows down alike: decoding, voice activity and the model share them on a CPU.
 """
 
 import heapq
@@ -25,18 +25,18 @@ KEY = "all windows may share a batch"
 
 @dataclass(frozen=True, slots=True)
 class Replica:
-    """One server. Costs are seconds that the work takes when nothing else runs."""
+    """A server. Costs are seconds of work when nothing else runs."""
 
     workers: int
     max_batch_size: int
     encode_batch_size: int
     preparers: int
-    """At most so many recordings are prepared at once."""
+    """Number of recordings prepared at the same time."""
     cores: float
-    """What the machine does at once, in work that by itself takes a core: less than it has, if
-    they share memory or threads of one core count as cores."""
+    """Effective number of cores: fewer than the machine has, if they share memory or are threads
+    of one core."""
     worker_cores: float
-    """What a call of the model takes of them: threads on a CPU, 0 on a GPU."""
+    """Cores used by a call of the model: threads on a CPU, 0 on a GPU."""
     request: float
     """CPU of a request, however short: HTTP, the form, the answer."""
     prepare: float
@@ -45,7 +45,7 @@ class Replica:
     encode_window: float
     decode_call: float
     decode_second: float
-    """Per second of sound in the batch: more is said, and more tokens are written."""
+    """Per second of sound in the batch: more speech takes more tokens."""
 
     def encode_seconds(self, windows: Sequence[float]) -> float:
         return self.encode_call + self.encode_window * len(windows)
@@ -56,7 +56,7 @@ class Replica:
 
 @dataclass(frozen=True, slots=True)
 class Arrival:
-    """A recording that comes in at a moment, as the windows that it is cut into; in seconds."""
+    """A recording that arrives at a moment, as the lengths of its windows; in seconds."""
 
     at: float
     windows: Sequence[float]
@@ -68,22 +68,23 @@ class Arrival:
 
 
 @dataclass(slots=True)
-class Fate:
-    """What became of an arrival, in seconds of the virtual clock."""
+class Outcome:
+    """Progress of an arrival, in seconds of the virtual clock."""
 
     arrival: Arrival
     started: float = inf
-    """Its first window was on the device."""
+    """When its first window ran on the device."""
     queued: float = inf
-    """Its first window was ready for the device."""
+    """When its first window was ready for the device."""
     done: float = inf
     prepared: int = 0
-    """Windows that were ready for the device."""
-    heard: int = 0
+    """Number of windows ready for the device so far."""
+    decoded: int = 0
+    """Number of windows decoded so far."""
 
     @property
     def wait(self) -> float:
-        """For the device, as `stt_queue_wait_seconds` counts it."""
+        """Wait for the device, as in `stt_queue_wait_seconds`."""
         return self.started - self.queued
 
     @property
@@ -94,7 +95,7 @@ class Fate:
 @dataclass(order=True, slots=True)
 class _Running:
     end: float
-    """On the clock of work done, which stands still for nobody: all run at one speed."""
+    """On the clock of work done, which runs at the common speed of all work."""
     number: int
     cores: float = field(compare=False)
     then: Callable[[], None] = field(compare=False)
@@ -109,33 +110,33 @@ class Simulation:
         self._look_ahead = replica.max_batch_size * (replica.workers + 1)  # as the Transcriber
         self._idle_workers = replica.workers
         self._idle_preparers = replica.preparers
-        self._to_prepare: deque[tuple[str, Fate]] = deque()
+        self._to_prepare: deque[tuple[str, Outcome]] = deque()
         self._running: list[_Running] = []
         self._numbers = itertools.count()
         self._load = 0.0
         self._work_done = 0.0
-        self._fates: dict[str, Fate] = {}
+        self._outcomes: dict[str, Outcome] = {}
         self.now = 0.0
         self.busy = 0.0
-        """Seconds that all workers together spent in the model."""
+        """Seconds in the model, summed over workers."""
 
-    def run(self, arrivals: Iterable[Arrival]) -> list[Fate]:
-        """All of them to their end, in the order of their arrival."""
+    def run(self, arrivals: Iterable[Arrival]) -> list[Outcome]:
+        """Simulate until all are done; outcomes in the order of arrival."""
         coming = iter(sorted(arrivals, key=lambda each: each.at))
         arrival = next(coming, None)
         while arrival is not None or self._running:
             end = self._next_end()
             if arrival is not None and arrival.at <= end:
-                self._pass(arrival.at)
+                self._advance(arrival.at)
                 self._arrive(arrival)
                 arrival = next(coming, None)
             else:
-                self._pass(end)
+                self._advance(end)
                 running = heapq.heappop(self._running)
                 self._load -= running.cores
                 running.then()
-            self._employ()
-        return list(self._fates.values())
+            self._start_idle()
+        return list(self._outcomes.values())
 
     @property
     def _speed(self) -> float:
@@ -146,7 +147,7 @@ class Simulation:
             return inf
         return self.now + max(0.0, self._running[0].end - self._work_done) / self._speed
 
-    def _pass(self, until: float) -> None:
+    def _advance(self, until: float) -> None:
         self._work_done += (until - self.now) * self._speed
         self.busy += (until - self.now) * (self._replica.workers - self._idle_workers)
         self.now = until
@@ -157,12 +158,12 @@ class Simulation:
         self._load += cores
 
     def _arrive(self, arrival: Arrival) -> None:
-        name = str(len(self._fates))
-        self._fates[name] = Fate(arrival)
-        self._to_prepare.append((name, self._fates[name]))
+        name = str(len(self._outcomes))
+        self._outcomes[name] = Outcome(arrival)
+        self._to_prepare.append((name, self._outcomes[name]))
 
-    def _employ(self) -> None:
-        """Give work to everyone who has none."""
+    def _start_idle(self) -> None:
+        """Give work to idle preparers and workers."""
         while self._idle_preparers and self._to_prepare:
             self._idle_preparers -= 1
             self._prepare(*self._to_prepare.popleft())
@@ -170,32 +171,32 @@ class Simulation:
             self._idle_workers -= 1
             self._work(step)
 
-    def _prepare(self, name: str, fate: Fate) -> None:
-        window = fate.arrival.windows[fate.prepared]
-        first = fate.prepared == 0
+    def _prepare(self, name: str, outcome: Outcome) -> None:
+        window = outcome.arrival.windows[outcome.prepared]
+        first = outcome.prepared == 0
         seconds = self._replica.prepare * window + (self._replica.request if first else 0.0)
-        self._start(seconds, 1.0, lambda: self._prepared(name, fate, window))
+        self._start(seconds, 1.0, lambda: self._prepared(name, outcome, window))
 
-    def _prepared(self, name: str, fate: Fate, window: float) -> None:
+    def _prepared(self, name: str, outcome: Outcome, window: float) -> None:
         self._idle_preparers += 1
-        if fate.prepared == 0:
-            fate.queued = self.now
-        job = Job(name, window, None, fate.arrival.priority, fate.prepared)
+        if outcome.prepared == 0:
+            outcome.queued = self.now
+        job = Job(name, window, None, outcome.arrival.priority, outcome.prepared)
         self._queue.add(Ticket(job, OPTIONS, KEY, self.now, lambda: False))
-        fate.prepared += 1
-        self._go_on(name, fate)
+        outcome.prepared += 1
+        self._prepare_next(name, outcome)
 
-    def _go_on(self, name: str, fate: Fate) -> None:
-        """A recording is read no further ahead than the server reads it."""
-        under_way = fate.prepared - fate.heard
-        if fate.prepared < len(fate.arrival.windows) and under_way < self._look_ahead:
-            self._to_prepare.append((name, fate))
+    def _prepare_next(self, name: str, outcome: Outcome) -> None:
+        """Prepare another window, no further ahead than the server reads."""
+        in_progress = outcome.prepared - outcome.decoded
+        if outcome.prepared < len(outcome.arrival.windows) and in_progress < self._look_ahead:
+            self._to_prepare.append((name, outcome))
 
     def _work(self, step: Step) -> None:
         windows = [ticket.job.duration for ticket in step.tickets]
         for ticket in step.tickets:
-            fate = self._fates[ticket.job.request_id]
-            fate.started = min(fate.started, self.now)
+            outcome = self._outcomes[ticket.job.request_id]
+            outcome.started = min(outcome.started, self.now)
         if step.stage == "encode":
             seconds, then = self._replica.encode_seconds(windows), self._encoded
         else:
@@ -211,17 +212,17 @@ class Simulation:
     def _decoded(self, step: Step) -> None:
         self._idle_workers += 1
         for ticket in step.tickets:
-            fate = self._fates[ticket.job.request_id]
-            was_full = fate.prepared - fate.heard >= self._look_ahead
-            fate.heard += 1
-            if fate.heard == len(fate.arrival.windows):
-                fate.done = self.now
+            outcome = self._outcomes[ticket.job.request_id]
+            was_full = outcome.prepared - outcome.decoded >= self._look_ahead
+            outcome.decoded += 1
+            if outcome.decoded == len(outcome.arrival.windows):
+                outcome.done = self.now
             elif was_full:
-                self._go_on(ticket.job.request_id, fate)
+                self._prepare_next(ticket.job.request_id, outcome)
 
 
 def capacity(replica: Replica, recordings: Sequence[Sequence[float]]) -> float:
-    """Seconds of sound heard in a second while everything waits that could."""
+    """Seconds of sound decoded per second if all recordings wait from the start."""
     simulation = Simulation(replica)
     simulation.run(Arrival(0.0, windows) for windows in recordings)
     return sum(sum(windows) for windows in recordings) / simulation.now

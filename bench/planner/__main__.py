@@ -1,101 +1,25 @@
 """`python -m bench.planner`: replicas, GPUs and what they cost, for a traffic profile.
 
-A replica is what was measured of it: its capacity in seconds of sound per second, from a server's
-/metrics, from the JSON of `make bench`, or given. `--check` measures the simulation itself: the
-waits that it foresees for a server on this machine against those of a real run.
+A replica is described by its measured capacity in seconds of sound per second: from a server's
+/metrics, from the JSON of `make bench`, or from the command line. `--check` measures the simulation
+itself: predicted waits of a server on this machine against those of a real run.
 """
 
 import argparse
-import json
 import sys
-from dataclasses import dataclass
 from pathlib import Path
 
 import httpx
 
 from bench import chosen_model
-from bench.calibration import matched
-from bench.check import MAX_ERROR, check, text
+from bench.planner.check import MAX_ERROR, check, text
+from bench.planner.measured import Measured, from_bench, from_metrics, replica_of
+from bench.planner.sizing import Goal, Plan, plan
 from bench.profiles import PROFILES
-from bench.server import samples_in
-from bench.simulation import Replica
-from bench.sizing import Goal, Plan, cut, plan
 
 DOLLARS_PER_HOUR = 1.006
 """AWS g5.xlarge (one A10G, 4 vCPU), Linux, on demand, us-east-1, June 2026, by
 https://www.factualminds.com/blog/amazon-ec2-on-demand-pricing-instance-families-2026/."""
-
-REQUEST_SECONDS = 0.003
-PREPARE_SECONDS = 0.0025
-"""CPU of a request and of a second of sound, on AMD EPYC at 2.6 GHz (bench/README.md)."""
-
-ENCODE_SHARE, CALL_SHARE = 0.4, 0.3
-"""Of the device's time with full batches: encoding, which grows with the windows, and what a call
-of the decoder costs however few they are. Assumed; the rest of decoding grows with the sound."""
-
-
-@dataclass(frozen=True, slots=True)
-class Measured:
-    """What a server said of its engine."""
-
-    capacity: float
-    """Seconds of sound per second."""
-    device: str
-    workers: int
-    threads_per_worker: int
-    max_batch_size: int
-
-
-def from_metrics(url: str, key: str) -> Measured:
-    """Of the default model. Its capacity is known once it has worked; else ValueError."""
-    answer = httpx.get(f"{url}/metrics", headers={"authorization": f"Bearer {key}"})
-    samples = samples_in(answer.raise_for_status().text)
-    values = {name: (dict(labels), value) for (name, labels), value in samples.items()}
-    labels, _ = values["stt_engine_info"]
-    _, capacity = values["stt_capacity_audio_seconds_per_second"]
-    if not capacity:
-        raise ValueError("the server does not know its capacity yet: send it some recordings")
-    return _measured(capacity, labels)
-
-
-def from_bench(path: Path) -> Measured:
-    """The best level of `make bench ARGS="--json FILE"`."""
-    figures = json.loads(path.read_text())
-    levels = [level["traffic"]["audio_seconds_per_second"] for level in figures["levels"]]
-    return _measured(max(levels), figures["setup"])
-
-
-def _measured(capacity: float, engine: dict[str, str]) -> Measured:
-    return Measured(
-        capacity,
-        engine["device"],
-        int(engine["workers"]),
-        int(engine["threads_per_worker"]),
-        int(engine["max_batch_size"]),
-    )
-
-
-def replica_of(measured: Measured, cores: int, window_seconds: float) -> Replica:
-    """A replica of that capacity with full windows; of its costs only the sum was measured."""
-    on_cpu = measured.device == "cpu"
-    batch = measured.max_batch_size
-    second = measured.workers / measured.capacity
-    """Of one worker's time, for a second of sound."""
-    replica = Replica(
-        workers=measured.workers,
-        max_batch_size=batch,
-        encode_batch_size=1 if on_cpu else batch,
-        preparers=cores,
-        cores=float(cores),
-        worker_cores=float(measured.threads_per_worker) if on_cpu else 0.0,
-        request=REQUEST_SECONDS,
-        prepare=PREPARE_SECONDS,
-        encode_call=0.0,
-        encode_window=ENCODE_SHARE * second * window_seconds,
-        decode_call=CALL_SHARE * second * window_seconds * batch,
-        decode_second=(1 - ENCODE_SHARE - CALL_SHARE) * second,
-    )
-    return matched(replica, [cut(batch * window_seconds, window_seconds)] * 100, measured.capacity)
 
 
 def main() -> int:
@@ -131,11 +55,11 @@ def measured_of(chosen: argparse.Namespace) -> Measured:
 def parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m bench.planner", description=__doc__)
     what = parser.add_mutually_exclusive_group(required=True)
-    what.add_argument("--capacity", type=float, help="seconds of sound a replica hears in a second")
+    what.add_argument("--capacity", type=float, help="seconds of sound transcribed per second")
     what.add_argument("--bench", type=Path, metavar="FILE", help='of make bench ARGS="--json FILE"')
     what.add_argument("--url", help="of a server that has worked; its /metrics are read")
     what.add_argument("--check", action="store_true", help="simulation against a real run")
-    traffic = parser.add_argument_group("the traffic, and what it must get")
+    traffic = parser.add_argument_group("the traffic and its goal")
     traffic.add_argument("--profile", choices=PROFILES, help="default: all of them")
     traffic.add_argument("--answer-seconds", type=float, default=60.0, help="p95, whole answers")
     traffic.add_argument("--live-seconds", type=float, default=1.0, help="p95, live windows")
@@ -159,7 +83,7 @@ def parser() -> argparse.ArgumentParser:
 
 def report(plans: list[Plan], measured: Measured, goal: Goal, price: float) -> str:
     lines = [
-        f"A replica hears {measured.capacity:.0f} s of sound per second ({measured.device}, "
+        f"A replica transcribes {measured.capacity:.0f} s of sound per second ({measured.device}, "
         f"{measured.workers} workers, batches of {measured.max_batch_size}) and costs "
         f"${price:g} an hour.",
         f"Goal: 95 % of answers within {goal.answer_seconds:g} s, of live windows within "

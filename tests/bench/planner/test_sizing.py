@@ -1,17 +1,13 @@
-import json
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 
-from bench import planner
+from bench.planner.measured import Measured, replica_of
+from bench.planner.sizing import MAX_BUSY, Goal, Plan, Service, cut, plan, simulated
 from bench.profiles import PROFILES
-from bench.sizing import MAX_BUSY, Goal, Plan, Service, cut, plan, simulated
-from tests.support.fakes import FakeModel
-from tests.support.served import fake_app, served
 
-MEASURED = planner.Measured(300.0, "cuda", 1, 1, 16)
-REPLICA = planner.replica_of(MEASURED, cores=4, window_seconds=20.0)
+MEASURED = Measured(300.0, "cuda", 1, 1, 16)
+REPLICA = replica_of(MEASURED, cores=4, window_seconds=20.0)
 GOAL = Goal(answer_seconds=60.0, live_seconds=2.0)
 
 
@@ -33,7 +29,7 @@ def test_the_agents_of_a_replica_meet_the_goal_and_a_tenth_more_do_not() -> None
     assert not simulated(REPLICA, profile, 1.1 * agents, 20.0, seed=0).meets(GOAL)
 
 
-def test_a_stricter_goal_needs_more_replicas_and_an_impossible_one_says_so() -> None:
+def test_a_stricter_goal_needs_more_replicas_and_an_impossible_one_is_refused() -> None:
     profile = PROFILES["sales-1000"]
     easy = plan(REPLICA, profile, GOAL, window_seconds=20.0, spare=0)
     hard = plan(REPLICA, profile, replace(GOAL, live_seconds=0.9), window_seconds=20.0, spare=0)
@@ -52,30 +48,3 @@ def test_the_price_of_audio_counts_all_replicas_in_an_ordinary_hour() -> None:
 def test_a_recording_is_cut_into_equal_windows() -> None:
     assert cut(50.0, 20.0) == pytest.approx([50 / 3] * 3)
     assert cut(3.0, 20.0) == [3.0]
-
-
-def test_the_planner_reads_what_make_bench_wrote(tmp_path: Path) -> None:
-    file = tmp_path / "bench.json"
-    engine = {"device": "cpu", "workers": 2, "threads_per_worker": 1, "max_batch_size": 4}
-    levels = [{"traffic": {"audio_seconds_per_second": rate}} for rate in (20.0, 50.0, 45.0)]
-    file.write_text(json.dumps({"setup": engine, "levels": levels}))
-    assert planner.from_bench(file) == planner.Measured(50.0, "cpu", 2, 1, 4)
-
-
-def test_the_planner_reads_a_servers_metrics() -> None:
-    with served(fake_app(FakeModel())) as url:
-        engine = planner.from_metrics(url, "any")
-    assert engine.capacity > 0
-    assert (engine.device, engine.workers) == ("cpu", FakeModel().info.workers)
-
-
-def test_the_report_names_every_profile(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    arguments = ["planner", "--capacity", "300", "--profile", "sales-1000", "--price", "2"]
-    monkeypatch.setattr("sys.argv", arguments)
-    assert planner.main() == 0
-    row = next(line for line in capsys.readouterr().out.splitlines() if "sales-1000" in line)
-    cells = [cell.strip() for cell in row.strip("|").split("|")]
-    assert cells[1:3] == ["750", "150"]
-    assert float(cells[-1]) == pytest.approx(int(cells[-2]) * 2 / 500 * 1000)

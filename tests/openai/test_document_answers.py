@@ -1,4 +1,4 @@
-"""What the running server answers, judged by the document that it publishes."""
+"""Answers of a running server, validated against the document that it publishes."""
 
 import json
 from collections.abc import Iterator
@@ -7,8 +7,7 @@ from typing import Any
 import httpx
 import pytest
 
-from app.openai.document import DOCUMENT
-from tests.openai.document import problems, resolved, schema, undocumented
+from tests.openai.document import DOCUMENT, check, problems, schema
 from tests.support.api_keys import ADMIN_KEY, SALES_KEY, bearer, keys
 from tests.support.live_server import LiveServer
 from tests.support.recordings import FOLDER, silence, wav
@@ -26,25 +25,6 @@ def post(server: LiveServer, path: str, fields: dict[str, Any], *files: bytes) -
         data={"model": "starter", **fields},
         timeout=60,
     )
-
-
-def check(answer: httpx.Response, path: str, method: str = "post") -> None:
-    """Status, headers, media type and body are as the document has them."""
-    operation = DOCUMENT["paths"][path][method]
-    assert undocumented(answer.status_code, operation, dict(answer.headers)) == []
-    documented = resolved(operation["responses"][str(answer.status_code)])["content"]
-    wanted = documented[answer.headers["content-type"].partition(";")[0]]["schema"]
-    for body in bodies(answer):
-        assert problems(wanted, body) == []
-
-
-def bodies(answer: httpx.Response) -> list[object]:
-    """The JSON, the text, or the events."""
-    media = answer.headers["content-type"].partition(";")[0]
-    if media == "text/event-stream":
-        events = answer.text.removesuffix("\n\n").split("\n\n")
-        return [json.loads(event.removeprefix("data: ")) for event in events]
-    return [answer.json() if media == "application/json" else answer.text]
 
 
 def test_the_document_is_published(server: LiveServer) -> None:
@@ -123,7 +103,7 @@ def test_every_refusal_is_as_documented(
     check(answer, path)
 
 
-def test_recordings_that_cannot_be_heard_are_refused_as_documented(server: LiveServer) -> None:
+def test_recordings_that_cannot_be_decoded_are_refused_as_documented(server: LiveServer) -> None:
     for content in (b"", b"this is no recording", wav(silence(0.05))):
         answer = post(server, TRANSCRIPTIONS, {}, content)
         assert answer.status_code == 400
@@ -166,7 +146,7 @@ def test_a_model_is_as_documented(server: LiveServer, name: str, status: int) ->
         ("post", "/v1/models/{model_id}/unload", 403),
     ],
 )
-def test_what_nobody_may_do_is_refused_as_documented(
+def test_what_is_forbidden_to_all_is_refused_as_documented(
     server: LiveServer, method: str, path: str, status: int
 ) -> None:
     answer = httpx.request(method, server.url + path.format(model_id="starter"))

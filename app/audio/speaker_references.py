@@ -1,4 +1,4 @@
-"""`known_speaker_references`: samples of voices, as data URLs, checked but not yet listened to."""
+"""`known_speaker_references`: samples of voices, as data URLs; checked, but not used yet."""
 
 import io
 import re
@@ -10,7 +10,7 @@ from app.domain import SAMPLE_RATE
 from app.errors import AudioTooShort, InvalidRequest, UndecodableAudio
 
 MIN_SECONDS, MAX_SECONDS = 2.0, 10.0
-"""docs/contract.md §1.1."""
+"""Length of a reference (docs/contract.md §1.1)."""
 
 _FIELD = "known_speaker_references"
 _DATA_URL = re.compile(r"data:[\w.+-]+/[\w.+-]+(;[\w=.\"+-]+)*;base64,(?P<data>.*)", re.DOTALL)

@@ -1,29 +1,33 @@
-"""The document of the interface against the code: neither knows what the other does not."""
+"""The OpenAPI document against the code: routes, parameters, bounds, defaults and errors."""
 
 import io
+import json
+import os
+import subprocess
+import sys
 import tomllib
 from collections.abc import Iterator
 from typing import Any, get_args
 
 import pytest
+import yaml
 from fastapi.openapi.utils import get_openapi
 from openapi_spec_validator import OpenAPIV31SpecValidator
 from starlette.datastructures import FormData, Headers, UploadFile
 
 from app.domain import Chunking, Task
+from app.engine.fake_model import FakeModel
 from app.errors import InvalidRequest, SpeechError
 from app.models.registry import Status
-from app.openai.document import DOCUMENT
 from app.openai.error_replies import reply
 from app.openai.model_families import OPENAI_NAMES, ResponseFormat, family_of
 from app.openai.responses import Granularity
 from app.settings import AudioSettings
 from app.transcriptions import form
 from app.transcriptions.form import AudioForm, parse
-from app.transcriptions.form_parts import Fields
+from app.transcriptions.form_parts import FormParts
 from app.transcriptions.raw_body import PARAMETERS
-from tests.openai.document import operations, problems, resolved, schema
-from tests.support.fakes import FakeModel
+from tests.openai.document import DOCUMENT, operations, problems, resolved, schema
 from tests.support.live_server import ROOT
 from tests.support.served import fake_app
 
@@ -45,6 +49,26 @@ def takes(fields: dict[str, str], task: Task = "transcribe") -> bool:
 
 def test_it_is_valid_openapi() -> None:
     OpenAPIV31SpecValidator(DOCUMENT).validate()
+
+
+def test_it_is_the_same_in_every_process() -> None:
+    script = "import json; from app.openai.document import document; print(json.dumps(document()))"
+
+    def printed(seed: str) -> str:
+        environment = {**os.environ, "PYTHONHASHSEED": seed}
+        command = [sys.executable, "-c", script]
+        return subprocess.run(
+            command, cwd=ROOT, env=environment, capture_output=True, text=True, check=True
+        ).stdout
+
+    assert json.loads(printed("1")) == DOCUMENT
+    assert printed("1") == printed("2")
+
+
+def test_no_schema_is_both_written_and_generated() -> None:
+    text = (ROOT / "app" / "openai" / "openapi.yaml").read_text(encoding="utf-8")
+    written = yaml.safe_load(text)["components"]["schemas"]
+    assert {name: schema(name) for name in written} == written
 
 
 def test_it_has_the_version_of_the_product() -> None:
@@ -69,7 +93,7 @@ def test_every_schema_parameter_header_and_answer_is_used() -> None:
 def test_every_field_that_the_form_reads_is_in_it(monkeypatch: pytest.MonkeyPatch) -> None:
     read = set()
 
-    class Recorded(Fields):
+    class Recorded(FormParts):
         def _spellings(self, name: str) -> list[str]:
             read.add(name)
             return super()._spellings(name)
@@ -78,7 +102,7 @@ def test_every_field_that_the_form_reads_is_in_it(monkeypatch: pytest.MonkeyPatc
             read.add(name.partition("[")[0])
             return super()._texts(name)
 
-    monkeypatch.setattr(form, "Fields", Recorded)
+    monkeypatch.setattr(form, "FormParts", Recorded)
     parsed({})
 
     def named(request: str) -> set[str]:
@@ -98,12 +122,12 @@ def test_defaults_are_those_of_the_form() -> None:
     properties = schema(REQUEST)["properties"]
     default = {name: each.get("default") for name, each in properties.items()}
     plain = parsed({})
-    assert default["response_format"] == plain.response_format
+    assert default["response_format"] == plain.rendering.response_format
     assert default["stream"] == plain.stream
-    assert default["temperature"] == plain.options.temperature
-    assert default["prompt"] == plain.options.prompt
+    assert default["temperature"] == plain.order.options.temperature
+    assert default["prompt"] == plain.order.options.prompt
     sent = {name: str(value) for name, value in default.items() if value not in (None, [])}
-    assert parsed(sent).options == plain.options
+    assert parsed(sent).order.options == plain.order.options
 
 
 def test_enumerations_are_those_of_the_code() -> None:
@@ -146,7 +170,9 @@ def test_bounds_are_where_the_form_begins_to_refuse(bound: str) -> None:
 
 def test_voice_activity_has_the_defaults_of_the_form() -> None:
     value = {name: each.get("default") for name, each in schema("VadConfig")["properties"].items()}
-    assert parsed({"chunking_strategy": '{"type":"server_vad"}'}).options.chunking == Chunking(
+    assert parsed(
+        {"chunking_strategy": '{"type":"server_vad"}'}
+    ).order.options.chunking == Chunking(
         value["threshold"], value["prefix_padding_ms"] / 1000, value["silence_duration_ms"] / 1000
     )
 

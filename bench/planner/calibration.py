@@ -1,7 +1,7 @@
-"""What work takes on a running server: its costs for `bench/simulation.py`, from a closed loop.
+"""Costs of a running server for the simulation, measured by a closed loop.
 
-First one client, so that nothing shares the machine with the request that is measured; then
-several at once, whose throughput says how much longer everything takes together.
+First one client, so that nothing shares the machine with the measured request; then several at
+once, whose throughput shows how much longer all work takes together.
 """
 
 import asyncio
@@ -16,19 +16,19 @@ import numpy as np
 
 from app.domain import SAMPLE_RATE
 from bench import load
+from bench.planner.simulation import Replica, capacity
 from bench.recordings import Clip
 from bench.server import Period, Server, Snapshot
-from bench.simulation import Replica, capacity
 
 CLIENTS = 8
 """Enough for full batches of every worker."""
 REPEATS = 300
-"""Recordings of a simulated closed loop: its first and last moments do not show."""
+"""Recordings of a simulated closed loop: so many that its start and end do not matter."""
 
 
 @dataclass(frozen=True, slots=True)
-class Alone:
-    """A recording that was sent to an idle server."""
+class LoneRequest:
+    """A recording that was sent to an idle server, in windows of so many seconds."""
 
     windows: Sequence[float]
     latency_seconds: float
@@ -41,11 +41,11 @@ class Alone:
 
 @dataclass(frozen=True, slots=True)
 class Observed:
-    """A server by itself and at its best, within a short time."""
+    """Lone requests and capacity of a server, measured within a short time."""
 
-    alone: Sequence[Alone]
+    alone: Sequence[LoneRequest]
     capacity: float
-    """With several clients at once: seconds of sound in windows per second."""
+    """With several clients: seconds of sound in windows per second."""
 
 
 def windows_of(clip: Clip) -> tuple[float, ...]:
@@ -53,7 +53,7 @@ def windows_of(clip: Clip) -> tuple[float, ...]:
 
 
 async def observe(server: Server, clips: Sequence[Clip], seconds: float) -> Observed:
-    """Measure for about so long."""
+    """Measure for about `seconds`."""
     alone = await _alone(server, clips, seconds / 2)
     traffic, _, _ = await load.closed_loop(
         server.base_url, clips, CLIENTS, seconds / 2, lambda: None
@@ -62,20 +62,20 @@ async def observe(server: Server, clips: Sequence[Clip], seconds: float) -> Obse
 
 
 def calibrated(observed: Sequence[Observed], clips: Sequence[Clip], snapshot: Snapshot) -> Replica:
-    """The server's simulation, by all that was observed."""
+    """The replica that fits all observations."""
     replica = fitted([alone for each in observed for alone in each.alone], snapshot)
     sent = [windows_of(clip) for clip in clips]
-    heard = fmean(each.capacity for each in observed)
-    return matched(replica, sent * (REPEATS // len(sent) + 1), heard)
+    measured = fmean(each.capacity for each in observed)
+    return matched(replica, sent * (REPEATS // len(sent) + 1), measured)
 
 
-def matched(replica: Replica, recordings: Sequence[Sequence[float]], heard: float) -> Replica:
-    """The same with as many cores, or as fast a device, as have that capacity.
+def matched(replica: Replica, recordings: Sequence[Sequence[float]], measured: float) -> Replica:
+    """The replica with the number of cores, or the speed of the device, of that capacity.
 
-    What shares the machine gets in each other's way by more than the count of cores says, and how
-    much is what the measured capacity tells: at its best the server has work for all of them.
+    Processes that share a machine slow each other down by more than the number of cores explains;
+    the measured capacity, where all of them have work, shows by how much.
     """
-    ratio = heard / capacity(replica, recordings)
+    ratio = measured / capacity(replica, recordings)
     if replica.worker_cores:
         return replace(replica, cores=replica.cores * ratio)
     return replace(
@@ -88,29 +88,29 @@ def matched(replica: Replica, recordings: Sequence[Sequence[float]], heard: floa
 
 
 def speech_share(clips: Sequence[Clip]) -> float:
-    """Seconds in windows per second of sound: silence is not shown to the model."""
+    """Seconds in windows per second of sound: the model gets no silence."""
     return sum(sum(windows_of(clip)) for clip in clips) / sum(clip.seconds for clip in clips)
 
 
-async def _alone(server: Server, clips: Sequence[Clip], seconds: float) -> list[Alone]:
-    """Each at least once, and again while there is time."""
-    uploads = [(windows_of(clip), load.Request.of(clip)) for clip in clips]
-    measured: list[Alone] = []
+async def _alone(server: Server, clips: Sequence[Clip], seconds: float) -> list[LoneRequest]:
+    """Send each clip at least once, and again while there is time."""
+    uploads = [(windows_of(clip), load.Upload.of(clip)) for clip in clips]
+    measured: list[LoneRequest] = []
     end = time.perf_counter() + seconds
     async with load.clients(server.base_url) as client:
-        await load.post(client, uploads[0][1])
+        await load.transcribed(client, uploads[0][1])
         for windows, upload in itertools.cycle(uploads):
             if time.perf_counter() > end and len(measured) >= len(uploads):
                 return measured
             before = await asyncio.to_thread(server.snapshot)
-            answer = await load.post(client, upload)
+            answer = await load.transcribed(client, upload)
             after = await asyncio.to_thread(server.snapshot)
-            measured.append(Alone(windows, answer.latency_seconds, Period(before, after)))
+            measured.append(LoneRequest(windows, answer.latency_seconds, Period(before, after)))
     raise AssertionError("a cycle has no end")
 
 
-def fitted(alone: Sequence[Alone], snapshot: Snapshot) -> Replica:
-    """Costs by least squares over requests that had the server to themselves."""
+def fitted(alone: Sequence[LoneRequest], snapshot: Snapshot) -> Replica:
+    """Costs by least squares over lone requests."""
     info = snapshot.labels("stt_engine_info")
     on_cpu = info["device"] == "cpu"
     max_batch_size = int(info["max_batch_size"])
@@ -140,18 +140,18 @@ def fitted(alone: Sequence[Alone], snapshot: Snapshot) -> Replica:
     )
 
 
-def _busy(alone: Sequence[Alone], stage: str) -> list[float]:
+def _busy(alone: Sequence[LoneRequest], stage: str) -> list[float]:
     return [each.period.total("stt_device_busy_seconds_total", stage=stage) for each in alone]
 
 
-def _calls(alone: Sequence[Alone], stage: str) -> list[float]:
+def _calls(alone: Sequence[LoneRequest], stage: str) -> list[float]:
     return [each.period.total("stt_batch_windows_count", stage=stage) for each in alone]
 
 
 def _line(
     fixed: Sequence[float], growing: Sequence[float], cost: Sequence[float]
 ) -> tuple[float, float]:
-    """Costs, not negative, of one of `fixed` and one of `growing`."""
+    """Non-negative costs of one unit of `fixed` and of `growing`."""
     columns = np.column_stack([fixed, growing])
     a, b = np.linalg.lstsq(columns, np.asarray(cost), rcond=None)[0].tolist()
     if a >= 0 and b >= 0:

@@ -1,8 +1,8 @@
-"""How many agents one replica serves, by simulation, and what so many replicas cost.
+"""Sizing: the number of agents that one replica serves, by simulation, and the price of replicas.
 
-Replicas that share recordings out at random are independent of each other: a Poisson process split
-at random is several Poisson processes. So one replica with its share of the agents is simulated,
-and 100,000 agents take no longer than 100. A load balancer that knows who is idle does better.
+Replicas that get recordings at random are independent of each other: a Poisson process split at
+random is several Poisson processes. So one replica with its share of the agents is simulated, and
+100,000 agents take no longer than 100. A load balancer that prefers idle replicas does better.
 """
 
 from collections.abc import Sequence
@@ -12,24 +12,24 @@ from math import ceil
 import numpy as np
 
 from app.domain import Priority
+from bench.planner.simulation import Arrival, Outcome, Replica, Simulation, capacity
 from bench.profiles import Profile, moments
-from bench.simulation import Arrival, Fate, Replica, Simulation, capacity
 
 RECORDINGS = 400
-"""In a simulated stretch of time; a twentieth of them are beyond the 95th percentile."""
+"""Per simulation; a twentieth of them are beyond the 95th percentile."""
 LENGTHS = 20
-"""Different lengths of recordings, equally likely."""
+"""Number of different lengths of recordings, equally likely."""
 LIVE_WINDOW_SECONDS = 5.0
-"""When nobody pauses a live session hears so much at once (`chunk_duration` of /stream)."""
+"""Length of a window of speech without pauses (`chunk_duration` of /stream)."""
 MAX_BUSY = 0.8
-"""Of a replica's workers: the profile is a guess, and near 1 a little more is a lot of waiting."""
+"""Share of workers' time: the profile is a guess, and near 1 waits grow much faster than load."""
 STEPS = 7
-"""Halvings of the range where the answer is: to within a hundredth."""
+"""Bisections of the range of agents: to within a hundredth."""
 
 
 @dataclass(frozen=True, slots=True)
 class Goal:
-    """What 95 of 100 callers must get, in seconds."""
+    """95th percentiles to meet, in seconds."""
 
     answer_seconds: float
     """From a recording's arrival to its whole answer."""
@@ -39,7 +39,7 @@ class Goal:
 
 @dataclass(frozen=True, slots=True)
 class Service:
-    """What a simulated replica did in the busiest hour; 95th percentiles, in seconds."""
+    """Results of a simulated replica in the busiest hour; 95th percentiles, in seconds."""
 
     answer_seconds: float
     live_seconds: float
@@ -60,17 +60,20 @@ class Plan:
     agents_per_replica: float
     service: Service
     replicas: int
-    """Spare ones included."""
+    """Including spare ones."""
 
     def dollars_per_thousand_hours(self, dollars_per_hour: float) -> float:
-        """Of audio in ordinary hours: replicas are there for the busiest one."""
+        """Price of audio in ordinary hours, with the replicas that the busiest one needs."""
         return 1000 * self.replicas * dollars_per_hour / self.profile.audio_hours_per_hour
 
 
 def plan(
     replica: Replica, profile: Profile, goal: Goal, window_seconds: float, spare: int, seed: int = 0
 ) -> Plan:
-    """Raises ValueError if one recording on an idle replica takes longer than the goal allows."""
+    """The replicas that the profile needs.
+
+    Raises ValueError if one recording on an idle replica takes longer than the goal allows.
+    """
     low, high = 0.0, _agents_at_capacity(replica, profile, window_seconds)
     service = None
     for _ in range(STEPS):
@@ -88,23 +91,23 @@ def plan(
 def simulated(
     replica: Replica, profile: Profile, agents: float, window_seconds: float, seed: int
 ) -> Service:
-    """One replica that serves so many of the profile's agents in their busiest hour."""
+    """Simulate one replica with a number of the profile's agents in their busiest hour."""
     share = agents / profile.agents
     rate = profile.recordings_per_second * share
     seconds = RECORDINGS / rate
     arrivals = _uploads(profile, share, seconds, window_seconds, seed)
     arrivals += _live_windows(profile, share, seconds, seed)
     simulation = Simulation(replica)
-    fates = simulation.run(arrivals)
-    uploads = [each for each in fates if each.arrival.priority is Priority.INTERACTIVE]
-    live = [each for each in fates if each.arrival.priority is Priority.LIVE]
+    outcomes = simulation.run(arrivals)
+    uploads = [each for each in outcomes if each.arrival.priority is Priority.INTERACTIVE]
+    live = [each for each in outcomes if each.arrival.priority is Priority.LIVE]
     busy = simulation.busy / simulation.now / replica.workers
     return Service(p95(uploads), p95(live), busy)
 
 
-def p95(fates: Sequence[Fate]) -> float:
-    """Seconds to the answer; 0 where nobody waits for any."""
-    return float(np.percentile([each.latency for each in fates], 95)) if fates else 0.0
+def p95(outcomes: Sequence[Outcome]) -> float:
+    """Seconds to the answer; 0 without any."""
+    return float(np.percentile([each.latency for each in outcomes], 95)) if outcomes else 0.0
 
 
 def cut(seconds: float, window_seconds: float) -> list[float]:
@@ -124,14 +127,14 @@ def _uploads(
 
 
 def _live_windows(profile: Profile, share: float, seconds: float, seed: int) -> list[Arrival]:
-    """Of many sessions that know nothing of each other. Drafts are not among them: a session asks
-    for the next one when the last is there, so they take what is left."""
+    """Windows of independent sessions. Drafts are left out: a session requests the next one when
+    the last is done, so drafts use only idle time."""
     rate = profile.live_sessions * share / LIVE_WINDOW_SECONDS
     at = moments(rate, seconds, seed + 1) if rate else ()
     return [Arrival(moment, (LIVE_WINDOW_SECONDS,), Priority.LIVE) for moment in at]
 
 
 def _agents_at_capacity(replica: Replica, profile: Profile, window_seconds: float) -> float:
-    """More cannot be served, whatever the goal: all windows full, and work for everybody."""
+    """Upper bound of the agents, whatever the goal: all windows full, and work for all workers."""
     recordings = [cut(length, window_seconds) for length in profile.lengths(LENGTHS)]
     return capacity(replica, recordings) * profile.agents / profile.audio_seconds_per_second

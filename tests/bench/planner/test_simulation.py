@@ -8,8 +8,8 @@ from statistics import fmean
 import pytest
 
 from app.domain import Priority
-from bench.calibration import matched
-from bench.simulation import Arrival, Fate, Replica, Simulation, capacity
+from bench.planner.calibration import matched
+from bench.planner.simulation import Arrival, Outcome, Replica, Simulation, capacity
 
 ONE_BY_ONE = Replica(
     workers=1,
@@ -28,7 +28,7 @@ ONE_BY_ONE = Replica(
 """A second of sound is a second of work, and windows go in the order of their arrival."""
 
 
-def simulate(replica: Replica, arrivals: list[Arrival]) -> list[Fate]:
+def simulate(replica: Replica, arrivals: list[Arrival]) -> list[Outcome]:
     return Simulation(replica).run(arrivals)
 
 
@@ -42,16 +42,16 @@ def poisson(rate: float, count: int, *, exponential: bool) -> list[Arrival]:
 
 
 def test_exponential_work_for_one_worker_waits_as_in_an_mm1_queue() -> None:
-    fates = simulate(ONE_BY_ONE, poisson(0.5, 20_000, exponential=True))
-    assert fmean(each.latency for each in fates) == pytest.approx(1 / (1 - 0.5), rel=0.08)
-    waited = fmean(each.wait > 1e-9 for each in fates)
+    outcomes = simulate(ONE_BY_ONE, poisson(0.5, 20_000, exponential=True))
+    assert fmean(each.latency for each in outcomes) == pytest.approx(1 / (1 - 0.5), rel=0.08)
+    waited = fmean(each.wait > 1e-9 for each in outcomes)
     assert waited == pytest.approx(0.5, abs=0.03)
 
 
 def test_equal_work_for_one_worker_waits_as_in_an_md1_queue() -> None:
     """Pollaczek and Khinchine: half as long as exponential work does."""
-    fates = simulate(ONE_BY_ONE, poisson(0.6, 20_000, exponential=False))
-    assert fmean(each.wait for each in fates) == pytest.approx(0.6 / (2 * (1 - 0.6)), rel=0.08)
+    outcomes = simulate(ONE_BY_ONE, poisson(0.6, 20_000, exponential=False))
+    assert fmean(each.wait for each in outcomes) == pytest.approx(0.6 / (2 * (1 - 0.6)), rel=0.08)
 
 
 def test_exponential_work_for_two_workers_waits_as_erlang_c_has_it() -> None:
@@ -59,27 +59,27 @@ def test_exponential_work_for_two_workers_waits_as_erlang_c_has_it() -> None:
     tops = load**workers / factorial(workers) * workers / (workers - load)
     erlang_c = tops / (sum(load**n / factorial(n) for n in range(workers)) + tops)
     pair = replace(ONE_BY_ONE, workers=workers)
-    fates = simulate(pair, poisson(load, 20_000, exponential=True))
+    outcomes = simulate(pair, poisson(load, 20_000, exponential=True))
     expected = erlang_c / (workers - load)
-    assert fmean(each.wait for each in fates) == pytest.approx(expected, rel=0.1)
+    assert fmean(each.wait for each in outcomes) == pytest.approx(expected, rel=0.1)
 
 
 def test_preparation_and_both_stages_add_up_for_a_lone_recording() -> None:
     replica = replace(
         ONE_BY_ONE, request=0.5, prepare=0.1, encode_window=2.0, decode_call=3.0, decode_second=0.25
     )
-    (fate,) = simulate(replica, [Arrival(1.0, (4.0,))])
-    assert fate.queued == pytest.approx(1.0 + 0.5 + 0.4)
-    assert fate.latency == pytest.approx(0.9 + 2.0 + 3.0 + 1.0)
+    (outcome,) = simulate(replica, [Arrival(1.0, (4.0,))])
+    assert outcome.queued == pytest.approx(1.0 + 0.5 + 0.4)
+    assert outcome.latency == pytest.approx(0.9 + 2.0 + 3.0 + 1.0)
 
 
-def test_what_waits_together_shares_a_call() -> None:
+def test_windows_that_wait_together_share_a_call() -> None:
     replica = replace(ONE_BY_ONE, max_batch_size=4, decode_call=10.0, decode_second=1.0)
-    fates = simulate(replica, [Arrival(0.0, (1.0,)) for _ in range(4)])
-    assert [each.done for each in fates] == pytest.approx([14.0] * 4)
+    outcomes = simulate(replica, [Arrival(0.0, (1.0,)) for _ in range(4)])
+    assert [each.done for each in outcomes] == pytest.approx([14.0] * 4)
 
 
-def test_a_clip_takes_its_turn_beside_a_long_recording() -> None:
+def test_a_clip_has_its_turn_beside_a_long_recording() -> None:
     long, clip = simulate(ONE_BY_ONE, [Arrival(0.0, (1.0,) * 50), Arrival(10.5, (1.0,))])
     assert long.done == pytest.approx(51.0)
     assert clip.latency <= 2.5
@@ -92,7 +92,7 @@ def test_live_windows_go_first() -> None:
     assert last.done == pytest.approx(6.0)
 
 
-def test_workers_who_share_a_core_take_twice_as_long() -> None:
+def test_workers_that_share_a_core_take_twice_as_long() -> None:
     pair = replace(ONE_BY_ONE, workers=2, worker_cores=1.0)
     arrivals = [Arrival(0.0, (1.0,)), Arrival(0.0, (1.0,))]
     assert [each.done for each in simulate(replace(pair, cores=2.0), arrivals)] == [1.0, 1.0]
@@ -107,7 +107,7 @@ def test_a_replica_is_matched_to_a_measured_capacity(worker_cores: float) -> Non
     assert capacity(matched(replica, recordings, 1.4), recordings) == pytest.approx(1.4, rel=0.02)
 
 
-def test_the_same_arrivals_meet_the_same_fates() -> None:
+def test_the_same_arrivals_have_the_same_outcomes() -> None:
     arrivals = poisson(0.8, 500, exponential=True)
     first, second = (simulate(ONE_BY_ONE, arrivals) for _ in range(2))
     assert [each.done for each in first] == [each.done for each in second]

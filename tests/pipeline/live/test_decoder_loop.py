@@ -1,0 +1,88 @@
+import asyncio
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+from app.domain import Priority
+from app.engine.batcher import Batcher
+from app.errors import EngineFailed, Overloaded
+from app.pipeline.live.events import Completed, Failed, SpeechStarted
+from app.pipeline.window_decoder import WindowDecoder
+from tests.pipeline.live.sessions import (
+    CLIP,
+    ENGLISH,
+    UNBROKEN,
+    completed,
+    events_of,
+    finished,
+    live,
+    metronome,
+    speak,
+    text,
+    window_decoder,
+)
+from tests.support.recordings import noise
+from tests.support.waiting import until
+
+
+@pytest.mark.parametrize("seconds", [20.0, 60.0])
+async def test_the_work_grows_with_the_length_of_speech_and_no_faster(seconds: float) -> None:
+    model = metronome()
+    async with window_decoder(model) as decoder:
+        events = await events_of(decoder, noise(seconds), UNBROKEN)
+    assert len(completed(events)) == 1
+    assert sum(map(len, model.decoded)) <= seconds / 0.4 + seconds / 4 + 2
+
+
+async def test_complete_windows_are_decoded_first_and_drafts_take_turns() -> None:
+    model = metronome()
+    async with window_decoder(model) as decoder:
+        await events_of(decoder, CLIP, ENGLISH)
+    assert model.priorities == {(False, Priority.LIVE), (True, Priority.INTERACTIVE)}
+
+
+async def test_windows_of_many_sessions_share_batches() -> None:
+    model = metronome(max_batch_size=8)
+    async with window_decoder(model) as decoder:
+        model.gate.clear()
+        many = [asyncio.create_task(events_of(decoder, CLIP, ENGLISH)) for _ in range(12)]
+        await until(lambda: decoder._batcher.waiting >= 11)
+        model.gate.set()
+        of_all = await asyncio.gather(*many)
+    assert max(len(set(batch)) for batch in model.decoded) == 8
+    assert all(text(events) == text(of_all[0]) for events in of_all)
+
+
+async def test_a_window_the_model_cannot_decode_fails_its_turn_only() -> None:
+    model = metronome(fails_on=frozenset({" 1.98"}))  # 62 whole frames of two seconds
+    async with window_decoder(model) as decoder, live(decoder, UNBROKEN) as session:
+        for seconds in (2.0, 3.0):
+            await speak(session, noise(seconds))
+            await session.commit()
+        await speak(session, noise(1.0))
+        events = await finished(session)
+    failed = [event for event in events if isinstance(event, Failed)]
+    assert [type(event.error) for event in failed] == [EngineFailed]
+    assert [type(e) for e in events if isinstance(e, Failed | Completed)] == [
+        Failed,
+        Completed,
+        Completed,
+    ]
+
+
+async def test_when_the_engine_closes_all_that_is_open_fails_and_the_session_ends() -> None:
+    model = metronome()
+    with ThreadPoolExecutor(2) as cpu:
+        batcher = Batcher(model)
+        async with live(WindowDecoder(model, batcher, cpu, use_fallback=True), UNBROKEN) as session:
+            async with batcher:
+                await speak(session, noise(2.0))
+            await session.commit()
+            events = [event async for event in session.events()]
+            with pytest.raises(Overloaded, match="shutting down"):
+                session.append(noise(1.0))
+    (started,) = [event for event in events if isinstance(event, SpeechStarted)]
+    (failed,) = [event for event in events if isinstance(event, Failed)]
+    assert failed.item_id == started.item_id
+    assert isinstance(failed.error, Overloaded)
+    assert not completed(events)

@@ -1,0 +1,45 @@
+from dataclasses import replace
+
+from app.domain import Options
+from app.pipeline.live.events import LiveOptions, Partial
+from tests.pipeline.live.sessions import (
+    ALWAYS_SPEECH,
+    UNBROKEN,
+    completed,
+    events_of,
+    metronome,
+    window_decoder,
+    words,
+)
+from tests.support.recordings import noise
+
+
+async def test_drafts_of_low_probability_are_pending_and_confirm_nothing() -> None:
+    model = metronome()
+    model.avg_logprob = -0.8
+    async with window_decoder(model) as decoder:
+        events = await events_of(decoder, noise(5.9), UNBROKEN)
+    *early, last = [event for event in events if isinstance(event, Partial)]
+    assert early
+    assert all(event.pending and not event.delta for event in early)
+    assert last.delta == words(5.9).strip()
+
+
+async def test_text_that_is_to_have_scores_waits_for_its_window() -> None:
+    options = Options(language="en", token_scores=True)
+    async with window_decoder(metronome()) as decoder:
+        events = await events_of(decoder, noise(5.9), LiveOptions(options, ALWAYS_SPEECH))
+    *early, last = [event for event in events if isinstance(event, Partial)]
+    assert early
+    assert all(event.pending and not event.delta for event in early)
+    assert last.delta == words(5.9).strip()
+
+
+async def test_without_partials_the_text_of_each_complete_window_comes_once() -> None:
+    model = metronome()
+    async with window_decoder(model) as decoder:
+        events = await events_of(decoder, noise(20.0), replace(UNBROKEN, partials=False))
+    partials = [event for event in events if isinstance(event, Partial)]
+    assert len(partials) == len(model.decoded) == 3
+    assert all(event.delta and not event.pending for event in partials)
+    assert completed(events)
