@@ -23,6 +23,7 @@ from app.http.middleware.rate_limiting import RateLimits
 from app.http.middleware.request_context import RequestContext
 from app.http.middleware.same_origin import SameOriginSockets
 from app.http.middleware.security_headers import SecurityHeaders
+from app.http.middleware.trusted_hosts import TrustedHosts
 from app.http.paths import UNMEASURED
 from app.http.replies import json_reply
 from app.http.routes import docs, drain, health, models, page, usage
@@ -30,7 +31,7 @@ from app.http.routes.metrics import AsMetricsReader
 from app.models import loading
 from app.models.background_pulls import ModelSource
 from app.models.download.pull import pull
-from app.models.registry import LoadModel
+from app.models.residency import LoadModel
 from app.openai.error_replies import reply, routing_reply
 from app.process.lifecycle import Lifecycle
 from app.services import configured_catalogue, models_directory, open_services
@@ -134,6 +135,9 @@ def _add_middleware(app: FastAPI, settings: Settings, lifecycle: Lifecycle) -> N
     app.add_middleware(RateLimits)
     app.add_middleware(Authentication)
     app.add_middleware(InFlight, lifecycle=lifecycle)
+    if not settings.access.is_guarded:
+        names = (settings.server.host, *settings.server.trusted_hosts)
+        app.add_middleware(TrustedHosts, hosts=names)
     app.add_middleware(SameOriginSockets, allowed=settings.server.cors_origins)
     app.add_middleware(RequestContext)
     # Outside authentication: browsers send preflight requests without a key.

@@ -83,7 +83,11 @@ class Assignment:
                 loaded = await self._resources.enter_async_context(lease)
             self.transcriber = Transcriber(
                 WindowDecoder(
-                    loaded.model, loaded.batcher, services.cpu, services.settings.engine.fallback
+                    loaded.model,
+                    loaded.batcher,
+                    services.cpu,
+                    services.settings.engine.fallback,
+                    self._usage.caller.id,
                 )
             )
             self.transcriber.decoder.check(order.options)
@@ -93,7 +97,9 @@ class Assignment:
             on_cpu = self.transcriber.decoder.on_cpu
             lengths = [await on_cpu(expected_length, file) for file in order.files]
         pace = self.transcriber.decoder.pace
-        admitted = services.admission.work(pace, lengths, self._deadline, order.priority)
+        admitted = services.admission.work(
+            self._usage.caller.id, pace, lengths, self._deadline, order.priority
+        )
         self._works = self._resources.enter_context(admitted)
         # A guess at a length is too far off to refuse a caller for it; what was decoded is charged
         # at the end.

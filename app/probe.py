@@ -1,4 +1,5 @@
-"""python -m app.probe PATH: GET a path of the server on this machine; for health checks and hooks.
+"""python -m app.probe PATH: GET a path of the server on this machine, or POST to one that operates
+it; for health checks and hooks.
 
 The address comes from the settings. Exit status: 0 for a successful response, else 1.
 """
@@ -7,18 +8,21 @@ import ssl
 import sys
 import urllib.request
 
+from app.http.paths import is_operation
 from app.settings import Settings, read_settings
 
 
 def main() -> int:
     """Print the body of the response, or the error; returns the exit status."""
-    url = f"{_address(read_settings())}{sys.argv[1]}"
+    path = sys.argv[1]
+    url = f"{_address(read_settings())}{path}"
+    request = urllib.request.Request(url, method="POST" if is_operation(path) else "GET")
     # The certificate is for the public name, not for 127.0.0.1.
     unchecked = urllib.request.HTTPSHandler(context=ssl._create_unverified_context())
     # Proxies of the environment are for the server's own outgoing requests.
     direct = urllib.request.build_opener(urllib.request.ProxyHandler({}), unchecked)
     try:
-        with direct.open(url) as answer:
+        with direct.open(request) as answer:
             print(answer.read().decode())
     except OSError as error:
         print(f"{url}: {error}", file=sys.stderr)

@@ -9,6 +9,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
 
+from app.access.address_limits import AddressLimits
 from app.access.api_keys import ApiKeys, KeysFile
 from app.access.authenticator import Authenticator
 from app.access.client_secrets import ClientSecrets
@@ -16,12 +17,14 @@ from app.access.limiter import Limiter, limiter_of
 from app.access.metering import Metering
 from app.access.oidc import OidcVerifier
 from app.access.oidc_provider_keys import ProviderKeys
+from app.audio.decoder_process import start_decoder_server
 from app.engine.batcher import Batcher
 from app.models.background_pulls import ModelSource
 from app.models.catalogue import Catalogue, ServedModel
 from app.models.directory import ModelsDirectory
 from app.models.loading import local_profile
-from app.models.registry import LoadModel, Registry
+from app.models.registry import Registry
+from app.models.residency import LoadModel
 from app.openai.model_families import OPENAI_NAMES
 from app.pipeline.admission import Admission
 from app.process.event_loop import watch_lag
@@ -42,6 +45,7 @@ class Services:
     registry: Registry
     admission: Admission
     limiter: Limiter
+    address_limits: AddressLimits
     metering: Metering
     cpu: Executor
     """Threads for work on sound: decoding, voice activity, features."""
@@ -73,6 +77,7 @@ async def open_services(
             settings.audio.threads or os.cpu_count() or 1, thread_name_prefix="audio"
         )
         stack.callback(cpu.shutdown)
+        start_decoder_server()
         if isinstance(keys, KeysFile):
             watching = asyncio.create_task(keys.watch(), name="keys-file")
             stack.callback(watching.cancel)
@@ -105,6 +110,7 @@ async def open_services(
             registry=registry,
             admission=admission,
             limiter=limiter,
+            address_limits=AddressLimits(),
             metering=Metering(limiter),
             cpu=cpu,
             lifecycle=lifecycle,

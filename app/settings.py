@@ -32,6 +32,9 @@ PREFIX = "VERBATIM_"
 Origin = Annotated[str, Field(pattern=r"^(\*|https?://[^/\s]+)$")]
 """An origin as browsers send it: scheme, host and port, nothing more; `*` is any."""
 
+HostName = Annotated[str, Field(pattern=r"^(\*|(\*\.)?[^\s*:/]+)$")]
+"""A name in a URL, without the port; `*.` before it is any name that ends so, `*` any at all."""
+
 Algorithm = Literal[
     "RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512"
 ]  # fmt: skip
@@ -56,6 +59,9 @@ class ServerSettings(Group):
     tls_key_file: FilePath | None = Field(None, description="PEM, without a password")
     trusted_proxies: tuple[IPvAnyNetwork, ...] = Field(
         (), description="networks whose X-Forwarded-For and -Proto are believed"
+    )
+    trusted_hosts: tuple[HostName, ...] = Field(
+        (), description="names by which a server without keys may be called, from pages too"
     )
     cors_origins: tuple[Origin, ...] = Field((), description="pages of other hosts that may call")
     docs: bool = Field(True, description="serve /docs and /openapi.json")

@@ -12,6 +12,7 @@ from statistics import median
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from app.access.address_limits import AddressLimits
 from app.access.api_keys import ApiKeys
 from app.access.authenticator import Authenticator
 from app.access.client_secrets import ClientSecrets
@@ -48,6 +49,7 @@ class Access:
     authenticator: Authenticator
     limiter: Limiter
     metering: Metering
+    address_limits: AddressLimits
 
 
 @dataclass(slots=True)
@@ -85,7 +87,8 @@ def access_of(callers: int) -> tuple[Access, list[str]]:
         requests_per_minute=1_000_000, audio_seconds_per_minute=1e6, max_concurrent=100
     )
     limiter = Limiter(MemoryStore(), limits)
-    return Access(Authenticator(known, ClientSecrets(None)), limiter, Metering(limiter)), keys
+    authenticator = Authenticator(known, ClientSecrets(None))
+    return Access(authenticator, limiter, Metering(limiter), AddressLimits()), keys
 
 
 async def milliseconds(app: ASGIApp, access: Access, keys: list[str], requests: int) -> float:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
-from app.audio.decoding import decode
+from app.audio.decoder_process import decode
 from app.audio.recording import Recording
 from app.audio.windowing import WindowPolicy
 from app.domain import SAMPLE_RATE, Samples, Window

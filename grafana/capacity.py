@@ -33,14 +33,15 @@ _SCALING = Row(
         ),
         Panel(
             "Backlog",
-            "Seconds of sound admitted and still to be heard.",
+            "Seconds of sound admitted and still to be decoded; a window counts as at least half a "
+            "full one.",
             "s",
             (Query(f"sum(stt_backlog_audio_seconds{{{OURS}}})", "all replicas"),),
         ),
         Panel(
             "Capacity of a replica",
-            "Seconds of sound that one replica hears in a second, as measured of late. It rises "
-            "under load, because fuller batches are cheaper.",
+            "Seconds of sound, in full windows, that one replica decodes in a second, as measured "
+            "of late. It rises under load, because fuller batches are cheaper.",
             "suffix:s/s",
             (
                 Query(

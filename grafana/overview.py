@@ -54,8 +54,8 @@ _NOW = Row(
         ),
         Panel(
             "Wait for others",
-            "How long a short recording sent now would wait, on the replica where it is longest. "
-            "Requests are refused at VERBATIM_LIMITS__MAX_WAIT_SECONDS.",
+            "How long a short recording sent now would wait, for the key and on the replica where "
+            "it is longest. Requests are refused at VERBATIM_LIMITS__MAX_WAIT_SECONDS.",
             "s",
             (Query(f"max(stt_estimated_wait_seconds{{{OURS}}})"),),
             kind="stat",

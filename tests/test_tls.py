@@ -1,10 +1,12 @@
 """HTTPS from the process itself, with an identity provider's tokens, as a company might run it."""
 
 import json
+import socket
 import ssl
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import httpx
@@ -67,6 +69,25 @@ def test_a_bad_token_is_the_sdks_authentication_error(
 def test_browsers_are_ordered_to_stay_with_https(server: LiveServer) -> None:
     answer = httpx.get(f"{server.url}/health/ready")
     assert "max-age=" in answer.headers["strict-transport-security"]
+
+
+@pytest.mark.parametrize(
+    ("request_", "status"),
+    [(b"nonsense\r\n\r\n", 400), (b"GET / HTTP/1.1\r\nx: " + b"y" * 10**6, 431)],
+)
+def test_a_refused_head_is_answered_over_tls_and_the_connection_closed(
+    server: LiveServer, files: tuple[Path, Path], request_: bytes, status: int
+) -> None:
+    context = ssl.create_default_context(cafile=files[0])
+    with (
+        socket.create_connection(("127.0.0.1", server.port), timeout=60) as plain,
+        context.wrap_socket(plain, server_hostname="127.0.0.1") as connection,
+    ):
+        connection.sendall(request_)
+        answer = connection.recv(4096)
+        assert answer.startswith(b"HTTP/1.1 %d " % status)
+        with suppress(OSError):  # it may be reset instead
+            assert connection.recv(4096) == b""
 
 
 def test_a_client_that_does_not_know_the_certificate_does_not_connect(server: LiveServer) -> None:

@@ -59,6 +59,9 @@ class Authenticator:
 
     def _of_client_secret(self, token: str) -> Principal:
         principal = self._secrets.principal(token)
+        if principal.is_anonymous and not self.is_open:
+            # Made by an open server with the same signing key.
+            raise WrongKey("Incorrect client secret provided.")
         key_id = principal.key_id
         if key_id is not None and (self._keys is None or not self._keys.is_live(key_id)):
             raise WrongKey("The API key that made this client secret is revoked or has expired.")

@@ -41,10 +41,13 @@ class ClientSecrets:
     ) -> tuple[str, int]:
         """A secret with the permissions of `principal`, and the Unix second at which it expires.
 
-        A secret never permits administration. Raises InvalidRequest for a session that is too
+        A secret never permits administration, and expires with the token of `principal` at the
+        latest. Raises InvalidRequest for a session that is too
         large.
         """
         expires_at = int(time.time()) + seconds
+        if principal.expires_at is not None:
+            expires_at = min(expires_at, principal.expires_at)
         bearer = replace(principal, is_administrator=False, session=session)
         claims = {"exp": expires_at, "principal": _PRINCIPAL.dump_python(bearer, mode="json")}
         value = PREFIX + jwt.encode({"alg": _ALGORITHM}, claims, self._key)

@@ -64,6 +64,7 @@ class OidcVerifier:
             allowance=Allowance() if rule is None else _allowance(rule),
             models=None if rule is None or rule.models is None else frozenset(rule.models),
             is_administrator=rule is not None and rule.admin,
+            expires_at=int(claims["exp"]),
         )
 
     async def _signed(self, token: str) -> jwt.Claims:

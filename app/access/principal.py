@@ -1,7 +1,7 @@
 """Callers and their permissions."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 
@@ -31,8 +31,15 @@ class Principal:
     is_administrator: bool = False
     key_id: str | None = None
     """Id of the API key that was sent."""
+    expires_at: int | None = field(default=None, compare=False)
+    """Unix second at which the access token expires; None: not known, or an API key."""
     session: Mapping[str, Any] | None = None
     """The realtime session that a client secret was issued for."""
+
+    @property
+    def is_anonymous(self) -> bool:
+        """True for a caller of an open server."""
+        return self.id.startswith("address:")
 
     def may_use(self, *names: str) -> bool:
         """True if the model that has these names may be used."""

@@ -11,7 +11,7 @@ from contextlib import suppress
 import anyio
 from anyio import from_thread, to_thread
 
-from app.audio.decoding import decode_stream
+from app.audio.decoder_process import decode_stream
 from app.domain import Samples
 from app.errors import UndecodableAudio
 

@@ -1,6 +1,7 @@
 """Any audio or video file -> blocks of PCM, recognised by content and never by name.
 
-Blocking and pull-driven: the file is read no further than blocks are requested.
+Blocking and pull-driven: the file is read no further than blocks are requested. For untrusted
+files, `app/audio/decoder_process.py` runs these functions in processes with limits.
 """
 
 from collections.abc import Iterator
@@ -28,28 +29,16 @@ MIN_SECONDS = 0.1
 """Shortest recording, as OpenAI has it (docs/contract.md §4, `audio_too_short`)."""
 
 
-def decode(file: BinaryIO) -> Iterator[Samples]:
-    """The recording mixed down to one channel, in blocks of shape (<= BLOCK_SAMPLES,).
-
-    Raises as `decode_channels`.
-    """
-    for block in decode_channels(file, split=False):
-        yield block[0]
-
-
 def announced_seconds(file: BinaryIO) -> float | None:
-    """The length in the file's header, unverified; None if there is none or the file cannot be
-    opened.
+    """The length in the file's header, unverified; None if there is none.
 
-    Cheap, since nothing is decoded. Blocking. Leaves the file at its start.
+    Cheap, since nothing is decoded. Raises UndecodableAudio if the file cannot be opened.
     """
     try:
         with open_file(file) as container:
             duration = container.duration
-    except (UndecodableAudio, UnicodeDecodeError):
-        return None  # decoding will raise it
-    finally:
-        file.seek(0)
+    except UnicodeDecodeError as error:
+        raise _corrupted() from error
     return None if duration is None else max(0.0, duration / av.time_base)
 
 

@@ -4,7 +4,7 @@ import os
 from dataclasses import dataclass
 from typing import BinaryIO
 
-from app.audio.decoding import announced_seconds
+from app.audio.decoder_process import announced_seconds
 
 MIN_BYTES_PER_SECOND = 250
 """A claimed length with fewer bytes per second is not used: codecs for speech begin at 600 (AMR at

@@ -7,7 +7,7 @@ from math import inf
 from typing import BinaryIO
 
 from app.audio.channels import without_copy
-from app.audio.decoding import decode_channels
+from app.audio.decoder_process import decode_channels
 from app.audio.voice_activity import SPEECH_BEGINS, VoiceActivity
 from app.audio.windowing import WindowPacker, WindowPolicy
 from app.domain import SAMPLE_RATE, Chunking, Samples, Window

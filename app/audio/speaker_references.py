@@ -5,7 +5,7 @@ import re
 from base64 import b64decode
 from collections.abc import Sequence
 
-from app.audio.decoding import decode
+from app.audio.decoder_process import decode
 from app.domain import SAMPLE_RATE
 from app.errors import AudioTooShort, InvalidRequest, UndecodableAudio
 

@@ -57,7 +57,8 @@ class Batcher:
     ) -> None:
         self._model = model
         self.pace = Pace(model.info.workers, model.profile.window_seconds)
-        self.pace.add(warm_up_seconds, model.profile.window_seconds)
+        self._full_window = (model.profile.window_seconds,)
+        self.pace.add(warm_up_seconds, self._full_window, self._full_window)
         self._watchdog = watchdog
         self._on_broken = on_broken
         self._broken: EngineBroken | None = None
@@ -195,12 +196,13 @@ class Batcher:
         Raises EngineBroken if the device has failed for good.
         """
         audit.device_call(stage, [(each.job.request_id, each.job.position) for each in tickets])
-        new = tickets if stage == "encode" else ()
-        # Drafts cost time; their sound is counted when the complete window is encoded.
-        sound_seconds = sum(each.job.duration for each in new if not each.job.is_draft)
+        windows = [each.job.duration for each in tickets]
+        # Drafts cost time; the window is counted when it is complete and encoded.
+        is_new = stage == "encode"
+        new = [each.job.duration for each in tickets if is_new and not each.job.is_draft]
         try:
             with tracing.device_call(stage, [ticket.trace for ticket in tickets]):
-                outcomes: list[Any] = await self._call(stage, sound_seconds, work, tickets)
+                outcomes: list[Any] = await self._call(stage, windows, new, work, tickets)
             self._failures_in_row[stage] = 0
             return outcomes
         except Exception as error:
@@ -214,9 +216,14 @@ class Batcher:
         return [(await self._on_device(stage, work, [ticket]))[0] for ticket in tickets]
 
     async def _call(
-        self, stage: str, sound_seconds: float, work: Callable[..., T], *arguments: object
+        self,
+        stage: str,
+        windows: Sequence[float],
+        new: Sequence[float],
+        work: Callable[..., T],
+        *arguments: object,
     ) -> T:
-        """Run on a device thread, timed and watched. `sound_seconds`: sound not encoded before."""
+        """Run on a device thread, timed and watched. `windows` and `new`: as in `Pace.add`."""
         loop = asyncio.get_running_loop()
         started = time.perf_counter()
         watched = self._watchdog.call(stage) if self._watchdog else nullcontext()
@@ -229,7 +236,7 @@ class Batcher:
             busy = time.perf_counter() - started
             metrics.DEVICE_BUSY_SECONDS.labels(stage).inc(busy)
             metrics.STAGE_SECONDS.labels(stage).observe(busy)
-            self.pace.add(busy, sound_seconds)
+            self.pace.add(busy, windows, new)
 
     async def _count_failure(self, stage: Stage) -> None:
         """Count a window that failed alone; after several in a row, test the engine with silence.
@@ -242,7 +249,7 @@ class Batcher:
             return
         self._failures_in_row[stage] = 0
         try:
-            await self._call("warm-up", 0.0, self._model.warm_up)
+            await self._call("warm-up", self._full_window, (), self._model.warm_up)
         except Exception as error:
             raise EngineBroken(f"{stage} fails on every window: {error}") from error
 

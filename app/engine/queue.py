@@ -2,14 +2,17 @@
 no clock.
 
 Work comes in two stages, because they batch differently: *encoding* gains nothing from batches on
-a CPU, *decoding* gains a lot. A window waits to be encoded in its request's line; requests take
+a CPU, *decoding* gains a lot. A window waits to be encoded in its request's line. Callers take
+turns of one window, however many requests each has; within a caller's turns its requests take
 turns, and the first windows of a request go before the later ones of long recordings. Encoded
 windows wait in `ready` until a decoding batch is worth starting.
 """
 
-from collections import OrderedDict, deque
+from collections import Counter, OrderedDict, deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from math import inf
+from operator import itemgetter
 from typing import Any, Literal
 
 from app.domain import Priority
@@ -53,12 +56,14 @@ class Step:
 Line = deque[Ticket]
 
 
-class _Turns:
-    """The lines of requests of one priority; a request that was served goes to the back."""
+class _Requests:
+    """The lines of one caller's requests; a request that was served goes to the back."""
 
     def __init__(self, bypass_limit: int) -> None:
         self._bypass_limit = bypass_limit
         self._bypassed = 0
+        self.served_at = -inf
+        """Time of the last turn."""
         self._first: OrderedDict[str, Line] = OrderedDict()
         self._later: OrderedDict[str, Line] = OrderedDict()
         self.count = 0
@@ -89,11 +94,6 @@ class _Turns:
         lines = (*self._first.values(), *self._later.values())
         return [ticket for line in lines for ticket in tuple(line)[:1]]
 
-    def clear(self) -> None:
-        self._first.clear()
-        self._later.clear()
-        self.count = 0
-
     def has_request(self, request_id: str) -> bool:
         return request_id in self._first or request_id in self._later
 
@@ -114,6 +114,7 @@ class _Turns:
             self._bypassed += 1
         else:
             self._bypassed = 0
+        self.served_at = now
         line = lines[ticket.job.request_id]
         line.popleft()
         self.count -= 1
@@ -136,14 +137,92 @@ class _Turns:
         return None
 
 
+class _Turns:
+    """The callers of one priority; a caller that was served goes to the back.
+
+    A caller that had nothing in the queue goes first, for one window: a clip does not wait for a
+    window of each long recording. After that window the caller stays among the served ones, even
+    with nothing left, until the others had a turn: one that sends its windows one at a time gets
+    no more turns than one that sends all at once. (The lists of new and old flows of FQ-CoDel,
+    RFC 8290 §4.2, with a quantum of one window.)
+    """
+
+    def __init__(self, bypass_limit: int) -> None:
+        self._bypass_limit = bypass_limit
+        self._bypassed = 0
+        self._new: OrderedDict[str, _Requests] = OrderedDict()
+        self._served: OrderedDict[str, _Requests] = OrderedDict()
+
+    @property
+    def count(self) -> int:
+        """Number of tickets. Also called by threads that read the metrics."""
+        return sum(requests.count for requests in self._callers())
+
+    def add(self, ticket: Ticket) -> None:
+        requests = self.of(ticket)
+        if requests is None:
+            requests = self._new[ticket.job.caller] = _Requests(self._bypass_limit)
+        requests.add(ticket)
+
+    def discard(self, ticket: Ticket) -> None:
+        requests = self.of(ticket)
+        if requests is not None:
+            requests.discard(ticket)
+
+    def tickets(self) -> list[Ticket]:
+        return [ticket for requests in self._callers() for ticket in requests.tickets()]
+
+    def heads(self) -> list[Ticket]:
+        return [ticket for requests in self._callers() for ticket in requests.heads()]
+
+    def clear(self) -> None:
+        self._new.clear()
+        self._served.clear()
+
+    def of(self, ticket: Ticket) -> _Requests | None:
+        """The requests of the ticket's caller, perhaps empty; None for a new caller."""
+        caller = ticket.job.caller
+        return self._served.get(caller) or self._new.get(caller)
+
+    def next(self) -> Ticket | None:
+        """The ticket whose turn it is. Each batch has at least one turn for served callers."""
+        new, served = self._head(self._new), self._head(self._served)
+        if new is None or (served and self._bypassed >= self._bypass_limit):
+            return served
+        return new
+
+    def take(self, ticket: Ticket, now: float) -> None:
+        """Remove the ticket that `next` returned and move its caller to the back."""
+        caller = ticket.job.caller
+        is_new = caller in self._new
+        self._bypassed = self._bypassed + 1 if is_new and self._served else 0
+        requests = (self._new if is_new else self._served).pop(caller)
+        requests.take(ticket, now)
+        self._served[caller] = requests
+
+    def _callers(self) -> tuple[_Requests, ...]:
+        return (*self._new.values(), *self._served.values())
+
+    def _head(self, callers: OrderedDict[str, _Requests]) -> Ticket | None:
+        """The next ticket of the first caller that has one; callers before it are dropped."""
+        while callers:
+            caller, requests = next(iter(callers.items()))
+            if ticket := requests.next():
+                return ticket
+            del callers[caller]
+        return None
+
+
 class Queue:
-    """Fair turns among requests, priorities with ageing, batches of equal keys."""
+    """Turns of callers and of their requests, priorities with ageing, batches of equal keys."""
 
     def __init__(self, max_batch_size: int, encode_batch_size: int) -> None:
         self._max_batch_size = max_batch_size
         self._encode_batch_size = min(encode_batch_size, max_batch_size)
         self._turns = {priority: _Turns(max_batch_size) for priority in Priority}
         self._ready: list[Ticket] = []
+        self._decoded_at: dict[tuple[Priority, str], float] = {}
+        """Time of the last decoding step, by priority and caller of the tickets in `ready`."""
 
     def __len__(self) -> int:
         """Number of waiting windows, including cancelled ones that are not dropped yet."""
@@ -192,31 +271,56 @@ class Queue:
             return self._take_ready("detect", to_detect[: self._max_batch_size])
         batch = self._oldest_group(now)
         if batch and self._is_worth_decoding(batch, now):
-            return self._take_ready("decode", batch)
+            return self._take_decodable(batch, now)
         tickets = self._take_unencoded(now)
         if tickets:
             return Step("encode", tickets)
-        return self._take_ready("decode", batch) if batch else None
+        return self._take_decodable(batch, now) if batch else None
 
     def _take_ready(self, stage: Stage, tickets: Sequence[Ticket]) -> Step:
         self._ready = [ticket for ticket in self._ready if ticket not in tickets]
         return Step(stage, tickets)
 
+    def _take_decodable(self, tickets: Sequence[Ticket], now: float) -> Step:
+        step = self._take_ready("decode", tickets)
+        decoded = dict.fromkeys(((each.job.priority, each.job.caller) for each in tickets), now)
+        waiting = {(each.job.priority, each.job.caller) for each in self._ready}
+        known = self._decoded_at | decoded
+        self._decoded_at = {line: known[line] for line in waiting & known.keys()}
+        return step
+
     def _oldest_group(self, now: float) -> list[Ticket]:
         """The batch of the most urgent ticket: the largest group would starve rare keys."""
         if not self._ready:
             return []
-        first = min(self._ready, key=lambda ticket: _urgency(ticket, now))
-        group = [ticket for ticket in self._ready if ticket.key == first.key]
-        group.sort(key=lambda ticket: _urgency(ticket, now))
+        ordered = self._by_turn(now)
+        group = [ticket for ticket in ordered if ticket.key == ordered[0].key]
         return group[: self._max_batch_size]
+
+    def _by_turn(self, now: float) -> list[Ticket]:
+        """The encoded tickets by urgency; within a class of priority, callers take turns."""
+        ordered = sorted(self._ready, key=lambda ticket: _urgency(ticket, now))
+        if len({ticket.job.caller for ticket in ordered}) == 1:
+            return ordered
+        turns = Counter[tuple[Priority, str]]()
+        keyed: list[tuple[int, int, float, Ticket]] = []
+        for ticket in ordered:
+            line = ticket.job.priority, ticket.job.caller
+            decoded_at = self._decoded_at.get(line, -inf)
+            priority, _ = _urgency(ticket, now, decoded_at)
+            keyed.append((priority, turns[line], decoded_at, ticket))
+            turns[line] += 1
+        keyed.sort(key=itemgetter(0, 1, 2))
+        return [ticket for *_, ticket in keyed]
 
     def _is_worth_decoding(self, batch: Sequence[Ticket], now: float) -> bool:
         """Decode now, or let the batch grow by encoding waiting windows first?
 
-        A full batch is decoded at once. A smaller one is if it completes a request or has the first
-        window of one, and the next window to encode would only be a further one of a request in the
-        batch, or a later one of a recording: growing would delay the former.
+        A full batch is decoded at once. A smaller one is if it has the only window of a caller, and
+        the next window to encode would be a second one of another caller. It also is if it
+        completes a request or has the first window of one, and the next window to encode would only
+        be a further one of a request in the batch, or a later one of a recording: growing would
+        delay the former.
         """
         if len(batch) >= self._max_batch_size or len(self._ready) >= 2 * self._max_batch_size:
             return True
@@ -225,17 +329,27 @@ class Queue:
             return True
         if batch[0].job.priority < coming.job.priority:
             return True
+        others = [ticket for ticket in batch if ticket.job.caller != coming.job.caller]
+        if 0 < len(others) < len(batch) and any(self._is_only_one(ticket) for ticket in others):
+            return True
         inside = {ticket.job.request_id for ticket in batch}
         if coming.job.position < FIRST_WINDOWS and coming.job.request_id not in inside:
             return False
         return any(self._waits_only_for_this(ticket) for ticket in batch)
 
+    def _is_only_one(self, ticket: Ticket) -> bool:
+        """Is it the only waiting window of its caller and priority?"""
+        requests = self._turns[ticket.job.priority].of(ticket)
+        return requests is None or requests.count == 0
+
     def _waits_only_for_this(self, ticket: Ticket) -> bool:
         """Is it the last waiting window of a request, or the first of a long recording?"""
-        turns, request_id = self._turns[ticket.job.priority], ticket.job.request_id
+        requests, request_id = self._turns[ticket.job.priority].of(ticket), ticket.job.request_id
+        if requests is None:
+            return True
         if ticket.job.position == 0:
-            return turns.has_later(request_id) or not turns.has_request(request_id)
-        return not turns.has_request(request_id)
+            return requests.has_later(request_id) or not requests.has_request(request_id)
+        return not requests.has_request(request_id)
 
     def _take_unencoded(self, now: float) -> list[Ticket]:
         tickets: list[Ticket] = []
@@ -249,10 +363,22 @@ class Queue:
 
     def _next_unencoded(self, now: float) -> Ticket | None:
         heads = [head for turns in self._turns.values() if (head := turns.next())]
+        if len({head.job.caller for head in heads}) > 1:
+            return min(heads, key=lambda head: _urgency(head, now, self._served_at(head)))
         return min(heads, key=lambda head: _urgency(head, now), default=None)
 
+    def _served_at(self, ticket: Ticket) -> float:
+        """When the ticket's caller last had a turn in its class of priority."""
+        requests = self._turns[ticket.job.priority].of(ticket)
+        return -inf if requests is None else requests.served_at
 
-def _urgency(ticket: Ticket, now: float) -> tuple[int, float]:
-    """Sort key, smaller goes first: the priority class, raised by ageing, then the longer wait."""
-    aged = int((now - ticket.waiting_since) // AGING_SECONDS)
-    return max(0, ticket.job.priority - aged), ticket.waiting_since
+
+def _urgency(ticket: Ticket, now: float, served_at: float = -inf) -> tuple[int, float]:
+    """Sort key, smaller goes first: the priority class, raised by ageing, then the longer wait.
+
+    Among callers, a window waits since the last turn of its caller, `served_at`: a caller's own
+    backlog gives it no precedence over other callers.
+    """
+    since = max(ticket.waiting_since, served_at)
+    aged = int((now - since) // AGING_SECONDS)
+    return max(0, ticket.job.priority - aged), since

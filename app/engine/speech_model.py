@@ -57,6 +57,8 @@ class Job:
     """Wait in the queue until the first call on the device; 0 before that."""
     is_retry: bool = False
     """The window was decoded before."""
+    caller: str = ""
+    """Id of the principal; callers take turns in the queue."""
     is_draft: bool = False
     """Built from `draft_features`: provisional; decoded again once the window is complete."""
 

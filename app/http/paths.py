@@ -11,6 +11,8 @@ FOLDERS_OPEN_TO_ALL = ("/health/", "/web/", "/docs/assets/")
 OPERATION = "/internal/"
 """Needs no key from loopback: a program on this machine could send SIGTERM anyway."""
 
+HEALTH = "/health/"
+
 PROBES = ("/health", "/metrics")
 """Prefixes of paths requested every few seconds: logged at level debug."""
 
@@ -26,14 +28,29 @@ def is_work(scope: Scope) -> bool:
     return bool(scope["type"] == "websocket")
 
 
+def is_realtime(scope: Scope) -> bool:
+    """True for the socket that client secrets open."""
+    return bool(scope["type"] == "websocket" and scope["path"] == "/v1/realtime")
+
+
 def is_open_to_all(path: str) -> bool:
     """True if the path needs no key; unknown paths need one."""
     return path in OPEN_TO_ALL or path.startswith(FOLDERS_OPEN_TO_ALL)
 
 
+def is_page(path: str) -> bool:
+    """True for the page and the documentation, but not for probes, which need no key either."""
+    return is_open_to_all(path) and not is_probe(path)
+
+
 def is_operation(path: str) -> bool:
     """True for paths that operate the process: open to programs on this machine."""
     return path.startswith(OPERATION)
+
+
+def is_health(path: str) -> bool:
+    """True for checks by load balancers and orchestrators."""
+    return path.startswith(HEALTH)
 
 
 def is_probe(path: str) -> bool:

@@ -5,22 +5,22 @@ Loading and unloading themselves happen on threads.
 """
 
 import asyncio
-import time
-from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from collections import OrderedDict
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from contextvars import Context
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
+from math import inf
 from typing import Literal
 
 import structlog
 
 from app.engine.batcher import Batcher
-from app.engine.pace import Pace
-from app.engine.speech_model import EngineInfo, SpeechModel
-from app.errors import InvalidRequest, ModelBusy, ModelUnavailable, Overloaded, reason_of
+from app.errors import InvalidRequest, ModelBusy, ModelUnavailable, Overloaded
 from app.models.background_pulls import ModelSource, Pulls
 from app.models.catalogue import Catalogue, ServedModel
 from app.models.opening import Opening
+from app.models.residency import LoadedModel, LoadModel, NewBatcher, Residency
 from app.process.memory import give_memory_back
 from app.telemetry import metrics
 
@@ -29,11 +29,17 @@ log = structlog.get_logger(__name__)
 RETRY_SECONDS = 5
 """`retry-after` for a model that cannot be used now; the official clients obey it."""
 
-LoadModel = Callable[[str], SpeechModel]
-"""Loads a model from its source; blocks, and may raise any Exception."""
+TURN_SECONDS = 30.0
+"""Time that a model in use stays in memory before it has to leave for one that waits: loading a
+model takes seconds, so that shorter turns would serve fewer requests."""
 
-NewBatcher = Callable[[SpeechModel, float], Batcher]
-"""Makes a batcher of a model and the seconds of its warm-up."""
+LEAVE_SECONDS = 30.0
+"""Time that a model refuses new requests to make room. If requests that began before still use it
+after that (a live session may last for an hour), it has another turn."""
+
+WAIT_SECONDS = 3 * RETRY_SECONDS
+"""Time that a model waits for room after its last refused request, and that it then keeps its room
+until the request comes again."""
 
 Status = Literal["loaded", "loading", "pulling", "unloaded"]
 Reason = Literal["idle", "limit", "admin"]
@@ -57,88 +63,6 @@ class ModelCard:
     """ISO 639-1 codes; empty until a model whose profile names none was loaded once."""
 
 
-@dataclass(frozen=True, slots=True)
-class LoadedModel:
-    """A model in memory and the batcher of its device."""
-
-    model: SpeechModel
-    batcher: Batcher
-
-
-class Residency:
-    """One model's time in memory: loading, loaded, then unloading.
-
-    `loaded` is None before and after the middle state. Requests hold leases while they wait for the
-    model or use it.
-    """
-
-    def __init__(self, served: ServedModel) -> None:
-        self.served = served
-        self.loaded: LoadedModel | None = None
-        self.failure: Exception | None = None
-        """Why the model could not be loaded."""
-        self.settled = asyncio.Event()
-        """Set once the model is loaded, or has failed to."""
-        self.unloading = asyncio.Event()
-        """Set to unload the model; only without leases."""
-        self.lease_count = 0
-        self.last_used = 0.0
-        """When the last lease ended, on the event loop's clock."""
-        self.task: asyncio.Task[None]
-        """Loads, serves and unloads the model."""
-        self._warm_up_seconds = 0.0
-        self._idle_timer: asyncio.TimerHandle | None = None
-
-    @property
-    def is_idle(self) -> bool:
-        """Is the model loaded, without leases?"""
-        return self.loaded is not None and self.lease_count == 0
-
-    def start_idle_timer(self, seconds: float, unload: Callable[[], None]) -> None:
-        """Call `unload` after `seconds`, unless the timer is cancelled."""
-        self._idle_timer = asyncio.get_running_loop().call_later(seconds, unload)
-
-    def cancel_idle_timer(self) -> None:
-        """Cancel the timer, if one runs."""
-        if self._idle_timer is not None:
-            self._idle_timer.cancel()
-            self._idle_timer = None
-
-    async def load(self, load_model: LoadModel) -> SpeechModel | None:
-        """The model, warm; None, with the reason in the log, if it cannot be loaded."""
-        name, started = self.served.id, time.perf_counter()
-        try:
-            model, self._warm_up_seconds = await asyncio.to_thread(
-                _load, self.served.source, load_model
-            )
-        except Exception as error:
-            self.failure = error
-            log.error("model_failed", model=name, reason=reason_of(error))
-            log.debug("model_failed", model=name, exc_info=True)
-            metrics.MODEL_LOADS.labels(name, "failed").inc()
-            return None
-        seconds = time.perf_counter() - started
-        metrics.MODEL_LOADS.labels(name, "loaded").inc()
-        metrics.MODEL_LOAD_SECONDS.labels(name).inc(seconds)
-        log.info("model_ready", seconds=round(seconds, 2), **asdict(model.info))
-        languages = model.profile.languages
-        shown = ", ".join(languages) if len(languages) <= 10 else f"{len(languages)} languages"
-        log.info("model_card", hears=shown, note=model.profile.description)
-        return model
-
-    async def serve(
-        self, model: SpeechModel, new_batcher: NewBatcher, on_ready: Callable[[], None]
-    ) -> None:
-        """Serve requests until `unloading` is set. `on_ready` is called once `loaded` is set."""
-        async with new_batcher(model, self._warm_up_seconds) as batcher:
-            with _shown(model.info, batcher.pace):
-                self.loaded = LoadedModel(model, batcher)
-                self.settled.set()
-                on_ready()
-                await self.unloading.wait()
-        self.loaded = None
-
-
 class Registry:
     """Loads and unloads the models of a catalogue. An async context manager: entering starts
     `opening`, leaving unloads all models.
@@ -146,6 +70,10 @@ class Registry:
     `on_failure` is called with the reason when a pinned model cannot be loaded. At most
     `max_resident` models are in memory, including those being loaded; a model without leases for
     `idle_seconds` is unloaded. None: no such limit.
+
+    Models take turns in memory. A model whose request was refused for want of room gets the next
+    room, the longest waiting first. If all others are in use, the one that is in memory for longest
+    takes no new requests until it is unloaded. A pinned model stays.
     """
 
     def __init__(
@@ -167,6 +95,8 @@ class Registry:
         self.opening = Opening(catalogue.models, self._pulls, self.load, on_failure)
         self._residencies: dict[str, Residency] = {}
         """Residencies by model id, without those that are unloading."""
+        self._waiting: OrderedDict[str, float] = OrderedDict()
+        """Models without room, the longest waiting first, and the time of their last request."""
         self._unloading: set[asyncio.Task[None]] = set()
         for model in catalogue.models:
             metrics.begin_at_zero(model.id)
@@ -250,7 +180,7 @@ class Registry:
             use = f"requests that use it: {residency.lease_count}"
             reason = "it is being loaded" if residency.loaded is None else use
             raise ModelBusy(f"The model `{model.id}` cannot be unloaded now; {reason}.", "model")
-        self._unload(residency, "admin")
+        self._give_up(residency, "admin")
         await asyncio.wait([residency.task])
 
     def _status(self, model: ServedModel) -> Status:
@@ -264,29 +194,98 @@ class Registry:
         residency = self._residencies.get(model.id)
         if residency is None:
             self._make_room(model)
-            residency = self._residencies[model.id] = Residency(model)
-            # A context of its own, or its log would go on naming the request that came first.
-            running = self._run(residency, set(self._unloading))
-            residency.task = asyncio.create_task(
-                running, name=f"model-{model.id}", context=Context()
-            )
-            log.info("loading_model", model=model.id)
+            residency = self._begin(model)
+        elif self._is_leaving(residency):
+            raise self._no_room(model, "it makes room for another model")
+        self._waiting.pop(model.id, None)
         residency.lease_count += 1
+        residency.kept_until = 0.0
         residency.cancel_idle_timer()
         return residency
 
+    def _begin(self, model: ServedModel) -> Residency:
+        """Begin to load a model for which there is room."""
+        residency = self._residencies[model.id] = Residency(model)
+        # A context of its own, or its log would go on naming the request that came first.
+        running = self._run(residency, set(self._unloading))
+        residency.task = asyncio.create_task(running, name=f"model-{model.id}", context=Context())
+        log.info("loading_model", model=model.id)
+        return residency
+
     def _make_room(self, wanted: ServedModel) -> None:
-        """Unload the idle model that was used least recently, if there is one too many."""
-        if self._max_resident is None or len(self._residencies) < self._max_resident:
+        """Unload the idle model that was used least recently, if there is one too many.
+
+        Raises Overloaded without such a model, and while another waits for longer.
+        """
+        if self._max_resident is None:
             return
-        residencies = self._residencies.values()
-        idle = [each for each in residencies if each.is_idle and not each.served.is_pinned]
-        if not idle:
-            raise Overloaded(
-                f"The model `{wanted.id}` is not loaded, and all in memory are in use or pinned.",
-                RETRY_SECONDS,
-            )
-        self._unload(min(idle, key=lambda each: each.last_used), "limit")
+        is_full = len(self._residencies) >= self._max_resident
+        idle = [each for each in self._residencies.values() if self._may_evict(each)]
+        if self._longest_waiting() not in (None, wanted.id) or (is_full and not idle):
+            raise self._no_room(wanted, "all in memory are in use or pinned")
+        if is_full:
+            self._unload(min(idle, key=lambda each: each.last_used), "limit")
+
+    def _no_room(self, wanted: ServedModel, reason: str) -> Overloaded:
+        """The refusal of a request; the model then waits for room."""
+        self._waiting[wanted.id] = _now()
+        self._choose_leaving()
+        return Overloaded(f"There is no room for the model `{wanted.id}`: {reason}.", RETRY_SECONDS)
+
+    def _may_evict(self, residency: Residency) -> bool:
+        """Is it idle, not pinned, and not kept for a request that is to come again?"""
+        is_kept = _now() < residency.kept_until
+        return residency.is_idle and not residency.served.is_pinned and not is_kept
+
+    def _longest_waiting(self) -> str | None:
+        """The model that waits for room for longest; one without recent requests is dropped."""
+        for name, refused in list(self._waiting.items()):
+            if _now() - refused > WAIT_SECONDS:
+                del self._waiting[name]
+            elif name not in self._residencies:  # one that is to leave waits for its next turn
+                return name
+        return None
+
+    def _choose_leaving(self) -> None:
+        """Let the model that is in memory for longest take no new requests, if its turn is over."""
+        in_use = [each for each in self._residencies.values() if each.loaded and each.lease_count]
+        if any(self._is_leaving(each) for each in in_use):
+            return
+        ended = [
+            each
+            for each in in_use
+            if not each.served.is_pinned and _now() - each.turn_began >= TURN_SECONDS
+        ]
+        if ended:
+            leaving = min(ended, key=lambda each: each.turn_began)
+            leaving.leaving_since = _now()
+            log.info("model_makes_room", model=leaving.served.id, requests=leaving.lease_count)
+
+    def _is_leaving(self, residency: Residency) -> bool:
+        """Does the model take no new requests?
+
+        It does again once no other model waits for room, or if requests have used it for too long.
+        """
+        if residency.leaving_since is None:
+            return False
+        if _now() - residency.leaving_since >= LEAVE_SECONDS:
+            residency.leaving_since, residency.turn_began = None, _now()
+        elif self._longest_waiting() is None:
+            residency.leaving_since = None
+        return residency.leaving_since is not None
+
+    def _give_room(self) -> None:
+        """Load the model that waits for longest, if there is room or a model can be unloaded."""
+        name = self._longest_waiting()
+        if name is None or self._max_resident is None:
+            return
+        if len(self._residencies) >= self._max_resident:
+            idle = [each for each in self._residencies.values() if self._may_evict(each)]
+            if not idle:
+                return
+            self._unload(min(idle, key=lambda each: each.last_used), "limit")
+        del self._waiting[name]
+        self._begin(self._catalogue.find(name)).kept_until = inf
 
     async def _run(self, residency: Residency, unloading_before: set[asyncio.Task[None]]) -> None:
         """Load, serve and unload a model.
@@ -304,17 +303,29 @@ class Registry:
         finally:
             if self._is_current(residency):
                 del self._residencies[residency.served.id]
+                self._give_room()
             residency.settled.set()  # no request waits for a model that failed
         await asyncio.to_thread(model.unload)
         del model  # the last reference, so that there is memory to return
         await asyncio.to_thread(give_memory_back)
 
     def _note_use(self, residency: Residency) -> None:
-        """Note the time of last use, and start the idle timer of a model without leases."""
-        residency.last_used = asyncio.get_running_loop().time()
-        may_unload = residency.is_idle and self._is_current(residency)
-        if self._idle_seconds is not None and may_unload and not residency.served.is_pinned:
-            residency.start_idle_timer(self._idle_seconds, lambda: self._unload(residency, "idle"))
+        """Note the time of last use. The room of a model without leases may be given away, now or
+        once its idle timer ends."""
+        residency.last_used = _now()
+        if not residency.is_idle or not self._is_current(residency):
+            return
+        if residency.kept_until == inf:
+            residency.kept_until = _now() + WAIT_SECONDS
+        self._give_room()
+        may_unload = self._is_current(residency) and not residency.served.is_pinned
+        if self._idle_seconds is not None and may_unload:
+            residency.start_idle_timer(self._idle_seconds, lambda: self._give_up(residency, "idle"))
+
+    def _give_up(self, residency: Residency, reason: Reason) -> None:
+        """Begin to unload an idle model, and give its room to one that waits."""
+        self._unload(residency, reason)
+        self._give_room()
 
     def _is_current(self, residency: Residency) -> bool:
         """Is it not yet unloading?"""
@@ -331,6 +342,7 @@ class Registry:
         log.info("unloading_model", model=residency.served.id, reason=reason)
 
     async def _unload_all(self) -> None:
+        self._waiting.clear()
         residencies = list(self._residencies.values())
         self._residencies.clear()
         for residency in residencies:
@@ -351,23 +363,5 @@ class Registry:
         return max((batcher.oldest_wait_seconds for batcher in self._batchers()), default=0.0)
 
 
-def _load(source: str, load_model: LoadModel) -> tuple[SpeechModel, float]:
-    """The model, and the seconds of its warm-up."""
-    model = load_model(source)
-    started = time.perf_counter()
-    model.warm_up()
-    return model, time.perf_counter() - started
-
-
-@contextmanager
-def _shown(info: EngineInfo, pace: Pace) -> Iterator[None]:
-    """Show the model in the metrics while the context is open."""
-    labels = asdict(info)
-    metrics.ENGINE_INFO.labels(**labels).set(1)
-    metrics.DEVICE_WORKERS.labels(info.model).set(info.workers)
-    metrics.CAPACITY.labels(info.model).set_function(pace.capacity)
-    with metrics.RESIDENT_MODELS.track_inprogress():
-        yield
-    metrics.CAPACITY.remove(info.model)
-    metrics.DEVICE_WORKERS.remove(info.model)
-    metrics.ENGINE_INFO.remove(*labels.values())
+def _now() -> float:
+    return asyncio.get_running_loop().time()

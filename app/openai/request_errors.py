@@ -14,21 +14,17 @@ def request_error(
     error: ValidationError,
     *prefix: str,
     tags: Collection[str] = (),
-    known: Collection[str] = (),
 ) -> InvalidRequest:
     """The first error, with the path of its field.
 
     prefix: what goes before the path.
     tags: values of discriminators, which pydantic puts into the path and clients do not know.
-    known: the keys that there are, for a message about one that there is not.
     """
     first = error.errors(include_input=False, include_url=False)[0]
     path = [str(part) for part in first["loc"] if part not in tags]
     field = ".".join([*prefix, *path])[:MAX_REASON_CHARACTERS]
     if first["type"] in ("missing", "union_tag_not_found"):
         return MissingParameter(f"Missing required parameter: '{field}'.", field)
-    if first["type"] == "extra_forbidden" and known:
-        return InvalidRequest(f"Unknown key: '{field:.100}'. Known are {', '.join(known)}.", field)
     reason = first["msg"].removeprefix("Value error, ")[:MAX_REASON_CHARACTERS]
     if not field:
         return InvalidRequest(f"Invalid value: {reason}.")

@@ -33,7 +33,9 @@ def short_keywords(keywords: Sequence[str]) -> list[str]:
 
 
 LanguageCode = Annotated[str, AfterValidator(known_language)]
-Keywords = Annotated[list[str], AfterValidator(short_keywords)]
+# The first wrong element ends the validation of a list: an error for each would take seconds.
+LanguageCodes = Annotated[list[LanguageCode], Field(fail_fast=True)]
+Keywords = Annotated[list[str], Field(fail_fast=True), AfterValidator(short_keywords)]
 
 # The fields of `server_vad`; the defaults of uploads and of live sessions differ
 # (docs/contract.md §1.1, §5.2).

@@ -3,10 +3,13 @@
 The queue is bounded by the wait that a new request would meet, not by a number of requests: a
 three-hour recording and a clip are not one and one. Waits are estimated in seconds of the device,
 from the rest of every admitted recording and the measured pace of its model. Several models share
-one device, so all of them count.
+one device, so all of them count. Callers take turns on the device (engine/queue.py), so each is
+judged by the wait that its own requests would meet.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+import time
+from collections import Counter, OrderedDict
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from math import ceil, inf
 
@@ -25,6 +28,13 @@ AHEAD_SHARE = 0.5
 """Share of `max_wait_seconds` up to which the estimated wait may grow and a request is still
 admitted. Later arrivals can delay an admitted request by about as much again: requests take turns,
 so the later ones go before its second and later windows. The other half is reserved for that."""
+
+RETURN_SHARE = 0.75
+"""The same for a caller that was refused and returns after its `retry-after`. New requests cannot
+use the difference, however many come."""
+
+RETURN_SECONDS = 30.0
+"""Time after the `retry-after` in which RETURN_SHARE applies: the upload has to end within it."""
 
 
 class Work:
@@ -52,14 +62,15 @@ class Work:
         """Wait of the first window for the device; None until the window is there."""
 
     @property
-    def audio_seconds(self) -> float:
-        """Audio still to be read from the file, as estimated, and windows still to be decoded."""
-        return self._unread + self._waiting
+    def padded_seconds(self) -> float:
+        """Audio still to be read from the file, as estimated, and windows still to be decoded; in
+        seconds of sound in full windows (`Pace.padded`)."""
+        return self._pace.padded(self._unread) + self._waiting
 
     @property
     def device_seconds(self) -> float:
-        """Estimated device time of `audio_seconds`."""
-        return self.audio_seconds * self._pace.cost
+        """Estimated device time of `padded_seconds`."""
+        return self.padded_seconds * self._pace.cost
 
     @property
     def turn_seconds(self) -> float:
@@ -86,11 +97,11 @@ class Work:
 
     def add_window(self, seconds: float) -> None:
         """Count a window of that length that waits for the device."""
-        self._waiting += seconds
+        self._waiting += self._pace.padded(seconds)
 
     def remove_window(self, seconds: float) -> None:
         """Count out a window of that length, which was decoded or dropped."""
-        self._waiting -= seconds
+        self._waiting -= self._pace.padded(seconds)
 
     def mark_decoded(self, until: float) -> None:
         """Note that the model has decoded the recording up to `until`."""
@@ -100,7 +111,8 @@ class Work:
 class Admission:
     """All admitted work of the process, and the decision on more. For the event loop only.
 
-    `check_started` raises until the server can transcribe.
+    `check_started` raises until the server can transcribe. `caller` is everywhere the id of a
+    principal. `clock`: seconds.
     """
 
     def __init__(
@@ -108,46 +120,79 @@ class Admission:
         limits: LimitsSettings,
         live: LiveSettings,
         check_started: Callable[[], None] = lambda: None,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._limits = limits
         self._check_started = check_started
+        self._clock = clock
         self._max_sessions = live.max_sessions
         metrics.LIVE_SESSIONS_MAX.set(live.max_sessions)
         self._session_count = 0
-        self._works: set[Work] = set()
-        self._upload_count = 0
+        self._works: dict[str, set[Work]] = {}
+        """By caller; no set is empty."""
+        self._uploads = Counter[str]()
+        """Uploads in progress, by caller."""
+        self._returns: OrderedDict[str, float] = OrderedDict()
+        """When the `retry-after` of refused callers ends, the last refused at the end."""
         metrics.BACKLOG_AUDIO_SECONDS.set_function(self.backlog_seconds)
-        metrics.ESTIMATED_WAIT_SECONDS.set_function(self.wait_seconds)
+        metrics.ESTIMATED_WAIT_SECONDS.set_function(self.longest_wait_seconds)
 
     def backlog_seconds(self) -> float:
-        """Admitted audio still to be decoded. Called by threads that read the metrics, too."""
-        return sum(work.audio_seconds for work in list(self._works))
+        """Admitted audio still to be decoded, in seconds of sound in full windows. Called by
+        threads that read the metrics, too."""
+        return sum(work.padded_seconds for works in self._admitted().values() for work in works)
 
-    def wait_seconds(self, own_seconds: float = 0.0) -> float:
-        """Estimated wait of a new request that needs the device for `own_seconds`.
+    def longest_wait_seconds(self) -> float:
+        """Estimated wait of a short recording of the caller that has most of them admitted; that of
+        any other caller is not longer. Called by threads that read the metrics, too."""
+        admitted = self._admitted()
+        if not admitted:
+            return 0.0
+        return self.wait_seconds(max(admitted, key=lambda caller: _ahead(admitted[caller], 0.0)))
 
-        Requests take turns of one window (engine/queue.py). So each admitted request delays the new
-        one by at most the time that the new one takes itself, or by one window: a clip does not
-        wait for the end of a recording of three hours.
+    def wait_seconds(self, caller: str, own_seconds: float = 0.0) -> float:
+        """Estimated wait of a new request of a caller that needs the device for `own_seconds`.
+
+        Requests of a caller take turns of one window (engine/queue.py). So each admitted request
+        delays the new one by at most the time that the new one takes itself, or by one window: a
+        clip does not wait for the end of a recording of three hours. In the same way, callers take
+        turns: each other caller delays the request by at most the time that the request and its
+        own caller's before it take, or by one window, however many requests it has admitted.
         """
-        return sum(
-            min(work.device_seconds, max(own_seconds, work.turn_seconds))
-            for work in list(self._works)
-        )
+        admitted = self._admitted()
+        ahead = _ahead(admitted.pop(caller, ()), own_seconds)
+        others = 0.0
+        for works in admitted.values():
+            turn = max((work.turn_seconds for work in works), default=0.0)
+            backlog = sum(work.device_seconds for work in works)
+            others += min(backlog, max(ahead + own_seconds, turn))
+        return ahead + others
+
+    def _admitted(self) -> dict[str, list[Work]]:
+        """A copy, for threads that read it while the event loop changes the original."""
+        return {caller: list(works) for caller, works in list(self._works.items())}
 
     @contextmanager
-    def upload(self) -> Iterator[None]:
-        """Hold a slot for one upload. Raises Overloaded if its request would be refused anyway."""
+    def upload(self, caller: str) -> Iterator[None]:
+        """Hold a slot for one upload. Raises Overloaded if its request would be refused anyway.
+
+        A caller that holds more slots than are free gets no other. So one caller holds at most
+        about half of them, and there are always slots for the next. (The dynamic threshold of
+        Choudhury and Hahne, doi:10.1109/90.664262, with a factor of one.)
+        """
         self._check_started()
-        if self._upload_count >= self._limits.max_uploads:
+        free = self._limits.max_uploads - self._uploads.total()
+        if not free or self._uploads[caller] > free:
             metrics.REFUSED_REQUESTS.labels("uploads").inc()
             raise Overloaded("The server receives too many uploads. Please retry.")
-        self._check_wait()
-        self._upload_count += 1
+        self._check_wait(caller)
+        self._uploads[caller] += 1
         try:
             yield
         finally:
-            self._upload_count -= 1
+            self._uploads[caller] -= 1
+            if not self._uploads[caller]:
+                del self._uploads[caller]
 
     @contextmanager
     def session(self) -> Iterator[None]:
@@ -169,6 +214,7 @@ class Admission:
     @contextmanager
     def work(
         self,
+        caller: str,
         pace: Pace,
         lengths: Sequence[Length],
         deadline: Deadline,
@@ -180,20 +226,45 @@ class Admission:
         """
         limit = self._limits.max_recording_seconds
         works = tuple(Work(pace, length, deadline, limit, priority) for length in lengths)
-        self._check_wait(sum(work.device_seconds for work in works))
-        self._works.update(works)
+        self._check_wait(caller, sum(work.device_seconds for work in works))
+        if self._has_returned(caller):
+            del self._returns[caller]
+        self._works.setdefault(caller, set()).update(works)
         try:
             yield works
         finally:
-            self._works.difference_update(works)
+            self._works[caller].difference_update(works)
+            if not self._works[caller]:
+                del self._works[caller]
 
-    def _check_wait(self, own_seconds: float = 0.0) -> None:
-        wait = self.wait_seconds(own_seconds)
-        excess = wait - self._limits.max_wait_seconds * AHEAD_SHARE
-        if excess > 0:
-            metrics.REFUSED_REQUESTS.labels("wait").inc()
-            raise Overloaded(
-                f"The server is busy: the request would wait for at least {wait:.0f} seconds. "
-                "Please retry later.",
-                retry_after_seconds=min(MAX_RETRY_SECONDS, ceil(excess)),
-            )
+    def _check_wait(self, caller: str, own_seconds: float = 0.0) -> None:
+        wait = self.wait_seconds(caller, own_seconds)
+        share = RETURN_SHARE if self._has_returned(caller) else AHEAD_SHARE
+        excess = wait - self._limits.max_wait_seconds * share
+        if excess <= 0:
+            return
+        retry_after = min(MAX_RETRY_SECONDS, ceil(excess))
+        self._note_refusal(caller, retry_after)
+        metrics.REFUSED_REQUESTS.labels("wait").inc()
+        raise Overloaded(
+            f"The server is busy: the request would wait for at least {wait:.0f} seconds. "
+            "Please retry later.",
+            retry_after_seconds=retry_after,
+        )
+
+    def _has_returned(self, caller: str) -> bool:
+        """Was the caller refused, and has its `retry-after` ended not long ago?"""
+        return 0 <= self._clock() - self._returns.get(caller, inf) < RETURN_SECONDS
+
+    def _note_refusal(self, caller: str, retry_after: float) -> None:
+        """Note when the caller is to return; a time noted before, and still to come, is kept."""
+        now = self._clock()
+        noted = self._returns.pop(caller, -inf)
+        self._returns[caller] = min(noted, now + retry_after) if noted > now else now + retry_after
+        while next(iter(self._returns.values())) + RETURN_SECONDS < now:
+            self._returns.popitem(last=False)
+
+
+def _ahead(works: Iterable[Work], own_seconds: float) -> float:
+    """Device time of a caller's admitted works before the end of a new one of `own_seconds`."""
+    return sum(min(work.device_seconds, max(own_seconds, work.turn_seconds)) for work in works)

@@ -23,15 +23,24 @@ T = TypeVar("T")
 
 
 class WindowDecoder:
-    """Decodes windows with one model. Stateless between requests."""
+    """Decodes windows of one caller with one model. Stateless between requests.
+
+    `caller`: the id of the principal, for whose turn in the queue the windows wait.
+    """
 
     def __init__(
-        self, model: SpeechModel, batcher: Batcher, cpu: Executor, use_fallback: bool
+        self,
+        model: SpeechModel,
+        batcher: Batcher,
+        cpu: Executor,
+        use_fallback: bool,
+        caller: str = "",
     ) -> None:
         self._model = model
         self._batcher = batcher
         self._cpu = cpu
         self._use_fallback = use_fallback
+        self._caller = caller
         self.info = model.info
         self.languages = model.profile.languages
         self.pace = batcher.pace
@@ -66,7 +75,9 @@ class WindowDecoder:
         """
         with tracing.span("window", start=window.start, audio_seconds=window.duration):
             features = await self._features(self._model.features, window)
-            job = Job(request_id, window.duration, features, priority, position)
+            job = Job(
+                request_id, window.duration, features, priority, position, caller=self._caller
+            )
             decode_options = DecodeOptions(
                 options.task,
                 await language.of_window(job, self._batcher),
@@ -98,8 +109,15 @@ class WindowDecoder:
         """
         with tracing.span("draft", start=window.start, audio_seconds=window.duration):
             features = await self._features(self._model.draft_features, window)
-            priority = Priority.INTERACTIVE
-            job = Job(request_id, window.duration, features, priority, position=1, is_draft=True)
+            job = Job(
+                request_id,
+                window.duration,
+                features,
+                Priority.INTERACTIVE,
+                position=1,
+                caller=self._caller,
+                is_draft=True,
+            )
             decode_options = DecodeOptions(
                 options.task,
                 await language.of_open_window(job, self._batcher),

@@ -9,10 +9,11 @@ import time
 import structlog
 import uvicorn
 from starlette.types import ASGIApp
-from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 
 from app.errors import SetupError
+from app.process.http_protocol import HttpProtocol
 from app.process.lifecycle import Lifecycle
+from app.process.socket_protocol import SocketProtocol
 from app.process.watchdog import end_process
 from app.settings import ServerSettings
 
@@ -26,9 +27,6 @@ SESSIONS_SECONDS = 10.0
 
 MAX_WS_BYTES = 16 * 1024**2
 """Longest message: OpenAI's longest, 15 MiB of base64, in its JSON (docs/contract.md §5.3)."""
-
-UNREAD_SECONDS = 10.0
-"""Time for a client to read the last message of a closed socket."""
 
 BACKLOG = 2048
 """Connections that wait to be accepted; uvicorn's default."""
@@ -96,6 +94,7 @@ def uvicorn_config(app: ASGIApp, settings: ServerSettings) -> uvicorn.Config:
         log_config=None,
         access_log=False,
         server_header=False,
+        http=HttpProtocol,
         ws=SocketProtocol,
         ws_max_size=MAX_WS_BYTES,
         ws_per_message_deflate=False,  # audio does not compress
@@ -145,15 +144,6 @@ class Server(uvicorn.Server):
         # uvicorn cuts WebSockets off at once: their last messages must be sent before.
         await self._lifecycle.sessions_ended(SESSIONS_SECONDS)
         await super().shutdown(sockets)
-
-
-class SocketProtocol(WebSocketsSansIOProtocol):
-    """uvicorn's WebSocket protocol with a limit of `UNREAD_SECONDS` on flushing a close to a client
-    that does not read."""
-
-    async def run_asgi(self) -> None:
-        await super().run_asgi()
-        self.loop.call_later(UNREAD_SECONDS, self.transport.abort)
 
 
 class _LastResort(threading.Thread):

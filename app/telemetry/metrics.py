@@ -61,14 +61,17 @@ QUEUE_WAIT_SECONDS = Histogram(
     buckets=(0.01, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 20, 30, 60, 120),
 )
 BACKLOG_AUDIO_SECONDS = Gauge(
-    "stt_backlog_audio_seconds", "Seconds of admitted recordings that are still to be heard."
+    "stt_backlog_audio_seconds",
+    "Seconds of admitted recordings still to be decoded; a window counts as at least half a full "
+    "one.",
 )
 ESTIMATED_WAIT_SECONDS = Gauge(
-    "stt_estimated_wait_seconds", "How long a new short recording would wait for others."
+    "stt_estimated_wait_seconds",
+    "How long a new short recording would wait, of the caller for whom it is longest.",
 )
 CAPACITY = Gauge(
     "stt_capacity_audio_seconds_per_second",
-    "Seconds of sound that the device hears in a second, as measured of late.",
+    "Seconds of sound in full windows that the device decodes in a second, as measured of late.",
     ["model"],
 )
 REFUSED_REQUESTS = Counter(
@@ -86,6 +89,11 @@ USAGE_AUDIO_SECONDS = Counter(
     "stt_usage_audio_seconds", "Seconds of recordings and live audio heard.", ["key", "model"]
 )
 DEADLINE_MISSES = Counter("stt_deadline_misses", "Requests not answered by their deadline.")
+WRONG_KEYS = Counter(
+    "stt_wrong_keys",
+    "Keys and tokens that were wrong, and those not looked at after too many from one address.",
+    ["result"],
+)
 CANCELLED_REQUESTS = Counter(
     "stt_cancelled_requests",
     "Callers who left: in their upload, before the answer began, or while it was sent.",
@@ -158,6 +166,7 @@ _KNOWN_LABELS: dict[Counter | Histogram, tuple[str, ...]] = {
     FALLBACKS: ("temperature", "length", "prompt_echo", "keyword_echo", "unheard_speech"),
     VOICE_ACTIVITY_SECONDS: ("speech", "silence"),
     REFUSED_REQUESTS: ("wait", "uploads", "sessions"),
+    WRONG_KEYS: ("refused", "blocked"),
     CANCELLED_REQUESTS: ("upload", "queue", "stream"),
     LIVE_LAG_SECONDS: ("final", "partial"),
 }

@@ -10,6 +10,7 @@ from app.domain import Chunking, Options, Task
 from app.errors import InvalidRequest, UnsupportedValue
 from app.intake import Order
 from app.openai.formats import Rendering
+from app.openai.json_limits import check_keys
 from app.openai.model_families import ResponseFormat, family_of
 from app.openai.request_errors import request_error
 from app.openai.request_fields import (
@@ -166,6 +167,7 @@ def _chunking(strategy: str | dict[str, Any] | None) -> Chunking | None:
             "Invalid value for 'chunking_strategy': neither 'auto' nor an object.",
             "chunking_strategy",
         )
+    check_keys(strategy, _ServerVad.model_fields, "chunking_strategy")
     try:
         return _ServerVad.model_validate(strategy).chunking()
     except ValidationError as error:

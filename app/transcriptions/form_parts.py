@@ -12,6 +12,10 @@ from typing import Any, TypeVar
 from starlette.datastructures import FormData, UploadFile
 
 from app.errors import InvalidRequest, MissingParameter
+from app.openai.json_limits import check_large_text, check_text, json_value
+
+MAX_ENTRIES = 1000
+"""Of a list in one part: as many as a form may have parts."""
 
 T = TypeVar("T")
 Choice = TypeVar("Choice", bound=str)
@@ -92,18 +96,26 @@ def _missing(name: str) -> MissingParameter:
 
 
 def _json_object(name: str, text: str) -> dict[str, Any]:
+    check_text(text, name)
     try:
-        value = json.loads(text)
-    except (ValueError, RecursionError):
+        value = json_value(text)
+    except ValueError:
         raise InvalidRequest(f"Invalid value for '{name}': not a JSON object.", name) from None
-    return dict(value)
+    assert isinstance(value, dict), "a text that begins with a brace is an object"
+    return value
 
 
 def _json_array(name: str, text: str) -> list[str]:
+    check_large_text(text, name)
     try:
-        values = json.loads(text)
-    except (ValueError, RecursionError):
+        values = json_value(text)
+    except ValueError:
         raise InvalidRequest(f"Invalid value for '{name}': not a JSON array.", name) from None
+    assert isinstance(values, list), "a text that begins with a bracket is a list"
+    if len(values) > MAX_ENTRIES:
+        raise InvalidRequest(
+            f"{name} has {len(values)} entries; at most {MAX_ENTRIES} are supported.", name
+        )
     return [value if isinstance(value, str) else json.dumps(value) for value in values]
 
 

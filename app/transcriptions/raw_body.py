@@ -11,7 +11,7 @@ from fastapi import APIRouter, Request, Response
 from starlette.datastructures import FormData, UploadFile
 
 from app.errors import InvalidRequest
-from app.http.state import TheServices
+from app.http.state import TheServices, caller
 from app.openai.model_families import family_of
 from app.transcriptions.answers import answer
 from app.transcriptions.form import AudioForm, parse
@@ -36,7 +36,7 @@ IN_MEMORY_BYTES = 1024**2
 @router.post("/transcribe")
 async def transcribe(request: Request, services: TheServices) -> Response:
     """Speech to text in the language that is spoken."""
-    async with receiving(services) as deadline:
+    async with receiving(services, caller(request).id) as deadline:
         form = await _read_body(request, services.default_model)
     return await answer(request, services, form, deadline)
 

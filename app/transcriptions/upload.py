@@ -30,15 +30,16 @@ CHARSETS = frozenset({b"utf-8", b"utf8", b"us-ascii", b"iso-8859-1"})
 
 
 @asynccontextmanager
-async def receiving(services: Services) -> AsyncIterator[Deadline]:
-    """A slot for one upload while its body is read; yields the deadline of the whole request.
+async def receiving(services: Services, caller: str) -> AsyncIterator[Deadline]:
+    """A slot for one upload of a caller while its body is read; yields the deadline of the whole
+    request.
 
     Raises Overloaded, before anything is read where the upload would be in vain; DeadlineExceeded;
     ClientDisconnect.
     """
     deadline = Deadline(services.settings.limits.deadline_seconds)
     async with deadline.kept():
-        with services.admission.upload(), tracing.span("upload"), _failures_counted():
+        with services.admission.upload(caller), tracing.span("upload"), _failures_counted():
             yield deadline
 
 

@@ -47,7 +47,7 @@ def measured_of(chosen: argparse.Namespace) -> Measured:
     if chosen.bench:
         return from_bench(chosen.bench)
     if chosen.url:
-        return from_metrics(chosen.url, chosen.key)
+        return from_metrics(chosen.url, chosen.key, chosen.window_seconds)
     workers, threads, batch = chosen.workers, chosen.threads_per_worker, chosen.max_batch_size
     return Measured(chosen.capacity, chosen.device, workers, threads, batch)
 

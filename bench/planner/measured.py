@@ -6,6 +6,7 @@ from pathlib import Path
 
 import httpx
 
+from app.engine.pace import Pace
 from bench.planner.calibration import matched
 from bench.planner.simulation import Replica
 from bench.planner.sizing import cut
@@ -32,8 +33,15 @@ class Measured:
     max_batch_size: int
 
 
-def from_metrics(url: str, key: str) -> Measured:
-    """Measurements of the default model. Raises ValueError before the server has transcribed."""
+FULL_WINDOW_SECONDS = 30.0
+"""Whisper's: the server states its capacity in windows of that length."""
+
+
+def from_metrics(url: str, key: str, window_seconds: float) -> Measured:
+    """Measurements of the default model, for windows with so many seconds of sound.
+
+    Raises ValueError before the server has transcribed.
+    """
     answer = httpx.get(f"{url}/metrics", headers={"authorization": f"Bearer {key}"})
     samples = samples_in(answer.raise_for_status().text)
     values = {name: (dict(labels), value) for (name, labels), value in samples.items()}
@@ -41,7 +49,8 @@ def from_metrics(url: str, key: str) -> Measured:
     _, capacity = values["stt_capacity_audio_seconds_per_second"]
     if not capacity:
         raise ValueError("the server does not know its capacity yet: send it some recordings")
-    return _measured(capacity, labels)
+    padded = Pace(1, FULL_WINDOW_SECONDS).padded(window_seconds)
+    return _measured(capacity * window_seconds / padded, labels)
 
 
 def from_bench(path: Path) -> Measured:

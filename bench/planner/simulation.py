@@ -61,6 +61,8 @@ class Arrival:
     at: float
     windows: Sequence[float]
     priority: Priority = Priority.INTERACTIVE
+    caller: str = ""
+    """Callers take turns; by default all recordings are of one."""
 
     @property
     def seconds(self) -> float:
@@ -181,7 +183,8 @@ class Simulation:
         self._idle_preparers += 1
         if outcome.prepared == 0:
             outcome.queued = self.now
-        job = Job(name, window, None, outcome.arrival.priority, outcome.prepared)
+        arrival = outcome.arrival
+        job = Job(name, window, None, arrival.priority, outcome.prepared, caller=arrival.caller)
         self._queue.add(Ticket(job, OPTIONS, KEY, self.now, lambda: False))
         outcome.prepared += 1
         self._prepare_next(name, outcome)

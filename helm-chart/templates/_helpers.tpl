@@ -180,3 +180,19 @@ running on the CPU, and use all GPUs of the pod. */}}
 {{- end }}
 {{- end -}}
 {{- end }}
+
+{{- /* The names of the service, the ingress and the route, as JSON; any name where these take any. */ -}}
+{{- define "verbatim.hosts" -}}
+{{- $service := printf "%s.%s" (include "verbatim.fullname" .) .Release.Namespace }}
+{{- $hosts := list $service (printf "%s.svc" $service) (printf "%s.svc.cluster.local" $service) }}
+{{- if .Values.ingress.enabled }}
+{{- $hosts = concat $hosts (.Values.ingress.hosts | default (list "*")) }}
+{{- end }}
+{{- if .Values.httpRoute.enabled }}
+{{- $hosts = concat $hosts (.Values.httpRoute.hostnames | default (list "*")) }}
+{{- end }}
+{{- if eq .Values.service.type "LoadBalancer" }}
+{{- $hosts = append $hosts "*" }}
+{{- end }}
+{{- $hosts | uniq | toJson }}
+{{- end }}

@@ -130,3 +130,13 @@ async def test_a_client_secret_of_an_open_server_or_of_a_token_depends_on_no_key
         caller = await known.authenticate(token, ADDRESS)
         value, _ = secrets.issue(caller, {}, 60)
         assert (await known.authenticate(value, "192.0.2.2")).id == caller.id
+
+
+async def test_a_client_secret_of_an_open_server_opens_no_server_with_keys(keys: ApiKeys) -> None:
+    secrets = ClientSecrets(None)
+    anonymous = await Authenticator(None, secrets).authenticate(None, ADDRESS)
+    value, _ = secrets.issue(anonymous, {}, 60)
+    with pytest.raises(WrongKey, match="Incorrect client secret"):
+        await Authenticator(keys, secrets).authenticate(value, ADDRESS)
+    with pytest.raises(WrongKey, match="Incorrect client secret"):
+        await Authenticator(None, secrets, Provider()).authenticate(value, ADDRESS)

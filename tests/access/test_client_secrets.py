@@ -97,3 +97,15 @@ def test_a_session_too_large_for_a_header_is_refused(secrets: ClientSecrets) -> 
     with pytest.raises(InvalidRequest) as refused:
         secrets.issue(SALES, {"prompt": "x" * MAX_CHARS}, 600)
     assert refused.value.param == "session"
+
+
+def test_a_secret_expires_with_the_access_token_that_it_was_issued_to(
+    secrets: ClientSecrets,
+) -> None:
+    soon = int(time.time()) + 5
+    value, expires_at = secrets.issue(replace(SALES, expires_at=soon), {}, 600)
+    assert expires_at == soon
+    claims = jwt.decode(
+        value.removeprefix("ek_"), OctKey.import_key(SIGNING_KEY.get_secret_value())
+    )
+    assert claims.claims["exp"] == soon

@@ -90,6 +90,7 @@ async def test_a_valid_token_is_accepted(
 ) -> None:
     principal = await checked(provider, provider.token(**_now(token)), **settings)  # type: ignore[arg-type]
     assert principal.id == "oidc:ada"
+    assert principal.expires_at is not None
 
 
 @pytest.mark.parametrize(

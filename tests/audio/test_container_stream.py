@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from app.audio.container_stream import StreamedAudio
-from app.audio.decoding import STREAM_BLOCK_SAMPLES, decode
+from app.audio.decoder_process import decode
+from app.audio.decoding import STREAM_BLOCK_SAMPLES
 from app.domain import SAMPLE_RATE, Samples
 from app.errors import Overloaded, UndecodableAudio
 from tests.support.client import uneven_chunks

@@ -4,7 +4,8 @@ from collections.abc import Iterator
 import numpy as np
 import pytest
 
-from app.audio.decoding import BLOCK_SAMPLES, decode, decode_channels
+from app.audio.decoder_process import decode, decode_channels
+from app.audio.decoding import BLOCK_SAMPLES
 from app.domain import SAMPLE_RATE, Samples
 from app.errors import AudioTooShort, UndecodableAudio
 from tests.hostile.bombs import wav_header

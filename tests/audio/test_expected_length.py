@@ -2,7 +2,7 @@ import io
 
 import pytest
 
-from app.audio.decoding import decode
+from app.audio.decoder_process import decode
 from app.audio.expected_length import GUESSED_BYTES_PER_SECOND, Length, expected_length
 from tests.support.recordings import BROKEN, MEDIA, flac_claiming, load_sample
 

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+from app.settings import ServerSettings
 from tests.deploy.helm import (
     CHART,
     SHAPES,
@@ -106,6 +107,34 @@ def test_one_scaler_at_most_says_how_many_pods_there_are(
 def test_nodes_are_drained_one_pod_at_a_time(shape: str, shapes: dict[str, list[Manifest]]) -> None:
     budget = only(shapes[shape], "PodDisruptionBudget")["spec"]
     assert budget["maxUnavailable"] in (1, "25%")
+
+
+def trusted_hosts(**values: object) -> list[str]:
+    """Of an open server."""
+    hosts = environment(rendered("cpu", values))["VERBATIM_SERVER__TRUSTED_HOSTS"]
+    return list(ServerSettings.model_validate({"trusted_hosts": json.loads(hosts)}).trusted_hosts)
+
+
+def test_an_open_server_is_called_by_the_names_of_its_service() -> None:
+    hosts = trusted_hosts(fullnameOverride="stt")
+    assert hosts == ["stt.speech", "stt.speech.svc", "stt.speech.svc.cluster.local"]
+
+
+def test_an_open_server_is_called_by_the_names_of_its_ingress_and_route() -> None:
+    ingress = {"enabled": True, "hosts": ["a.example.com"], "alb": {"enabled": False}}
+    assert trusted_hosts(ingress=ingress)[3:] == ["a.example.com"]
+    route = {"enabled": True, "hostnames": ["*.example.com"], "parentRefs": [{"name": "gateway"}]}
+    assert trusted_hosts(httpRoute=route)[3:] == ["*.example.com"]
+
+
+def test_an_open_server_whose_ingress_takes_any_name_does_too() -> None:
+    assert "*" in trusted_hosts(ingress={"enabled": True, "alb": {"enabled": False}})
+    assert "*" in trusted_hosts(service={"type": "LoadBalancer"})
+
+
+def test_names_that_are_chosen_take_the_place_of_the_chart_s() -> None:
+    chosen = {"server": {"trusted_hosts": ["b.example.com"]}}
+    assert trusted_hosts(settings=chosen) == ["b.example.com"]
 
 
 @pytest.mark.parametrize("shape", SHAPES)

@@ -105,6 +105,10 @@ def bombs() -> dict[str, Callable[[], bytes]]:
         "fragment.mp4": lambda: mp4.fragments(1, 1, 50_000_000),
         "fragments.mp4": lambda: mp4.fragments(1, 30, 1_000_000),
         "tracks.mp4": lambda: mp4.fragments(30, 1, 1_000_000),
+        "table.mp4": lambda: mp4.tables(1, 2_700_000),
+        "30_tables.mp4": lambda: mp4.tables(30, 2_700_000),
+        "60_tables.mp4": lambda: mp4.tables(60, 2_700_000),
+        "190_tables.mp4": lambda: mp4.tables(190, 2_700_000),
         "most_that_is_allowed.mp4": lambda: mp4.fragments(1, 1, 2_000_000),
         "empty_samples.mp4": lambda: mp4.movie(
             mp4.track(codec=b".mp3", table=mp4.sizes(5_000_000), chunk_samples=5_000_000)

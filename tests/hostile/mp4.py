@@ -80,6 +80,23 @@ def fragments(tracks: int, runs: int, samples: int) -> bytes:
     return movie(*known, more=box(b"mvex", *extends)) + fragment
 
 
+def tables(tracks: int, samples: int) -> bytes:
+    """Tracks of samples of one size: 20 bytes for as many as one likes, and an index for each."""
+    times = full(b"stts", numbers(1, samples, 1024))
+    return movie(
+        *(
+            track(
+                number + 1,
+                codec=b".mp3",
+                table=sizes(samples, 1),
+                times=times,
+                chunk_samples=samples,
+            )
+            for number in range(tracks)
+        )
+    )
+
+
 def elsewhere(address: bytes) -> bytes:
     """A movie whose sound lies in another file, by both ways that QuickTime has to say so."""
     url = box(b"url ", bytes(4), address + b"\0")

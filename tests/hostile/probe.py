@@ -1,8 +1,8 @@
 """Decodes files in processes of their own: what a file costs, and whether it is survived.
 
 `python -m tests.hostile.probe` reads paths from its input and writes one `Outcome` for each as a
-line of JSON; `--streamed` decodes them as what comes in pieces. Every file has its own fork, so
-that a crash, a hang or a hoard is only its own.
+line of JSON; `--streamed` decodes them as what comes in pieces. Every file has its own fork with
+the limits of a decoder process, so that a crash, a hang or a hoard is only its own.
 """
 
 import json
@@ -17,13 +17,14 @@ from pathlib import Path
 from types import TracebackType
 from typing import BinaryIO
 
+from app.audio.decoder_server import limit_resources, warm_up
+from app.audio.decoding import STREAM_BLOCK_SAMPLES, decode_channels, decode_stream
+from app.errors import SpeechError
 from tests.support.live_server import ROOT
 
 MAX_SECONDS = 20
 """Of wall-clock time, on a machine that does other things too."""
 MAX_CPU_SECONDS = 10
-MAX_ADDRESS_BYTES = 4 * 1024**3
-"""No more than what keeps a hoard from harming the machine; what a file may take is tested."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,18 +83,14 @@ class _Pipe:
         return self._file.read(min(size, 4_000))
 
 
-def _decoded(path: str) -> str:
-    from app.audio.decoding import STREAM_BLOCK_SAMPLES, decode_channels, decode_stream
-    from app.errors import SpeechError
-
+def _decoded(file: BinaryIO) -> str:
     try:
-        with open(path, "rb") as file:
-            if "--streamed" in sys.argv:
-                # What is far ahead of the text is not decoded yet: a minute is plenty.
-                blocks = islice(decode_stream(_Pipe(file)), 60 * 16_000 // STREAM_BLOCK_SAMPLES)
-                count = sum(map(len, blocks))
-            else:
-                count = sum(block.shape[1] for block in decode_channels(file, split=True))
+        if "--streamed" in sys.argv:
+            # What is far ahead of the text is not decoded yet: a minute is plenty.
+            blocks = islice(decode_stream(_Pipe(file)), 60 * 16_000 // STREAM_BLOCK_SAMPLES)
+            count = sum(map(len, blocks))
+        else:
+            count = sum(block.shape[1] for block in decode_channels(file, split=True))
     except SpeechError as error:
         return str(error)
     return f"{count / 16_000:.1f} s"
@@ -103,13 +100,13 @@ def _probe(path: str) -> Outcome:
     reading, writing = os.pipe()
     child = os.fork()
     if child == 0:
-        resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-        resource.setrlimit(resource.RLIMIT_AS, (MAX_ADDRESS_BYTES, MAX_ADDRESS_BYTES))
         resource.setrlimit(resource.RLIMIT_CPU, (MAX_CPU_SECONDS, MAX_CPU_SECONDS))
         signal.alarm(MAX_SECONDS)
         status = 1
         try:
-            os.write(writing, _decoded(path).encode())
+            with open(path, "rb") as file:
+                limit_resources()
+                os.write(writing, _decoded(file).encode())
             status = 0
         finally:
             os._exit(status)
@@ -121,8 +118,7 @@ def _probe(path: str) -> Outcome:
 
 
 def main() -> None:
-    import app.audio.decoding  # noqa: F401  # once, before any fork
-
+    warm_up()
     for line in sys.stdin:
         print(json.dumps(asdict(_probe(line.rstrip("\n")))), flush=True)
 

@@ -101,12 +101,12 @@ async def test_the_work_counts_what_is_left_and_nothing_once_it_ends() -> None:
         parts = transcriber.stream(io.BytesIO(CALL), Options(language="en"), "r", left)
         async with aclosing(parts):
             await anext(parts)
-            assert 50.0 < left.audio_seconds < 73.0
-        assert left.audio_seconds == pytest.approx(0.0)
+            assert 50.0 < left.padded_seconds < 73.0
+        assert left.padded_seconds == pytest.approx(0.0)
         lying = Work(Pace(1, 8.0), Length(3600.0, is_claimed=True), Deadline())
         with pytest.raises(UndecodableAudio):
             await transcriber.transcribe(io.BytesIO(b"text"), Options(), "r", lying)
-        assert lying.audio_seconds == 0.0
+        assert lying.padded_seconds == 0.0
 
 
 async def test_the_work_counts_how_far_it_was_decoded_and_how_long_it_waited() -> None:

@@ -15,7 +15,7 @@ from websockets.exceptions import ConnectionClosed, InvalidStatus
 
 from app.application import create_app
 from app.engine.fake_model import FakeModel
-from app.process import server
+from app.process import server, socket_protocol
 from app.process.lifecycle import Lifecycle
 from app.services import configured_catalogue, open_services
 from app.sockets import socket as live_sockets
@@ -220,7 +220,7 @@ async def test_a_closed_socket_is_not_kept_open_by_a_client_that_does_not_read(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(live_sockets, "UNREAD_SECONDS", 0.2)
-    monkeypatch.setattr(server, "UNREAD_SECONDS", 0.2)
+    monkeypatch.setattr(socket_protocol, "UNREAD_SECONDS", 0.2)
     with live() as url, socket.socket() as narrow:
         narrow.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
         narrow.connect(("127.0.0.1", int(url.rpartition(":")[2])))

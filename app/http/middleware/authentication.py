@@ -5,12 +5,16 @@ from ipaddress import ip_address
 from starlette.requests import HTTPConnection
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from app.access.address_limits import AddressLimits
+from app.access.authenticator import Authenticator
 from app.access.principal import Principal
-from app.errors import SpeechError, WrongKey
-from app.http.paths import is_open_to_all, is_operation
+from app.errors import RateLimited, SpeechError, WrongKey
+from app.http.hosts import host_names, is_loopback
+from app.http.paths import is_open_to_all, is_operation, is_page, is_realtime
 from app.http.replies import json_reply
 from app.http.state import state_of
 from app.openai.error_replies import reply
+from app.telemetry import metrics
 
 SUBPROTOCOL = "openai-insecure-api-key."
 """Browsers cannot send headers with a socket, so the key comes as the end of a subprotocol."""
@@ -39,15 +43,41 @@ class Authentication:
 async def _caller(connection: HTTPConnection) -> Principal:
     """The policy: unknown paths need a key like all others."""
     path = connection.scope["path"]
-    anybody = Principal(f"address:{address_of(connection)}", "anonymous")
+    address = address_of(connection)
+    anybody = Principal(f"address:{address}", "anonymous")
+    limits = state_of(connection.scope)["services"].address_limits
     if is_open_to_all(path):
+        if is_page(path):
+            limits.count_page(address)
         return anybody
     if is_operation(path) and _is_local(connection):
         return Principal(anybody.id, "local", is_administrator=True)
     authenticator = state_of(connection.scope)["services"].authenticator
-    principal = await authenticator.authenticate(bearer_token(connection), address_of(connection))
-    if principal.session is not None and connection.scope["type"] != "websocket":
+    token = bearer_token(connection)
+    if token is None or authenticator.is_open:
+        principal = await authenticator.authenticate(token, address)
+    else:
+        principal = await _limited(authenticator, limits, token, address)
+    if principal.session is not None and not is_realtime(connection.scope):
         raise WrongKey("A client secret opens realtime sessions and nothing else.")
+    return principal
+
+
+async def _limited(
+    authenticator: Authenticator, limits: AddressLimits, token: str, address: str
+) -> Principal:
+    """The owner of the token. Raises RateLimited after too many wrong ones from the address."""
+    try:
+        limits.check_token(address, token)
+        principal = await authenticator.authenticate(token, address)
+    except RateLimited:
+        metrics.WRONG_KEYS.labels("blocked").inc()
+        raise
+    except WrongKey:
+        metrics.WRONG_KEYS.labels("refused").inc()
+        limits.count_wrong(address)
+        raise
+    limits.count_right(token)
     return principal
 
 
@@ -69,11 +99,21 @@ def address_of(connection: HTTPConnection) -> str:
 
 
 def _is_local(connection: HTTPConnection) -> bool:
-    """True for a request of a program on this machine that is neither a proxy, which forwards
-    requests of others, nor a browser, which sends requests of foreign pages."""
+    """True for a POST of a program on this machine that is neither a proxy, which forwards
+    requests of others, nor a browser, which sends requests of foreign pages.
+
+    A browser leaves out `sec-fetch-*` where the page's name is no loopback name, even if it
+    resolves to a loopback address, and an old one everywhere. Neither can be without `origin` in a
+    POST.
+    """
+    headers = connection.headers
     proxies = ("forwarded", "via", "x-forwarded-for", "x-real-ip")
-    browsers = ("origin", "sec-fetch-site")
-    if any(name in connection.headers for name in proxies + browsers):
+    browsers = ("origin", "referer", "sec-fetch-site", "sec-fetch-mode", "sec-fetch-dest")
+    if any(name in headers for name in proxies + browsers):
+        return False
+    if connection.scope.get("method") != "POST" or "text/html" in headers.get("accept", ""):
+        return False
+    if not all(map(is_loopback, host_names(headers))):
         return False
     try:
         return ip_address(address_of(connection)).is_loopback

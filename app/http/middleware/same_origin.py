@@ -31,5 +31,9 @@ class SameOriginSockets:
         origin = headers.get("origin")
         if origin is None or origin in self._allowed or "*" in self._allowed:
             return True
-        # By host and port: behind a proxy that ends TLS we do not see the scheme.
-        return urlsplit(origin).netloc.lower() == headers.get("host", "").lower()
+        # By host and port: behind a proxy that ends TLS the server does not see the scheme.
+        try:
+            host = urlsplit(origin).netloc.lower()
+        except ValueError:  # as for "http://["
+            return False
+        return bool(host) and host == headers.get("host", "").lower()

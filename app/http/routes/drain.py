@@ -17,7 +17,7 @@ PROPAGATION_SECONDS = 15.0
 """Three checks by a load balancer that checks every five seconds: until then it sends work."""
 
 
-# GET because the `httpGet` of a Kubernetes hook knows nothing else.
+# GET because the `httpGet` of a Kubernetes hook knows nothing else; it needs a key.
 @router.get("/drain", dependencies=[AsAdministrator])
 @router.post("/drain", dependencies=[AsAdministrator])
 async def drain(request: Request, services: TheServices) -> Response:

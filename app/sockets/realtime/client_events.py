@@ -5,7 +5,11 @@ from typing import Annotated
 from pydantic import BaseModel, Field, ValidationError
 
 from app.errors import InvalidRequest
+from app.openai.json_limits import check_large_text, check_text
 from app.openai.request_errors import request_error
+
+APPEND = "input_audio_buffer.append"
+"""The event with audio, and the only one that may be large."""
 
 MAX_ID_CHARACTERS = 512
 """Of a client's own event ids (docs/contract.md §5.3)."""
@@ -22,12 +26,16 @@ class ClientEvent(BaseModel):
 
 
 def client_event(message: str | bytes) -> ClientEvent:
-    """Raises InvalidRequest for a message that is not an event at all."""
+    """Raises InvalidRequest for a message that is not an event, or too large for one."""
     if isinstance(message, bytes):
         raise InvalidRequest(
             "Events are JSON in text frames; audio comes as base64 in 'input_audio_buffer.append'."
         )
+    check_large_text(message)
     try:
-        return ClientEvent.model_validate_json(message)
+        event = ClientEvent.model_validate_json(message)
     except ValidationError as error:
         raise request_error(error) from None
+    if event.type != APPEND:
+        check_text(message)
+    return event

@@ -14,6 +14,7 @@ from app.errors import InvalidRequest
 from app.http.replies import json_response
 from app.http.state import ThePrincipal, TheServices
 from app.intake import check_model
+from app.openai.json_limits import check_body
 from app.openai.request_errors import request_error
 from app.services import Services
 from app.sockets.realtime.dialects import Beta
@@ -52,7 +53,7 @@ async def create_client_secret(
     request: Request, services: TheServices, principal: ThePrincipal
 ) -> Response:
     """A secret for sessions that begin with the settings in the body."""
-    wanted = _parsed(SecretRequest, await request.body())
+    wanted = _parsed(SecretRequest, await _body(request))
     session = SessionSettings().updated(wanted.session)
     value, expires_at = _issue(services, principal, session, wanted.expires_after)
     body = session.body(_session_id(), expires_at=0)
@@ -64,7 +65,7 @@ async def create_transcription_session(
     request: Request, services: TheServices, principal: ThePrincipal
 ) -> Response:
     """The same in the words of the beta: the session, with a secret in it."""
-    wanted = _parsed(BetaRequest, await request.body())
+    wanted = _parsed(BetaRequest, await _body(request))
     dialect = Beta()
     try:
         session = SessionSettings().updated(dialect.changes(wanted.model_extra))
@@ -76,6 +77,15 @@ async def create_transcription_session(
     value, expires_at = _issue(services, principal, session, wanted.client_secret.expires_at)
     body = dialect.body(session.body(_session_id(), expires_at=0))
     return json_response(body | {"client_secret": {"value": value, "expires_at": expires_at}})
+
+
+async def _body(request: Request) -> bytes:
+    """The whole body. Raises TooLarge as soon as it is larger than a session may be."""
+    body = bytearray()
+    async for piece in request.stream():
+        body += piece
+        check_body(len(body))
+    return bytes(body)
 
 
 def _parsed(kind: type[Body], content: bytes) -> Body:

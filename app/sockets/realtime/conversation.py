@@ -23,7 +23,7 @@ from app.pipeline.live.events import Completed, Event, Failed, Partial
 from app.pipeline.live.session import LiveSession
 from app.services import Services
 from app.sockets.metered_session import metered_session
-from app.sockets.realtime.client_events import ClientEvent, client_event
+from app.sockets.realtime.client_events import APPEND, ClientEvent, client_event
 from app.sockets.realtime.dialects import Dialect
 from app.sockets.realtime.server_events import ServerEvents, error_event, event
 from app.sockets.realtime.session_settings import SessionSettings
@@ -33,8 +33,6 @@ PIECE_BYTES = 48_000
 """A second of 24 kHz: minutes in one event must not hold up the event loop."""
 
 TRANSCRIPTION = "session.audio.input.transcription"
-
-APPEND = "input_audio_buffer.append"
 
 
 Handler = Callable[[ClientEvent], Awaitable[None]]

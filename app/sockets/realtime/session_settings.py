@@ -16,6 +16,7 @@ from app.openai.request_errors import request_error
 from app.openai.request_fields import (
     Keywords,
     LanguageCode,
+    LanguageCodes,
     PrefixPaddingMs,
     SilenceDurationMs,
     VadThreshold,
@@ -34,6 +35,9 @@ TAGS = ("server_vad", "semantic_vad", "audio/pcm", "audio/pcmu", "audio/pcma")
 
 _NULLABLE = ("transcription", "noise_reduction", "turn_detection")
 """Where null means off. Everywhere else it means the default."""
+
+
+Include = Literal["item.input_audio_transcription.logprobs"]
 
 
 class Part(BaseModel):
@@ -56,7 +60,7 @@ class G711(Part):
 class Transcription(Part):
     model: Annotated[str, Field(min_length=1)] = DEFAULT_MODEL
     language: LanguageCode | None = None
-    languages: list[LanguageCode] | None = None
+    languages: LanguageCodes | None = None
     prompt: str | None = None
     keywords: Keywords | None = None
     delay: Literal["minimal", "low", "medium", "high", "xhigh"] | None = None
@@ -115,7 +119,7 @@ class SessionSettings(Part):
     """All settings; the defaults are those of a session that was not configured."""
 
     type: Literal["transcription"] = "transcription"
-    include: list[Literal["item.input_audio_transcription.logprobs"]] | None = None
+    include: Annotated[list[Include], Field(fail_fast=True)] | None = None
     audio: Audio = Audio()
 
     @property

@@ -6,6 +6,7 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from app.domain import Options
+from app.openai.json_limits import check_keys
 from app.openai.request_errors import request_error
 from app.openai.request_fields import LanguageCode, end_of_prompt
 from app.pipeline.live.events import LiveOptions
@@ -58,7 +59,8 @@ class StreamConfiguration(BaseModel):
 
 def configuration(message: object) -> StreamConfiguration:
     """The configuration in a parsed message. Raises InvalidRequest, naming the key."""
+    check_keys(message, StreamConfiguration.model_fields)
     try:
         return StreamConfiguration.model_validate(message)
     except ValidationError as error:
-        raise request_error(error, known=StreamConfiguration.model_fields) from None
+        raise request_error(error) from None

@@ -1,7 +1,6 @@
 """One client's session on /stream: client messages in, server messages out (docs/stream.md)."""
 
 import asyncio
-import json
 from collections.abc import AsyncGenerator
 from typing import Any
 
@@ -11,6 +10,7 @@ from app.audio.raw_pcm import LiveDecoder
 from app.domain import SAMPLE_RATE, Samples
 from app.errors import AudioTooShort, InvalidRequest, UndecodableAudio
 from app.intake import check_model
+from app.openai.json_limits import check_text, json_value
 from app.pipeline.live.events import Completed
 from app.pipeline.live.session import LiveSession
 from app.services import Services
@@ -176,9 +176,11 @@ class StreamConversation:
 
 
 def _json_object(message: str) -> dict[str, Any]:
+    """Raises InvalidRequest for a message that is too large, SessionEnds for no object."""
+    check_text(message)
     try:
-        value = json.loads(message)
-    except (ValueError, RecursionError):
+        value = json_value(message)
+    except ValueError:
         value = None
     if isinstance(value, dict):
         return value

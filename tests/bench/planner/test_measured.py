@@ -1,6 +1,8 @@
 import json
 from pathlib import Path
 
+import pytest
+
 from app.engine.fake_model import FakeModel
 from bench.planner.measured import Measured, from_bench, from_metrics
 from tests.support.served import fake_app, served
@@ -16,6 +18,8 @@ def test_the_planner_reads_what_make_bench_wrote(tmp_path: Path) -> None:
 
 def test_the_planner_reads_a_servers_metrics() -> None:
     with served(fake_app(FakeModel())) as url:
-        engine = from_metrics(url, "any")
+        engine = from_metrics(url, "any", 30.0)
+        shorter = from_metrics(url, "any", 10.0)
     assert engine.capacity > 0
+    assert shorter.capacity == pytest.approx(engine.capacity / 2)  # 10 s cost as much as 20
     assert (engine.device, engine.workers) == ("cpu", FakeModel().info.workers)

@@ -11,7 +11,9 @@ import httpx
 import psutil
 import pytest
 import websockets
+from fastapi.routing import APIWebSocketRoute
 from openai import AuthenticationError
+from prometheus_client import REGISTRY
 from pydantic import SecretStr
 from starlette.websockets import WebSocket
 from websockets.sync.client import connect
@@ -64,6 +66,7 @@ def url() -> Iterator[str]:
     access = {"keys": DOCUMENT, "signing_key": SIGNING_KEY}
     app = fake_app(FakeModel(), access=access)
     app.add_api_websocket_route("/echo", _echo)
+    app.router.routes.insert(0, APIWebSocketRoute("/v1/realtime", _echo))
     with served(app) as address:
         yield address
 
@@ -251,13 +254,18 @@ def test_a_key_opens_a_socket_by_header_and_by_a_browsers_subprotocol(url: str) 
         assert json.loads(socket.recv()) == {"id": "key:sales", "session": None}
 
 
-def test_a_client_secret_opens_sockets_and_nothing_else(url: str, client_secret: str) -> None:
+def test_a_client_secret_opens_realtime_sessions_and_nothing_else(
+    url: str, client_secret: str
+) -> None:
     expected = {"id": "key:sales", "session": {"type": "transcription"}}
     offered = [Subprotocol("realtime"), Subprotocol(f"openai-insecure-api-key.{client_secret}")]
-    with connect(socket_url(url), additional_headers=bearer(client_secret)) as socket:
+    realtime = socket_url(url, "/v1/realtime")
+    with connect(realtime, additional_headers=bearer(client_secret)) as socket:
         assert json.loads(socket.recv()) == expected
-    with connect(socket_url(url), subprotocols=offered) as socket:
+    with connect(realtime, subprotocols=offered) as socket:
         assert json.loads(socket.recv()) == expected
+    refused = refused_handshake(socket_url(url), additional_headers=bearer(client_secret))
+    assert refused.status_code == 401
     answer = httpx.get(f"{url}/v1/models", headers=bearer(client_secret))
     assert answer.status_code == 401
     assert answer.json()["error"]["message"].startswith("A client secret opens realtime sessions")
@@ -306,3 +314,22 @@ def test_no_key_is_ever_logged(client_secret: str) -> None:
     for key in [*secrets, SIGNING_KEY]:
         for part in (key, key.replace(" ", "+"), key.replace(" ", "%20"), key[8:24]):
             assert part not in live.errors
+
+
+def test_an_address_that_guesses_keys_gets_a_429_and_a_right_key_goes_on() -> None:
+    def count(result: str) -> float:
+        return REGISTRY.get_sample_value("stt_wrong_keys_total", {"result": result}) or 0.0
+
+    before = count("refused"), count("blocked")
+    with served(fake_app(FakeModel(), access={"keys": DOCUMENT})) as url:
+        models = f"{url}/v1/models"
+        assert httpx.get(models, headers=bearer(SALES_KEY)).status_code == 200
+        statuses = [httpx.get(models, headers=bearer(f"sk-{n:020}")).status_code for n in range(33)]
+        assert statuses == [401] * 30 + [429] * 3
+        blocked = httpx.get(models, headers=bearer(ALMOST))
+        assert blocked.json()["error"]["code"] == "rate_limit_exceeded"
+        assert 1 <= int(blocked.headers["retry-after"]) <= 60
+        assert httpx.get(models).status_code == 401
+        assert httpx.get(models, headers=bearer(SALES_KEY)).status_code == 200
+        assert httpx.get(f"{url}/health/live").status_code == 200
+    assert (count("refused") - before[0], count("blocked") - before[1]) == (30, 4)

@@ -1,5 +1,6 @@
-"""Bodies that are too large: each gets its 413, and nothing of it is kept."""
+"""Bodies that are too large get a 413, and nothing of them is kept; too slow ones get a 408."""
 
+import asyncio
 import json
 import re
 import subprocess
@@ -9,7 +10,12 @@ from pathlib import Path
 import httpx
 import openai
 import pytest
+from starlette.types import Message, Receive, Scope, Send
 
+from app.access.principal import Principal
+from app.errors import UploadStalled
+from app.http.middleware import body_limit
+from app.http.middleware.body_limit import BodyLimit
 from tests.support.client import TRANSCRIPTIONS
 from tests.support.live_server import LiveServer
 from tests.support.programs import require
@@ -105,3 +111,74 @@ def test_the_connection_is_good_for_another_request_afterwards(server: LiveServe
     with httpx.Client(base_url=server.url) as client:
         check(client.post(TRANSCRIPTIONS, files={"file": bytes(30 * MB)}))
         assert client.get("/v1/models").status_code == 200
+
+
+async def _read_body(scope: Scope, receive: Receive, send: Send) -> None:
+    more_body = True
+    while more_body:
+        more_body = (await receive()).get("more_body", False)
+        await asyncio.sleep(scope["seconds_of_work"])
+
+
+async def read_body(pieces: list[tuple[float, int]], seconds_of_work: float = 0.0) -> None:
+    """Read a body whose pieces come after so many seconds and have so many bytes, within the
+    limit of its rate."""
+    rest = iter(pieces)
+
+    async def receive() -> Message:
+        if "waits" not in scope:
+            scope["waits"] = next(rest)
+        # Cancelled, it goes on waiting for the same piece, as a connection does.
+        seconds, size = scope["waits"]
+        scope["began"] = scope.get("began") or asyncio.get_running_loop().time()
+        await asyncio.sleep(scope["began"] + seconds - asyncio.get_running_loop().time())
+        del scope["waits"], scope["began"]
+        scope["received"] += 1
+        more_body = scope["received"] < len(pieces)
+        return {"type": "http.request", "body": bytes(size), "more_body": more_body}
+
+    async def send(message: Message) -> None:
+        raise AssertionError(message)
+
+    scope: Scope = {
+        "type": "http",
+        "headers": [],
+        "state": {"principal": Principal("key", "key")},
+        "received": 0,
+        "seconds_of_work": seconds_of_work,
+    }
+    await BodyLimit(_read_body, 10**6)(scope, receive, send)
+
+
+@pytest.fixture
+def window(monkeypatch: pytest.MonkeyPatch) -> float:
+    """Half a second, in which ten bytes have to come."""
+    monkeypatch.setattr(body_limit, "WINDOW_SECONDS", 0.5)
+    monkeypatch.setattr(body_limit, "MIN_BYTES_PER_SECOND", 20)
+    return 0.5
+
+
+@pytest.mark.parametrize(
+    "pieces",
+    [
+        [(0.0, 5), (9.9, 5)],
+        [(0.0, 1000), (9.9, 5)],
+        [(0.1, 1)] * 1000,
+        [(0.0, 1000), *[(0.1, 1)] * 1000],
+    ],
+    ids=["it stops", "it stops after a start", "it drips", "it drips after a start"],
+)
+async def test_a_body_below_the_minimum_rate_is_refused(
+    window: float, pieces: list[tuple[float, int]]
+) -> None:
+    async with asyncio.timeout(9):
+        with pytest.raises(UploadStalled, match=r"fewer than 10 bytes came in 0.5 seconds"):
+            await read_body(pieces)
+
+
+async def test_a_body_that_is_slow_and_above_the_minimum_rate_is_read(window: float) -> None:
+    await read_body([(0.02, 100)] * 20)
+
+
+async def test_time_in_which_the_server_does_not_read_does_not_count(window: float) -> None:
+    await read_body([(0.0, 1)] * 5, seconds_of_work=0.15)

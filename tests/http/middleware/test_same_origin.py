@@ -169,3 +169,17 @@ def test_a_browser_lets_a_page_that_is_allowed_transcribe_and_no_other(page: Pag
             page.goto(f"{host_of_pages.replace('127.0.0.1', 'localhost')}/health/live")
             with pytest.raises(Error, match="Failed to fetch"):
                 page.evaluate(TRANSCRIBE, [url, sound])
+
+
+@pytest.mark.parametrize("origin", ["http://[", "http://[::1", "http://", "null", "//"])
+def test_an_origin_that_is_no_url_is_foreign(origin: str) -> None:
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        await WebSocket(scope, receive, send).accept()
+
+    client = TestClient(SameOriginSockets(app, allowed=()))
+    with (
+        pytest.raises(WebSocketDenialResponse) as denial,
+        client.websocket_connect("/", headers={"origin": origin, "host": ""}),
+    ):
+        pass
+    assert denial.value.status_code == 403

@@ -69,30 +69,46 @@ def test_it_waits_for_what_is_in_flight_but_not_longer_than_asked(
     late = httpx.post(f"{url}/internal/drain?propagation=0&wait=0.3")
     assert late.json() == {"status": "draining", "in_flight": 1}
     threading.Timer(0.3, model.gate.set).start()
-    done = httpx.get(f"{url}/internal/drain?wait=30", timeout=60)
+    done = httpx.post(f"{url}/internal/drain?wait=30", timeout=60)
     assert done.json() == {"status": "drained", "in_flight": 0}
     working.join(30)
     assert answers[0].status_code == 200
 
 
 @pytest.mark.parametrize(
-    ("headers", "status"),
+    ("method", "headers", "status"),
     [
-        ({"x-forwarded-for": "192.0.2.1"}, 401),
-        ({"via": "1.1 proxy"}, 401),
-        ({"origin": "https://elsewhere.example"}, 401),
-        ({"sec-fetch-site": "cross-site"}, 401),
-        ({"via": "1.1 proxy", "authorization": "Bearer wrong"}, 401),
-        ({"via": "1.1 proxy", **bearer(SALES_KEY)}, 403),
-        ({"via": "1.1 proxy", **bearer(ADMIN_KEY)}, 200),
-        ({}, 200),
+        ("POST", {"x-forwarded-for": "192.0.2.1"}, 401),
+        ("POST", {"via": "1.1 proxy"}, 401),
+        ("POST", {"origin": "https://elsewhere.example"}, 401),
+        ("POST", {"origin": "null"}, 401),
+        ("POST", {"referer": "https://elsewhere.example/"}, 401),
+        ("POST", {"sec-fetch-site": "cross-site"}, 401),
+        ("POST", {"sec-fetch-mode": "no-cors"}, 401),
+        ("POST", {"accept": "text/html,*/*"}, 401),
+        ("POST", {"host": "evil.example"}, 401),
+        ("POST", {"host": "evil.example:8000"}, 401),
+        ("POST", {"host": "127.0.0.1.evil.example"}, 401),
+        ("POST", {"host": "localhost.evil.example"}, 401),
+        ("POST", {"host": "evil"}, 401),
+        ("POST", {"host": "192.0.2.1"}, 401),
+        ("GET", {}, 401),
+        ("GET", {"host": "evil.example", "accept": "image/avif,*/*"}, 401),
+        ("POST", {"via": "1.1 proxy", "authorization": "Bearer wrong"}, 401),
+        ("POST", {"via": "1.1 proxy", **bearer(SALES_KEY)}, 403),
+        ("POST", {"via": "1.1 proxy", **bearer(ADMIN_KEY)}, 200),
+        ("GET", {"host": "10.0.0.7:8000", **bearer(ADMIN_KEY)}, 200),
+        ("POST", {"host": "localhost"}, 200),
+        ("POST", {"host": "[::1]:8000"}, 200),
+        ("POST", {"host": "127.0.0.1:9"}, 200),
+        ("POST", {}, 200),
     ],
     ids=str,
 )
 def test_it_is_for_programs_on_this_machine_and_for_the_administrator(
-    url: str, headers: dict[str, str], status: int
+    url: str, method: str, headers: dict[str, str], status: int
 ) -> None:
-    answer = httpx.get(f"{url}/internal/drain?wait=0", headers=headers)
+    answer = httpx.request(method, f"{url}/internal/drain?wait=0", headers=headers)
     assert answer.status_code == status
     ready = httpx.get(f"{url}/health/ready").status_code
     assert ready == (503 if status == 200 else 200)

@@ -8,6 +8,7 @@ import pytest
 from openai import AsyncOpenAI, AuthenticationError, OpenAI
 from openai.types.beta.realtime import TranscriptionSession
 from openai.types.realtime import ClientSecretCreateResponse
+from websockets.asyncio.client import connect
 from websockets.exceptions import InvalidStatus
 
 from app.engine.fake_model import FakeModel
@@ -154,3 +155,13 @@ async def test_a_handshake_without_a_good_key_is_a_401(url: str, key: str) -> No
             pass
     assert caught.value.response.status_code == 401
     assert b"invalid_api_key" in caught.value.response.body
+
+
+async def test_a_secret_does_not_open_the_plain_socket(url: str, client: OpenAI) -> None:
+    secret = client.realtime.client_secrets.create(session=GERMAN)
+    with pytest.raises(InvalidStatus) as refused:
+        async with connect(
+            f"{url.replace('http', 'ws')}/stream", additional_headers=bearer(secret.value)
+        ):
+            pass
+    assert refused.value.response.status_code == 401
