@@ -98,6 +98,14 @@ class ServerEvents:
                 yield from self._committed(item_id)
             case Cleared():
                 yield {"type": "input_audio_buffer.cleared", "event_id": _event_id()}
+            case Partial() | Completed() | Failed():
+                yield from self._text(live_event, family, with_scores=with_scores)
+
+    def _text(
+        self, live_event: Partial | Completed | Failed, family: Family, *, with_scores: bool
+    ) -> Iterator[TranscriptionSessionEvent]:
+        """The events of an item's text. A partial without a delta has none."""
+        match live_event:
             case Partial(item_id, delta) if delta:
                 yield {
                     "type": "conversation.item.input_audio_transcription.delta",
