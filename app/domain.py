@@ -47,20 +47,26 @@ class Window:
     """Channel of the recording; 0 if the channels are mixed."""
     others_start: float = math.inf
     """Lower bound on the start of later windows of other channels, in seconds of the recording."""
+    is_clear: bool = True
+    """Is some of the speech certain (voice_activity.py, CLEAR_SPEECH)?"""
+    goes_on: bool = False
+    """Was the window cut because it was full, so that a sentence may go on in the next one?"""
 
     @property
     def duration(self) -> float:
         return len(self.samples) / SAMPLE_RATE
 
-    def after(self, seconds: float) -> "Window":
-        """The rest of the window, from `seconds` after its start."""
-        skipped = round(seconds * SAMPLE_RATE)
-        offset = skipped / SAMPLE_RATE
+    def part(self, start: float, end: float) -> "Window":
+        """The window from `start` to `end`, in seconds after its start."""
+        first, last = round(start * SAMPLE_RATE), round(end * SAMPLE_RATE)
+        offset, samples = first / SAMPLE_RATE, self.samples[first:last]
+        length = len(samples) / SAMPLE_RATE
         speech = tuple(
-            (max(start - offset, 0.0), end - offset) for start, end in self.speech if end > offset
+            (max(begun - offset, 0.0), min(over - offset, length))
+            for begun, over in self.speech
+            if begun - offset < length and over > offset
         )
-        start = self.start + offset
-        return replace(self, start=start, samples=self.samples[skipped:], speech=speech)
+        return replace(self, start=self.start + offset, samples=samples, speech=speech)
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,9 +87,9 @@ class Options:
 
     task: Task = "transcribe"
     language: str | None = None
-    """ISO 639-1 code; None: detected in the first window."""
+    """ISO 639-1 code; None: detected, and it may change (pipeline/language.py)."""
     languages: tuple[str, ...] = ()
-    """Candidates when `language` is None; the language is then detected in each window."""
+    """Candidates when `language` is None; empty: all that the model knows."""
     prompt: str = ""
     temperature: float = 0.0
     """0 decodes by beam search and falls back to sampling; above 0 samples at just that value."""

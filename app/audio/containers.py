@@ -4,7 +4,10 @@ from io import SEEK_SET
 from typing import BinaryIO, Protocol
 
 import av
+from av.audio.frame import AudioFrame
+from av.audio.stream import AudioStream
 from av.container import InputContainer
+from av.packet import Packet
 
 from app.audio import ffmpeg_guards
 from app.errors import UndecodableAudio
@@ -14,23 +17,25 @@ SUPPORTED = "['flac', 'm4a', 'mp3', 'mp4', 'mpeg', 'mpga', 'oga', 'ogg', 'wav', 
 # Demuxers that read one stream of bytes. Playlists, concatenations and image sequences name other
 # files and are left out; FFmpeg itself refuses every format that is not listed.
 _DEMUXERS = (
-    "aac,ac3,aiff,amr,asf,au,avi,caf,eac3,flac,flv,matroska,webm,mov,mp3,mpeg,mpegts,ogg,w64,wav"
+    "aac,ac3,aiff,amr,asf,au,avi,caf,dts,eac3,flac,flv,loas,matroska,webm,mlp,mov,mp3,mpeg,mpegts,"
+    "ogg,truehd,tta,w64,wav,wv"
 )
 
 # Audio decoders of these containers. All others are disabled, including those of pictures, which
 # FFmpeg would run to find out more about a film.
-_CODECS = (
+_CODEC_NAMES = (
     "aac,aac_latm,ac3,adpcm_ima_qt,adpcm_ima_wav,adpcm_ms,adpcm_swf,adpcm_yamaha,alac,amrnb,amrwb,"
     "dca,eac3,flac,g722,g723_1,g726,g726le,gsm,gsm_ms,ilbc,libopencore_amrnb,libopencore_amrwb,"
-    "libopus,mp1,mp1float,mp2,mp2float,mp3,mp3float,nellymoser,opus,pcm_alaw,pcm_bluray,pcm_dvd,"
+    "libopus,mlp,mp1,mp1float,mp2,mp2float,mp3,mp3float,nellymoser,opus,pcm_alaw,pcm_bluray,pcm_dvd,"
     "pcm_f32be,pcm_f32le,pcm_f64be,pcm_f64le,pcm_mulaw,pcm_s16be,pcm_s16le,pcm_s24be,pcm_s24le,"
-    "pcm_s32be,pcm_s32le,pcm_s8,pcm_u8,speex,truespeech,vorbis,wavpack,wmalossless,wmapro,wmav1,"
+    "pcm_s32be,pcm_s32le,pcm_s8,pcm_u8,speex,truehd,truespeech,tta,vorbis,wavpack,wmalossless,wmapro,wmav1,"
     "wmav2,wmavoice"
 )
+CODECS = frozenset(_CODEC_NAMES.split(","))
 
 _OPTIONS = {
     "format_whitelist": _DEMUXERS,
-    "codec_whitelist": _CODECS,
+    "codec_whitelist": _CODEC_NAMES,
     "protocol_whitelist": "pipe",
     "max_streams": str(ffmpeg_guards.MAX_STREAMS),
     # FFmpeg looks for DTS inside the PCM of a wav for 2.5 ms, longer than decoding a clip takes.
@@ -56,10 +61,11 @@ class Readable(Protocol):
 
 
 def open_file(file: BinaryIO) -> InputContainer:
-    """Open a container with an audio track of a supported encoding. `file` must be seekable.
+    """Open a container from the start of `file`, which must be seekable.
 
     Raises UndecodableAudio.
     """
+    file.seek(0)
     if not file.read(1):
         raise UndecodableAudio("The audio file is empty.", "file")
     ffmpeg_guards.check_fragments(file)
@@ -92,25 +98,18 @@ class _File:
             return -1
 
 
+def frames_of(packet: "Packet[AudioStream]") -> list[AudioFrame]:
+    """The frames that a packet of an audio track completes; none if it is damaged."""
+    try:
+        return packet.decode()
+    except (av.error.InvalidDataError, av.error.ArgumentError):
+        return []
+
+
 def _opened(source: Readable, options: dict[str, str]) -> InputContainer:
     try:
-        container = av.open(source, mode="r", metadata_errors="ignore", options=options)
+        return av.open(source, mode="r", metadata_errors="ignore", options=options)
     except (av.error.FFmpegError, ValueError) as error:
         raise UndecodableAudio(
             f"Invalid file format. Supported formats: {SUPPORTED}", "file"
         ) from error
-    try:
-        _check_track(container)
-    except UndecodableAudio:
-        container.close()
-        raise
-    return container
-
-
-def _check_track(container: InputContainer) -> None:
-    if not container.streams.audio:
-        raise UndecodableAudio("The file has no audio track.", "file")
-    stream = container.streams.audio[0]
-    if stream.codec_context is None or stream.codec_context.name not in _CODECS.split(","):
-        raise UndecodableAudio("The audio track has an encoding that is not supported.", "file")
-    ffmpeg_guards.check_layout(stream.layout)

@@ -4,18 +4,22 @@ Blocking and pull-driven: the file is read no further than blocks are requested.
 files, `app/audio/decoder_process.py` runs these functions in processes with limits.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from typing import BinaryIO
 
 import av
 import numpy as np
 from av.audio.frame import AudioFrame
 from av.audio.resampler import AudioResampler
+from av.audio.stream import AudioStream
 from av.container import InputContainer
 
-from app.audio import ffmpeg_guards
+from app.audio import container_clock, ffmpeg_guards
 from app.audio.channels import Channels
-from app.audio.containers import Readable, open_file, open_stream
+from app.audio.containers import Readable, frames_of, open_file, open_stream
+from app.audio.mixing import Layout, mixed
+from app.audio.tracks import index_of_sounding, readable
 from app.domain import SAMPLE_RATE, Samples
 from app.errors import AudioTooShort, UndecodableAudio
 
@@ -32,14 +36,15 @@ MIN_SECONDS = 0.1
 def announced_seconds(file: BinaryIO) -> float | None:
     """The length in the file's header, unverified; None if there is none.
 
-    Cheap, since nothing is decoded. Raises UndecodableAudio if the file cannot be opened.
+    Cheap, since nothing is decoded. Raises UndecodableAudio if the file cannot be opened, or has
+    no track of a supported encoding.
     """
     try:
         with open_file(file) as container:
-            duration = container.duration
+            readable(container)
+            return container_clock.announced_seconds(container)
     except UnicodeDecodeError as error:
         raise _corrupted() from error
-    return None if duration is None else max(0.0, duration / av.time_base)
 
 
 def decode_channels(file: BinaryIO, *, split: bool) -> Iterator[Channels]:
@@ -48,15 +53,18 @@ def decode_channels(file: BinaryIO, *, split: bool) -> Iterator[Channels]:
     `split` keeps the two channels of a stereo recording apart. Other recordings are mixed down to
     one: the channels of surround sound are positions in a room and not speakers.
 
+    Where the file's clock has a gap, there is silence (`container_clock`).
+
     `file` must be seekable (an mp4 may keep its index at the end). Damage in the middle is skipped
     as FFmpeg does. Raises UndecodableAudio when no audio comes out at all, and AudioTooShort at
     the end of a recording under `MIN_SECONDS`.
     """
     total = 0
     try:
-        with open_file(file) as container:
-            stereo = split and container.streams.audio[0].layout.nb_channels == 2
-            for block in _blocks(container, 2 if stereo else 1, BLOCK_SAMPLES):
+        with _track(file) as (container, track):
+            stereo = split and Layout(track.layout).channel_count == 2
+            frames = container_clock.spaced(container, _frames(container, track), is_live=False)
+            for block in _blocks(frames, 2 if stereo else 1, BLOCK_SAMPLES):
                 total += block.shape[1]
                 yield block
     except (av.error.FFmpegError, UnicodeDecodeError) as error:
@@ -73,12 +81,14 @@ def decode_channels(file: BinaryIO, *, split: bool) -> Iterator[Channels]:
 def decode_stream(source: Readable) -> Iterator[Samples]:
     """A stream that arrives in pieces, in blocks of shape (<= STREAM_BLOCK_SAMPLES,), 16 kHz.
 
-    Blocks as `source` does. Raises UndecodableAudio as `open_stream` does, and for a stream that
-    breaks off before any sound.
+    Blocks as `source` does. Raises UndecodableAudio as `open_stream` does, for a stream without a
+    track of a supported encoding, and for one that breaks off before any sound.
     """
     try:
         with open_stream(source) as container:
-            for block in _blocks(container, 1, STREAM_BLOCK_SAMPLES):
+            track = readable(container)[0]
+            frames = container_clock.spaced(container, _frames(container, track), is_live=True)
+            for block in _blocks(frames, 1, STREAM_BLOCK_SAMPLES):
                 yield block[0]
     except (av.error.FFmpegError, UnicodeDecodeError) as error:
         raise _corrupted() from error
@@ -88,12 +98,27 @@ def _corrupted() -> UndecodableAudio:
     return UndecodableAudio("Audio file might be corrupted or unsupported", "file")
 
 
-def _frames(container: InputContainer) -> Iterator[AudioFrame]:
+@contextmanager
+def _track(file: BinaryIO) -> Iterator[tuple[InputContainer, AudioStream]]:
+    """The opened file, and its track that is transcribed. Raises UndecodableAudio."""
+    with open_file(file) as container:
+        tracks = readable(container)
+        if len(tracks) == 1:
+            yield container, tracks[0]
+            return
+        index = index_of_sounding(container, tracks)
+    with open_file(file) as container:
+        stream = container.streams[index]
+        assert isinstance(stream, AudioStream)
+        yield container, stream
+
+
+def _frames(container: InputContainer, track: AudioStream) -> Iterator[AudioFrame]:
     """Every frame that can be decoded; damaged packets are skipped.
 
     The recording ends where the container breaks off, or after too many packets without sound.
     """
-    packets = container.demux(container.streams.audio[0])
+    packets = container.demux(track)
     decoded = idle = 0
     while idle < ffmpeg_guards.MAX_IDLE_PACKETS:
         try:
@@ -105,49 +130,62 @@ def _frames(container: InputContainer) -> Iterator[AudioFrame]:
                 raise
             return
         idle += 1
-        try:
-            frames = packet.decode()
-        except (av.error.InvalidDataError, av.error.ArgumentError):
-            continue
-        for frame in frames:
+        for frame in frames_of(packet):
             decoded += 1
             idle = 0
             yield frame
 
 
-def _resampled(container: InputContainer, channel_count: int) -> Iterator[Channels]:
+def _resampled(
+    spaced_frames: Iterable[tuple[float, AudioFrame]], channel_count: int
+) -> Iterator[Channels]:
     resampler = None
     shape = None
-    for frame in _frames(container):
-        if shape != (frame.format.name, frame.layout.name, frame.sample_rate):
+    for silence, frame in spaced_frames:
+        layout = Layout(frame.layout)
+        if silence or shape != (frame.format.name, layout.name, frame.sample_rate):
             # A stream may change its format midway (chained ogg, broadcast recordings).
-            ffmpeg_guards.check_sound(frame)
+            ffmpeg_guards.check_sound(layout.channel_count, frame.sample_rate)
             if resampler is not None:
                 yield from _pcm(resampler.resample(None), channel_count)
-            shape = (frame.format.name, frame.layout.name, frame.sample_rate)
+            shape = (frame.format.name, layout.name, frame.sample_rate)
+            resampler = None
+            yield from _silence(round(silence * SAMPLE_RATE), channel_count)
+        if not layout.is_mixed_by_ffmpeg:
+            frame = mixed(frame, layout, channel_count)
+        if resampler is None:
             is_kept = frame.layout.nb_channels == channel_count
-            layout = frame.layout if is_kept else "mono"
-            resampler = AudioResampler(format="fltp", layout=layout, rate=SAMPLE_RATE)
-        frame.pts = None  # gaps in the timestamps are not silence in the recording
-        assert resampler is not None
+            target = frame.layout if is_kept else "mono"
+            resampler = AudioResampler(format="fltp", layout=target, rate=SAMPLE_RATE)
+        frame.pts = None  # FFmpeg would fill gaps too, but of any length
         yield from _pcm(resampler.resample(frame), channel_count)
     if resampler is not None:
         yield from _pcm(resampler.resample(None), channel_count)
 
 
-def _pcm(frames: list[AudioFrame], channel_count: int) -> Iterator[Channels]:
-    for frame in frames:
+def _silence(count: int, channel_count: int) -> Iterator[Channels]:
+    for at in range(0, count, BLOCK_SAMPLES):
+        yield np.zeros((channel_count, min(BLOCK_SAMPLES, count - at)), np.float32)
+
+
+def _pcm(resampled: list[AudioFrame], channel_count: int) -> Iterator[Channels]:
+    for frame in resampled:
         planes = frame.to_ndarray().astype(np.float32, copy=False)
         # Where a stereo stream turns mono, its second channel is silent.
         missing = channel_count - len(planes)
         yield np.pad(planes, ((0, missing), (0, 0))) if missing else planes
 
 
-def _blocks(container: InputContainer, channel_count: int, size: int) -> Iterator[Channels]:
-    """All of the sound in blocks of `size` samples, the last one shorter."""
+def _blocks(
+    spaced_frames: Iterable[tuple[float, AudioFrame]], channel_count: int, size: int
+) -> Iterator[Channels]:
+    """All of the sound in blocks of `size` samples, the last one shorter.
+
+    `spaced_frames`: each with the seconds of silence before it.
+    """
     waiting: list[Channels] = []
     count = 0
-    for piece in _resampled(container, channel_count):
+    for piece in _resampled(spaced_frames, channel_count):
         waiting.append(piece)
         count += piece.shape[1]
         if count >= size:

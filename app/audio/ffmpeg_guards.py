@@ -4,8 +4,6 @@ import ctypes
 from typing import BinaryIO
 
 import av.stream
-from av.audio.frame import AudioFrame
-from av.audio.layout import AudioLayout
 
 from app.errors import UndecodableAudio
 
@@ -16,7 +14,7 @@ MAX_SAMPLE_RATE = 768_000
 """Hz, the most that recorders offer."""
 
 MAX_CHANNELS = 24
-"""Channels of 22.2 surround, the most that FFmpeg can mix."""
+"""Channels of 22.2 surround, the most that have a layout."""
 
 MAX_FRAGMENT_SAMPLES = 2_000_000
 """Samples of all tracks: half a day of AAC. FFmpeg allocates about 40 bytes for each of them."""
@@ -69,26 +67,15 @@ def check_fragments(file: BinaryIO) -> None:
     file.seek(0)
 
 
-def check_layout(layout: AudioLayout) -> None:
-    """Raises UndecodableAudio for too many channels, and for custom layouts."""
-    name = layout.name
-    if layout.nb_channels > MAX_CHANNELS:
+def check_sound(channel_count: int, sample_rate: int) -> None:
+    """Raises UndecodableAudio for sound that cannot be resampled cheaply."""
+    if channel_count > MAX_CHANNELS:
         raise UndecodableAudio(
-            f"{layout.nb_channels} channels are not supported. At most {MAX_CHANNELS} are.", "file"
+            f"{channel_count} channels are not supported. At most {MAX_CHANNELS} are.", "file"
         )
-    if "(" in name or name.startswith("ambisonic"):
-        # PyAV 17.1 to 19.0 free such a layout twice, which ends the process (PyAV-Org/PyAV#2284).
-        # A reference that is never released keeps this copy from being freed at all.
-        ctypes.pythonapi.Py_IncRef(ctypes.py_object(layout))
-        raise UndecodableAudio("The layout of the audio channels is not supported.", "file")
-
-
-def check_sound(frame: AudioFrame) -> None:
-    """Raises UndecodableAudio for a layout or a sample rate that cannot be resampled cheaply."""
-    check_layout(frame.layout)
-    if not MIN_SAMPLE_RATE <= frame.sample_rate <= MAX_SAMPLE_RATE:
+    if not MIN_SAMPLE_RATE <= sample_rate <= MAX_SAMPLE_RATE:
         raise UndecodableAudio(
-            f"A sample rate of {frame.sample_rate} Hz is not supported. "
+            f"A sample rate of {sample_rate} Hz is not supported. "
             f"It must be from {MIN_SAMPLE_RATE} to {MAX_SAMPLE_RATE} Hz.",
             "file",
         )

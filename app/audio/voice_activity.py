@@ -23,14 +23,24 @@ MAX_SILENT_FRAMES = 250
 """Frames without speech, 8 s, after which the network's state is reset. The state wears out: after
 two minutes of noise at -40 dB, words are detected 0.2 s late, if at all."""
 
+WARM_UP_FRAMES = 32
+"""Frames before a reset that the new state is computed from, 1 s: the first frames of an empty
+state have probabilities of 0.5 and more in music."""
+
 _CONTEXT_SAMPLES = 64
 _STATE_SHAPE = (1, 1, 128)
 
-# Silero's own numbers (snakers4/silero-vad, utils_vad.py): speech begins at 0.5 and lasts until
-# the probability falls 0.15 below that, but never has to fall below 0.01.
-SPEECH_BEGINS = 0.5
+SPEECH_BEGINS = 0.1
+"""Probability at which speech begins where the caller names none. Silero's 0.5 leaves out speech
+over music and by telephone (docs/engine.md §6); music, hum, noise and ring tones alone have 2 % of
+their frames above 0.1 at most, and none above 0.5."""
+
+CLEAR_SPEECH = 0.5
+"""Probability that only speech has: Silero's own threshold (snakers4/silero-vad, utils_vad.py)."""
+
+# Speech lasts until the probability falls 0.15 below where it began (utils_vad.py); of the
+# thresholds below 0.3, where little or nothing would end it any more, to half of it.
 _HYSTERESIS = 0.15
-_LOWEST_END = 0.01
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +62,9 @@ class VoiceActivity:
         self.set_threshold(threshold)
         self._session = get_vad_model().session  # one for the process, safe to run in parallel
         self._silent_frames = 0
-        self._reset()
+        self._h = self._c = np.zeros(_STATE_SHAPE, np.float32)
+        self._recent = np.zeros(0, np.float32)
+        """The last samples classified, `WARM_UP_FRAMES` at most."""
         self._context = np.zeros(_CONTEXT_SAMPLES, np.float32)
         self._rest = np.zeros(0, np.float32)
         self._speaking = False
@@ -60,7 +72,7 @@ class VoiceActivity:
     def set_threshold(self, threshold: float) -> None:
         """Set the probability at which speech begins, from the next frame on."""
         self._begins = threshold
-        self._ends = min(threshold, max(threshold - _HYSTERESIS, _LOWEST_END))
+        self._ends = max(threshold - _HYSTERESIS, threshold / 2)
 
     def push(self, block: Samples) -> Activity:
         """Classify a block of any length; samples that fill no frame wait for the next block."""
@@ -83,6 +95,7 @@ class VoiceActivity:
             self._speaking = probability >= (self._ends if self._speaking else self._begins)
             speech[index] = self._speaking
             self._silent_frames = 0 if self._speaking else self._silent_frames + 1
+        self._recent = np.concatenate([self._recent, samples])[-WARM_UP_FRAMES * FRAME_SAMPLES :]
         if self._silent_frames >= MAX_SILENT_FRAMES:
             self._reset()
         spoken = int(np.count_nonzero(speech))
@@ -92,9 +105,9 @@ class VoiceActivity:
         return Activity(samples, probabilities, speech)
 
     def _reset(self) -> None:
-        self._h = np.zeros(_STATE_SHAPE, np.float32)
-        self._c = np.zeros(_STATE_SHAPE, np.float32)
+        self._h = self._c = np.zeros(_STATE_SHAPE, np.float32)
         self._silent_frames = 0
+        self._probabilities(self._recent)
 
     def _probabilities(self, samples: Samples) -> NDArray[np.float32]:
         if not len(samples) or self._is_constant(samples):

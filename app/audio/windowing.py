@@ -8,11 +8,19 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from app.audio.voice_activity import FRAME_SAMPLES, Activity
+from app.audio.loudness import Loudness
+from app.audio.voice_activity import CLEAR_SPEECH, FRAME_SAMPLES, Activity
 from app.domain import SAMPLE_RATE, Chunking, Samples, Span, Window
 
 MIN_SPEECH_FRAMES = 3
 """Least speech of a window, 96 ms: less is a click, not a word."""
+
+MIN_CLEAR_FRAMES = 6
+"""Frames of clear speech that make a window certain, 192 ms: nine of ten spoken digits have as
+many, and of 400 s of music one bar has four."""
+
+MIN_LOUD_FRAMES = 31
+"""Least sound of a window in which no speech was detected, 1 s."""
 
 MIN_PAUSE_FRAMES = 3
 """Shortest pause to cut at; Silero's is 98 ms (utils_vad.py, min_silence_at_max_speech)."""
@@ -24,17 +32,28 @@ class WindowPolicy:
 
     max_seconds: float = 30.0
     max_gap_seconds: float = 2.0
-    pad_seconds: float = 0.12
-    """Sound kept after speech, at most half of the gap: the rest may belong to the next window."""
+    pad_seconds: float = 0.4
+    """Sound kept after speech, at most half of the gap: the rest may belong to the next window.
+    faster-whisper keeps as much (vad.py)."""
     lead_seconds: float | None = None
     """Sound kept before speech, as far as the window has room; None: as much as after it."""
+    min_probability: float = 0.2
+    """Probability of speech that `MIN_SPEECH_FRAMES` frames of a window must reach. The first
+    second of white noise and some bars of music reach 0.1, the threshold, and not this."""
+    may_be_undetected: bool = True
+    """Is sound as loud as the speech before it taken for speech (loudness.py)?"""
 
     def chunked(self, chunking: Chunking) -> "WindowPolicy":
-        """The policy with the silence and the padding that a caller requests."""
+        """The policy with the silence and the padding that a caller requests.
+
+        The threshold of the caller alone decides what is speech.
+        """
         return replace(
             self,
             max_gap_seconds=chunking.silence_seconds,
             lead_seconds=chunking.prefix_padding_seconds,
+            min_probability=0.0,
+            may_be_undetected=False,
         )
 
     def within(self, seconds: float | None) -> "WindowPolicy":
@@ -60,22 +79,23 @@ class WindowPacker:
     """
 
     def __init__(self, policy: WindowPolicy) -> None:
-        self._max_frames = int(
-            (policy.max_seconds - 2 * policy.pad_seconds) * SAMPLE_RATE // FRAME_SAMPLES
-        )
-        self._max_samples = int(policy.max_seconds * SAMPLE_RATE)
         pad = min(policy.pad_seconds, policy.max_gap_seconds / 2)
+        self._max_frames = int((policy.max_seconds - 2 * pad) * SAMPLE_RATE // FRAME_SAMPLES)
+        self._max_samples = int(policy.max_seconds * SAMPLE_RATE)
         lead = policy.pad_seconds if policy.lead_seconds is None else policy.lead_seconds
         self._pad = round(pad * SAMPLE_RATE)
+        self._min_probability = policy.min_probability
         self._lead = min(round(lead * SAMPLE_RATE), self._max_samples)
         # Shorter silences are inside words: the closed lips of a "p" are one.
         gap_frames = int(np.ceil(policy.max_gap_seconds * SAMPLE_RATE / FRAME_SAMPLES))
         self._gap_frames = max(gap_frames, MIN_PAUSE_FRAMES)
+        self._loudness = Loudness() if policy.may_be_undetected else None
         self._samples: Samples = np.zeros(0, np.float32)
         self._probabilities = np.zeros(0, np.float32)
+        self._loud = np.zeros(0, np.bool_)
         self._speech = np.zeros(0, np.bool_)
         self._origin = 0
-        """The first frame of the three arrays above."""
+        """The first frame of the four arrays above."""
         self._opened: int | None = None
         self._silent_since: int | None = None
         self._pauses: list[_Pause] = []
@@ -93,9 +113,14 @@ class WindowPacker:
         first = self._origin + len(self._speech)
         self._samples = np.concatenate([self._samples, activity.samples])
         self._probabilities = np.concatenate([self._probabilities, activity.probabilities])
-        self._speech = np.concatenate([self._speech, activity.speech])
+        loud = np.zeros(len(activity.speech), np.bool_)
+        if self._loudness is not None:
+            loud = self._loudness.push(activity)
+        spoken = activity.speech | loud
+        self._loud = np.concatenate([self._loud, loud])
+        self._speech = np.concatenate([self._speech, spoken])
         windows = []
-        for frame, speech in enumerate(activity.speech.tolist(), first):
+        for frame, speech in enumerate(spoken.tolist(), first):
             windows += self._on_speech_frame(frame) if speech else self._on_silent_frame(frame)
         self._drop_old()
         return windows
@@ -163,7 +188,8 @@ class WindowPacker:
         pause = self._best_pause(self._opened)
         # Both sides get their padding as far as the pause reaches.
         middle = (pause.start + pause.end) * FRAME_SAMPLES // 2
-        cut = self._emitted(self._window(self._opened, pause.start, ceiling=middle))
+        window = self._window(self._opened, pause.start, ceiling=middle)
+        cut = self._emitted(window and replace(window, goes_on=True))
         self._floor = max(self._floor, min(middle, pause.end * FRAME_SAMPLES))
         self._opened = pause.end
         self._pauses = [later for later in self._pauses if later.start > pause.end]
@@ -177,7 +203,7 @@ class WindowPacker:
         if candidates:
             return max(candidates, key=lambda pause: pause.end - pause.start)
         later = self._probabilities[half - self._origin : opened + self._max_frames - self._origin]
-        weakest = half + int(np.argmin(later))
+        weakest = half + len(later) - 1 - int(np.argmin(later[::-1]))  # of equal ones the last
         return _Pause(weakest, weakest)
 
     def _emitted(self, window: Window | None) -> list[Window]:
@@ -187,8 +213,11 @@ class WindowPacker:
         return [window]
 
     def _window(self, start: int, end: int, ceiling: int | None) -> Window | None:
-        speech = self._speech[start - self._origin : end - self._origin]
-        if np.count_nonzero(speech) < MIN_SPEECH_FRAMES:
+        frames = slice(start - self._origin, end - self._origin)
+        speech, probabilities = self._speech[frames], self._probabilities[frames]
+        likely = speech & (probabilities >= self._min_probability)
+        is_loud = np.count_nonzero(self._loud[frames]) >= MIN_LOUD_FRAMES
+        if np.count_nonzero(likely) < MIN_SPEECH_FRAMES and not is_loud:
             return None
         last = end * FRAME_SAMPLES + self._pad
         if ceiling is not None:
@@ -197,7 +226,9 @@ class WindowPacker:
         last = min(last, offset + len(self._samples))
         first = max(self._floor, start * FRAME_SAMPLES - self._lead, last - self._max_samples)
         samples = self._samples[first - offset : last - offset].copy()
-        return Window(first / SAMPLE_RATE, samples, _spans(speech, start, first))
+        is_clear = np.count_nonzero(probabilities >= CLEAR_SPEECH) >= MIN_CLEAR_FRAMES
+        spans = _spans(speech, start, first)
+        return Window(first / SAMPLE_RATE, samples, spans, is_clear=bool(is_clear))
 
     def _drop_old(self) -> None:
         """Drop samples that no window needs any more; the padding of the next one stays."""
@@ -207,6 +238,7 @@ class WindowPacker:
         if drop > 0:
             self._samples = self._samples[drop * FRAME_SAMPLES :].copy()
             self._probabilities = self._probabilities[drop:].copy()
+            self._loud = self._loud[drop:].copy()
             self._speech = self._speech[drop:].copy()
             self._origin += drop
 

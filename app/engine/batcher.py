@@ -8,7 +8,7 @@ on device threads, one per worker, so there are no locks.
 import asyncio
 import time
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import nullcontext
 from contextvars import copy_context
@@ -20,7 +20,7 @@ from app.domain import Hypothesis
 from app.engine.fatal_errors import is_fatal
 from app.engine.pace import Pace
 from app.engine.queue import Queue, Stage, Step, Ticket
-from app.engine.speech_model import DecodeOptions, Job, SpeechModel
+from app.engine.speech_model import DecodeOptions, Job, LanguageProbabilities, SpeechModel
 from app.errors import EngineBroken, EngineFailed, Overloaded
 from app.process.watchdog import Watchdog
 from app.telemetry import audit, metrics, tracing
@@ -95,9 +95,10 @@ class Batcher:
         now = time.monotonic()
         return now - min(self._queue.waiting_since(), default=now)
 
-    async def detect_language(self, job: Job) -> Mapping[str, float]:
-        """Probability, 0 to 1, by language code. The job is then encoded. Raises as `decode`."""
-        probabilities: Mapping[str, float] = await self._submit(job, None)
+    async def detect_languages(self, job: Job) -> Sequence[LanguageProbabilities]:
+        """The probabilities of each of the job's stretches. The job is then encoded. Raises as
+        `decode`."""
+        probabilities: Sequence[LanguageProbabilities] = await self._submit(job, None)
         return probabilities
 
     async def decode(self, job: Job, options: DecodeOptions) -> Hypothesis:

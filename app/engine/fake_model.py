@@ -9,7 +9,15 @@ import numpy as np
 
 from app.domain import Hypothesis, Samples, Segment
 from app.engine.profile import ModelProfile
-from app.engine.speech_model import BatchKey, DecodeOptions, Encoded, EngineInfo, Features, Job
+from app.engine.speech_model import (
+    BatchKey,
+    DecodeOptions,
+    Encoded,
+    EngineInfo,
+    Features,
+    Job,
+    LanguageProbabilities,
+)
 
 PROFILE = ModelProfile(languages=("de", "en", "fr"))
 SHORT_WINDOWS = PROFILE.model_copy(update={"window_seconds": 8.0, "max_gap_seconds": 0.3})
@@ -34,7 +42,7 @@ class FakeModel:
     workers: int = 1
     profile: ModelProfile = PROFILE
     languages: Mapping[str, float] = field(default_factory=lambda: {"en": 0.9, "de": 0.1})
-    """What `detect_languages` returns for every window."""
+    """What `detect_languages` returns for every stretch of speech."""
     answers: Mapping[float, Hypothesis] | Answer = field(default_factory=dict)
     """Hypotheses by temperature, in place of the default; or a function that makes each of them,
     and may raise."""
@@ -91,8 +99,8 @@ class FakeModel:
         self.encoded.append([job.request_id for job in jobs])
         return [job.features for job in jobs if job.features is not None]
 
-    def detect_languages(self, jobs: Sequence[Job]) -> list[Mapping[str, float]]:
-        return [self.languages for _ in jobs]
+    def detect_languages(self, jobs: Sequence[Job]) -> list[Sequence[LanguageProbabilities]]:
+        return [[self.languages for _ in job.stretches] for job in jobs]
 
     def decode(self, jobs: Sequence[Job], options: Sequence[DecodeOptions]) -> list[Hypothesis]:
         """One hypothesis per job. Raises `error` where the fields above have it so."""

@@ -7,7 +7,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from app.domain import Hypothesis, Priority, Samples, Task
+from app.domain import Hypothesis, Priority, Samples, Span, Task
 from app.engine.profile import ModelProfile
 
 Features = NDArray[np.float32]
@@ -15,6 +15,9 @@ Features = NDArray[np.float32]
 
 Encoded = NDArray[Any]
 """Encoder output of one window, shape (positions, width), float16 or float32, 20 ms a position."""
+
+LanguageProbabilities = Mapping[str, float]
+"""Probability, 0 to 1, by ISO 639-1 code."""
 
 BatchKey = Hashable
 """Opaque; jobs with equal keys may share one decoding call."""
@@ -52,6 +55,8 @@ class Job:
     priority: Priority = Priority.INTERACTIVE
     position: int = 0
     """Number of windows of the request before this one."""
+    stretches: Sequence[Span] = ()
+    """Stretches of speech whose languages are detected, in seconds from the window's start."""
     encoded: Encoded | None = None
     queue_seconds: float = 0.0
     """Wait in the queue until the first call on the device; 0 before that."""
@@ -126,8 +131,8 @@ class SpeechModel(Protocol):
         Every job has `features`; their lengths may differ.
         """
 
-    def detect_languages(self, jobs: Sequence[Job]) -> list[Mapping[str, float]]:
-        """Probability, 0 to 1, by ISO 639-1 code. Every job has `encoded`."""
+    def detect_languages(self, jobs: Sequence[Job]) -> list[Sequence[LanguageProbabilities]]:
+        """The probabilities of each of a job's stretches, in order. Every job has `encoded`."""
 
     def decode(self, jobs: Sequence[Job], options: Sequence[DecodeOptions]) -> list[Hypothesis]:
         """The hypothesis of each job, times in seconds from the window's start.

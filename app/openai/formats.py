@@ -4,11 +4,13 @@ from dataclasses import dataclass
 
 from app.domain import Transcript
 from app.openai import responses, sse, subtitles
+from app.openai.cues import USUAL_SIZE, CueSize
 from app.openai.model_families import Family, ResponseFormat
 from app.openai.responses import Granularity
 from app.openai.schemas import TranscriptionBody, TranslationBody
 
 PLAIN_TEXT_FORMATS: tuple[ResponseFormat, ...] = ("text", "srt", "vtt")
+TIMED_FORMATS: tuple[ResponseFormat, ...] = ("verbose_json", "srt", "vtt", "diarized_json")
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,6 +25,8 @@ class Rendering:
     with_scores: bool = False
     speaker_names: tuple[str, ...] = ()
     """Of the channels of a stereo recording, in order."""
+    cue_size: CueSize = USUAL_SIZE
+    """Of `srt` and `vtt`."""
 
     @property
     def is_plain_text(self) -> bool:
@@ -40,9 +44,9 @@ class Rendering:
             case "text":
                 return subtitles.text(transcript)
             case "srt":
-                return subtitles.srt(transcript)
+                return subtitles.srt(transcript, self.cue_size)
             case "vtt":
-                return subtitles.vtt(transcript)
+                return subtitles.vtt(transcript, self.cue_size)
 
     def events(self) -> sse.Deltas | sse.Diarized:
         """The renderer of one stream of server-sent events."""
@@ -52,4 +56,5 @@ class Rendering:
             self.family,
             with_scores=self.with_scores,
             with_times=self.response_format == "verbose_json",
+            with_words="word" in self.granularities,
         )

@@ -153,11 +153,11 @@ def _duration_usage(transcript: Transcript) -> TranscriptTextUsageDuration:
     return {"type": "duration", "seconds": math.ceil(transcript.duration)}
 
 
-def add_times(body: SegmentTimes, segment: Segment) -> None:
-    """Adds start and end of the segment, and its words if their times were requested."""
+def add_times(body: SegmentTimes, segment: Segment, *, with_words: bool) -> None:
+    """Adds start and end of the segment, and the times of its words if there are any."""
     body["start"] = seconds_of(segment.start)
     body["end"] = seconds_of(segment.end)
-    if segment.words:
+    if with_words and segment.words:
         body["words"] = [word_body(word) for word in segment.words]
 
 
@@ -180,6 +180,7 @@ def _segment(id_: int, segment: Segment) -> TranscriptionSegment:
         "avg_logprob": segment.avg_logprob,
         "compression_ratio": segment.compression_ratio,
         "no_speech_prob": segment.no_speech_prob,
+        "language": language_name(segment.language),
     }
 
 

@@ -96,6 +96,9 @@ class TranscriptionSegment(TypedDict):
     avg_logprob: float
     compression_ratio: Annotated[float, Field(description="Above 2.4 the text repeats itself.")]
     no_speech_prob: Annotated[float, Field(ge=0, le=1)]
+    language: Annotated[
+        str, Field(description="**Extension.** The one spoken: its English name, in lower case.")
+    ]
 
 
 class TranscriptionDiarizedSegment(TypedDict):
@@ -143,7 +146,10 @@ class CreateTranscriptionResponseVerboseJson(TimedParts):
     """`response_format` `verbose_json`"""
 
     task: Literal["transcribe"]
-    language: Annotated[str, Field(description="Its English name in lower case, as `english`.")]
+    language: Annotated[
+        str,
+        Field(description="That of most of the speech: its English name, in lower case."),
+    ]
     duration: Duration
     text: str
     usage: TranscriptTextUsageDuration

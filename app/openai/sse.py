@@ -45,10 +45,18 @@ class Deltas:
     pass on the keys that they do not know.
     """
 
-    def __init__(self, family: Family, *, with_scores: bool, with_times: bool = False) -> None:
+    def __init__(
+        self,
+        family: Family,
+        *,
+        with_scores: bool,
+        with_times: bool = False,
+        with_words: bool = False,
+    ) -> None:
         self._family = family
         self._with_scores = with_scores
         self._with_times = with_times
+        self._with_words = with_words
         self._pending_text = ""
         self._pending_scores: list[TokenScore] = []
         self._began = False
@@ -69,7 +77,7 @@ class Deltas:
         if self._with_scores:
             body["logprobs"] = logprobs(scores_of_prefix(scores, delta))
         if self._with_times:
-            add_times(body, segment)
+            add_times(body, segment, with_words=self._with_words)
         return event(body)
 
     def done(self, transcript: Transcript) -> bytes:

@@ -1,34 +1,40 @@
-"""Segments -> plain text, SubRip and WebVTT, to the byte as OpenAI (docs/contract.md §1.4)."""
+"""Segments -> plain text, SubRip and WebVTT, to the byte as OpenAI (docs/contract.md §1.4), but in
+cues that can be read: OpenAI's are as long as the model's segments."""
 
-from collections.abc import Iterable
+from collections.abc import Iterator
 
-from app.domain import Segment, Transcript
+from app.domain import Transcript
+from app.openai.cues import USUAL_SIZE, Cue, CueSize, cues
 
 
 def text(transcript: Transcript) -> str:
     return transcript.text + "\n"
 
 
-def srt(transcript: Transcript) -> str:
+def srt(transcript: Transcript, size: CueSize = USUAL_SIZE) -> str:
     """Numbered cues; the body ends with one empty line more, and is empty without cues."""
-    cues = "".join(
-        f"{number}\n{_clock(segment.start, ',')} --> {_clock(segment.end, ',')}\n{line}\n\n"
-        for number, (segment, line) in enumerate(_lines(transcript.segments), 1)
+    body = "".join(
+        f"{number}\n{_clock(cue.start, ',')} --> {_clock(cue.end, ',')}\n{_lines(cue)}\n\n"
+        for number, cue in enumerate(_cues(transcript, size), 1)
     )
-    return cues + "\n" if cues else ""
+    return body + "\n" if body else ""
 
 
-def vtt(transcript: Transcript) -> str:
+def vtt(transcript: Transcript, size: CueSize = USUAL_SIZE) -> str:
     """Cues with hours and without identifiers."""
     return "WEBVTT\n\n" + "".join(
-        f"{_clock(segment.start, '.')} --> {_clock(segment.end, '.')}\n{line}\n\n"
-        for segment, line in _lines(transcript.segments)
+        f"{_clock(cue.start, '.')} --> {_clock(cue.end, '.')}\n{_lines(cue)}\n\n"
+        for cue in _cues(transcript, size)
     )
 
 
-def _lines(segments: Iterable[Segment]) -> Iterable[tuple[Segment, str]]:
+def _cues(transcript: Transcript, size: CueSize) -> Iterator[Cue]:
+    return (cue for segment in transcript.segments for cue in cues(segment, size))
+
+
+def _lines(cue: Cue) -> str:
     # An arrow in the text would end the cue's header; openai/whisper writes it like this too.
-    return ((segment, segment.text.strip().replace("-->", "->")) for segment in segments)
+    return "\n".join(cue.lines).replace("-->", "->")
 
 
 def _clock(seconds: float, point: str) -> str:

@@ -10,7 +10,7 @@ from dataclasses import replace
 from app.domain import Hypothesis
 from app.engine.batcher import Batcher
 from app.engine.speech_model import DecodeOptions, Job
-from app.pipeline.prompt_echo import echoes_prompt, recites_keywords
+from app.pipeline.prompt_echo import are_alike, echoes_prompt, recites_keywords
 from app.telemetry import metrics, tracing
 
 # openai/whisper, transcribe.py: its defaults, also those of faster-whisper.
@@ -19,13 +19,32 @@ MAX_COMPRESSION_RATIO = 2.4
 MIN_AVG_LOGPROB = -1.0
 MAX_NO_SPEECH_PROB = 0.6
 
+MIN_UNCLEAR_LOGPROB = -0.7
+"""Of windows without clear speech. Whisper base gives music, noise, hum and ring tones texts of
+-0.9 and less, or texts that repeat themselves, and speech over music at 0 dB -0.6 and more."""
+
+MIN_LONG_LOGPROB = -0.9
+"""Of those with a text of `LONG_TOKENS` or more: invented ones are as short as "Thank you"."""
+LONG_TOKENS = 12
+
 
 async def decode(
-    batcher: Batcher, job: Job, options: DecodeOptions, temperatures: Sequence[float]
+    batcher: Batcher,
+    job: Job,
+    options: DecodeOptions,
+    temperatures: Sequence[float],
+    is_clear: bool = True,
 ) -> Hypothesis:
-    """The best hypothesis of a window; without segments if the model finds no speech."""
+    """The best hypothesis of a window; without segments if the model finds no speech.
+
+    A window without clear speech (`Window.is_clear`) is decoded at the first of the temperatures
+    only, and its text is kept only if the model is sure of it: minutes of music must not cost more
+    than minutes of speech, nor have a text.
+    """
+    if not is_clear:
+        temperatures = temperatures[:1]
     best = await _without_echo(batcher, job, options, temperatures)
-    if not is_silence(best):
+    if not is_silence(best) and (is_clear or is_sure(best)):
         return best
     metrics.SILENT_WINDOWS.inc()
     return replace(best, segments=())
@@ -34,19 +53,19 @@ async def decode(
 async def _without_echo(
     batcher: Batcher, job: Job, options: DecodeOptions, temperatures: Sequence[float]
 ) -> Hypothesis:
-    """A text that repeats prompt or keywords is kept only if it is decoded without them, too."""
+    """A text that repeats prompt or keywords is kept only if without them it is much the same."""
     first = best = await _by_temperature(batcher, job, options, temperatures)
     if echoes_prompt(options.prompt, best.text):
         metrics.FALLBACKS.labels("prompt_echo").inc()
         unprompted = replace(options, prompt="")
         other = await _by_temperature(batcher, job, unprompted, temperatures)
-        if not echoes_prompt(options.prompt, other.text):
+        if is_silence(other) or not are_alike(best.text, other.text):
             best, options = other, unprompted
     if recites_keywords(options.keywords, best.text):
         metrics.FALLBACKS.labels("keyword_echo").inc()
         unbiased = replace(options, keywords=())
         other = await _by_temperature(batcher, job, unbiased, temperatures)
-        if not recites_keywords(options.keywords, other.text):
+        if is_silence(other) or not are_alike(best.text, other.text):
             best = other
     return replace(best, prompt_token_count=first.prompt_token_count)
 
@@ -102,6 +121,16 @@ def is_doubtful(hypothesis: Hypothesis) -> bool:
     return (
         hypothesis.compression_ratio > MAX_COMPRESSION_RATIO
         or hypothesis.avg_logprob < MIN_AVG_LOGPROB
+    )
+
+
+def is_sure(hypothesis: Hypothesis) -> bool:
+    """Is the text likely enough to be kept without other evidence of speech?"""
+    is_long = sum(each.text_token_count for each in hypothesis.segments) >= LONG_TOKENS
+    return (
+        hypothesis.avg_logprob >= (MIN_LONG_LOGPROB if is_long else MIN_UNCLEAR_LOGPROB)
+        and hypothesis.compression_ratio <= MAX_COMPRESSION_RATIO
+        and hypothesis.no_speech_prob <= MAX_NO_SPEECH_PROB
     )
 
 

@@ -2,10 +2,15 @@
 
 import re
 from collections.abc import Iterable, Sequence
+from difflib import SequenceMatcher
 from typing import TypeVar
 
 MIN_ECHO_WORDS = 4
 """Words of the context in a row that count as an echo, unless also decoded without the context."""
+
+MIN_LIKENESS = 0.6
+"""Share of letters, from 0 to 1, that two decodings of the same words have in common at the least:
+"ComfyUI" and "ComfUi" share 0.92, a prompt and another sentence 0.2 to 0.5."""
 
 T = TypeVar("T")
 
@@ -16,10 +21,21 @@ def distinct(keywords: Iterable[str]) -> tuple[str, ...]:
 
 
 def echoes_prompt(prompt: str, text: str) -> bool:
-    """Does the text hold the whole prompt, or `MIN_ECHO_WORDS` of its words in a row?"""
-    prompted = _words(prompt)
-    run = min(len(prompted), MIN_ECHO_WORDS)
-    return run > 0 and bool(_runs(prompted, run) & _runs(_words(text), run))
+    """Does the text hold `MIN_ECHO_WORDS` words of the prompt in a row, or nothing but its words?
+
+    One to three words of a prompt inside a longer text are what a prompt is for.
+    """
+    prompted, found = _words(prompt), _words(text)
+    if _runs(prompted, MIN_ECHO_WORDS) & _runs(found, MIN_ECHO_WORDS):
+        return True
+    is_covered = set(found) <= set(prompted)
+    return bool(found) and is_covered and len(found) >= min(len(prompted), MIN_ECHO_WORDS)
+
+
+def are_alike(text: str, other: str) -> bool:
+    """Are the two texts decodings of the same words, whatever their spelling?"""
+    letters, others = ("".join(_words(each)) for each in (text, other))
+    return SequenceMatcher(None, letters, others, autojunk=False).ratio() >= MIN_LIKENESS
 
 
 def recites_keywords(keywords: Sequence[str], text: str) -> bool:

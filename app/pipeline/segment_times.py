@@ -2,8 +2,10 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
+from itertools import islice
 
-from app.domain import Hypothesis, Segment, Span, Window, Word
+from app.domain import Hypothesis, Segment, Span, Window
+from app.pipeline.word_times import within_speech
 
 SPEECH_TOLERANCE_SECONDS = 0.5
 """Distance from all speech beyond which text was invented; Whisper's times are that coarse."""
@@ -16,7 +18,11 @@ def to_recording_time(hypothesis: Hypothesis, window: Window, not_before: float)
     precise: a start moves to where speech begins, an end to where it stopped.
     """
     segments = []
+    words = iter(
+        within_speech([word for each in hypothesis.segments for word in each.words], window.speech)
+    )
     for decoded in hypothesis.segments:
+        decoded = replace(decoded, words=tuple(islice(words, len(decoded.words))))
         if not _is_near_speech(decoded, window.speech):
             continue
         segment = _ordered(_snapped(decoded, window.speech).shifted(window.start), not_before)
@@ -34,17 +40,11 @@ def _is_near_speech(segment: Segment, speech: Sequence[Span]) -> bool:
 
 
 def _snapped(segment: Segment, speech: Sequence[Span]) -> Segment:
-    words = tuple(_snapped_word(word, speech) for word in segment.words)
-    if words:
+    if segment.words:
         # Word times come from the alignment, which is finer than the model's timestamps.
-        return replace(segment, start=words[0].start, end=words[-1].end, words=words)
+        return replace(segment, start=segment.words[0].start, end=segment.words[-1].end)
     start, end = snap(segment.start, segment.end, speech)
     return replace(segment, start=start, end=end)
-
-
-def _snapped_word(word: Word, speech: Sequence[Span]) -> Word:
-    start, end = snap(word.start, word.end, speech)
-    return replace(word, start=start, end=end)
 
 
 def snap(start: float, end: float, speech: Sequence[Span]) -> Span:

@@ -79,7 +79,7 @@ class _Transcription:
             split_channels=options.split_channels,
         )
         self._blocks = self._recording.windows()
-        self._language = SpokenLanguage(options, decoder.languages)
+        self._language = SpokenLanguage(decoder.languages)
         self._submitted: asyncio.Queue[asyncio.Task[DecodedWindows] | Exception | None]
         self._submitted = asyncio.Queue(_look_ahead(decoder.info))
         self._tasks: set[asyncio.Task[DecodedWindows]] = set()
@@ -107,7 +107,7 @@ class _Transcription:
         self._work.mark_decoded(duration)
         yield Transcript(
             self._options.task,
-            self._language.of_transcript(segments),
+            self._language.of_transcript(self._options, segments),
             duration,
             tuple(segments),
             prompt_token_count,
@@ -155,7 +155,7 @@ class _Transcription:
                 self._options,
                 self._request_id,
                 self._window_count,
-                self._language,
+                self._language.next_window(self._options, window.channel),
                 self._work.priority,
                 self._work,
             )

@@ -14,7 +14,8 @@ from app.languages import language_name
 from app.pipeline import fallback
 from app.pipeline.admission import Work
 from app.pipeline.channel_merge import DecodedWindows
-from app.pipeline.language import SpokenLanguage
+from app.pipeline.language import SpokenLanguage, WindowLanguage
+from app.pipeline.language_changes import stretches
 from app.pipeline.leftover_speech import split_leftover
 from app.pipeline.prompt_echo import distinct
 from app.telemetry import metrics, tracing
@@ -53,8 +54,8 @@ class WindowDecoder:
             if code not in self.languages:
                 names = ", ".join(language_name(each) for each in self.languages)
                 raise InvalidRequest(
-                    f"The model '{self.info.model}' does not hear "
-                    f"{language_name(code)}. It hears: {names}.",
+                    f"The model '{self.info.model}' does not know "
+                    f"{language_name(code)}. It knows: {names}.",
                     param,
                 )
 
@@ -64,11 +65,12 @@ class WindowDecoder:
         options: Options,
         request_id: str,
         position: int,
-        language: SpokenLanguage,
+        language: WindowLanguage,
         priority: Priority,
         work: Work | None = None,
     ) -> DecodedWindows:
-        """Decode a window; speech left over at its end is decoded as a window of its own.
+        """Decode a window; parts in another language, and speech that has no text, are decoded as
+        windows of their own.
 
         `options` must have passed `check`. `position`: windows of the request before this one.
         Sets `work.queue_seconds` from the first window. Raises EngineFailed and Overloaded.
@@ -76,11 +78,26 @@ class WindowDecoder:
         with tracing.span("window", start=window.start, audio_seconds=window.duration):
             features = await self._features(self._model.features, window)
             job = Job(
-                request_id, window.duration, features, priority, position, caller=self._caller
+                request_id,
+                window.duration,
+                features,
+                priority,
+                position,
+                stretches(window),
+                caller=self._caller,
             )
+            parts = await language.parts(window, job, self._batcher)
+            if len(parts) > 1:
+                return [
+                    each
+                    for part, code in parts
+                    for each in await self.decode(
+                        part, options, request_id, position, language.only(code), priority, work
+                    )
+                ]
             decode_options = DecodeOptions(
                 options.task,
-                await language.of_window(job, self._batcher),
+                parts[0][1],
                 options.prompt,
                 distinct(options.keywords),
                 words=options.words,
@@ -89,15 +106,19 @@ class WindowDecoder:
             temperatures: Sequence[float] = (options.temperature,)
             if options.temperature == 0.0 and self._use_fallback:
                 temperatures = fallback.TEMPERATURES
-            hypothesis = await fallback.decode(self._batcher, job, decode_options, temperatures)
+            hypothesis = await fallback.decode(
+                self._batcher, job, decode_options, temperatures, window.is_clear
+            )
         if work is not None and work.queue_seconds is None:
             work.queue_seconds = job.queue_seconds
-        hypothesis, rest = split_leftover(window, hypothesis)
-        if rest is None:
-            return [(window, hypothesis)]
-        metrics.FALLBACKS.labels("unheard_speech").inc()
-        more = await self.decode(rest, options, request_id, position, language, priority)
-        return [(window, hypothesis), *more]
+        decoded: list[tuple[Window, Hypothesis]] = []
+        for part, known in split_leftover(window, hypothesis):
+            if known is not None:
+                decoded.append((part, known))
+                continue
+            metrics.FALLBACKS.labels("unheard_speech").inc()
+            decoded += await self.decode(part, options, request_id, position, language, priority)
+        return decoded
 
     async def draft(
         self, window: Window, options: Options, request_id: str, language: SpokenLanguage
@@ -115,12 +136,13 @@ class WindowDecoder:
                 features,
                 Priority.INTERACTIVE,
                 position=1,
+                stretches=stretches(window),
                 caller=self._caller,
                 is_draft=True,
             )
             decode_options = DecodeOptions(
                 options.task,
-                await language.of_open_window(job, self._batcher),
+                await language.of_open_window(window, options, job, self._batcher),
                 options.prompt,
                 distinct(options.keywords),
             )

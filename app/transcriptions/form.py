@@ -9,7 +9,8 @@ from starlette.datastructures import FormData
 from app.domain import Chunking, Options, Task
 from app.errors import InvalidRequest, UnsupportedValue
 from app.intake import Order
-from app.openai.formats import Rendering
+from app.openai.cues import USUAL_SIZE, CueSize
+from app.openai.formats import TIMED_FORMATS, Rendering
 from app.openai.json_limits import check_keys
 from app.openai.model_families import ResponseFormat, family_of
 from app.openai.request_errors import request_error
@@ -22,7 +23,13 @@ from app.openai.request_fields import (
     short_keywords,
 )
 from app.openai.responses import Granularity
-from app.transcriptions.form_parts import FormParts, choice_of, read_boolean, read_share
+from app.transcriptions.form_parts import (
+    FormParts,
+    choice_of,
+    read_boolean,
+    read_share,
+    whole_number,
+)
 
 RESPONSE_FORMATS: tuple[ResponseFormat, ...] = get_args(ResponseFormat)
 GRANULARITIES: tuple[Granularity, ...] = get_args(Granularity)
@@ -61,7 +68,10 @@ def parse(data: FormData, task: Task, *, many: bool = False) -> AudioForm:
         prompt=parts.one("prompt", end_of_prompt, ""),
         keywords=_keywords(parts),
         temperature=parts.one("temperature", read_share, 0.0),
-        words="word" in granularities,
+        words="word" in granularities
+        # Segments begin and end with their words, whether words are requested or not. The words of
+        # a translation are not those in the sound, so that the model's timestamps are better.
+        or (task == "transcribe" and response_format in TIMED_FORMATS),
         token_scores="logprobs" in include,
         chunking=_chunking(strategy),
         split_channels=response_format == "diarized_json",
@@ -74,6 +84,10 @@ def parse(data: FormData, task: Task, *, many: bool = False) -> AudioForm:
         granularities or frozenset({"segment"}),
         with_scores=options.token_scores,
         speaker_names=tuple(parts.many("known_speaker_names", str)),
+        cue_size=CueSize(
+            parts.one("max_line_width", whole_number(10, 200), USUAL_SIZE.line_width),
+            parts.one("max_line_count", whole_number(1, 10), USUAL_SIZE.line_count),
+        ),
     )
     order = Order(
         model,

@@ -142,6 +142,19 @@ def read_share(text: str) -> float:
     return value
 
 
+def whole_number(low: int, high: int) -> Callable[[str], int]:
+    """A reader of whole numbers from `low` to `high`."""
+
+    def read(text: str) -> int:
+        # Python would read digits of all scripts, and underscores.
+        number = int(text) if re.fullmatch("[0-9]{1,9}", text) else -1
+        if not low <= number <= high:
+            raise ValueError(f"'{text[:100]}' is not a whole number between {low} and {high}")
+        return number
+
+    return read
+
+
 _BOOLEANS = {"true": True, "1": True, "false": False, "0": False, "null": False}
 
 

@@ -21,6 +21,8 @@ router = APIRouter(tags=["audio"])
 
 PARAMETERS = (
     "language",
+    "max_line_count",
+    "max_line_width",
     "model",
     "prompt",
     "response_format",

@@ -55,7 +55,6 @@ def test_a_longer_silence_gives_fewer_windows_and_a_shorter_one_more() -> None:
     call = wav(load_sample("11_sales_call.mp3"))
     counts = [len(found(call, Chunking(0.5, 0.3, seconds))) for seconds in (0.1, 0.3, 1.0)]
     assert counts[0] > counts[1] > counts[2]
-    assert counts[1] == len(found(call))
 
 
 def test_a_lower_threshold_finds_the_voice_in_noise() -> None:

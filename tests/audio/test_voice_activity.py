@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from faster_whisper.vad import get_vad_model
 
-from app.audio.voice_activity import FRAME_SAMPLES, VoiceActivity
+from app.audio.voice_activity import CLEAR_SPEECH, FRAME_SAMPLES, WARM_UP_FRAMES, VoiceActivity
 from app.domain import SAMPLE_RATE
 from tests.support.recordings import load_sample, noise, silence
 
@@ -30,7 +30,7 @@ def test_blocks_of_any_size_give_what_the_whole_recording_gives(block_samples: i
 
 def test_speech_is_detected_and_silence_and_noise_are_not() -> None:
     def share(samples: np.ndarray) -> float:
-        return float(np.mean(VoiceActivity().push(samples).speech))
+        return float(np.mean(VoiceActivity(CLEAR_SPEECH).push(samples).speech))
 
     assert share(load_sample("12_short_clip.wav")) > 0.5
     assert share(silence(5.0)) == 0.0
@@ -68,12 +68,25 @@ def test_minutes_without_speech_do_not_delay_detection(level: float) -> None:
     def first_frame(seconds: float) -> int:
         sound = noise(seconds + len(speech) / SAMPLE_RATE, level)
         sound[-len(speech) :] += speech
-        detector = VoiceActivity()
+        detector = VoiceActivity(CLEAR_SPEECH)
         blocks = [detector.push(block) for block in np.array_split(sound, round(seconds))]
         detected = np.concatenate([block.speech for block in blocks])
         return int(np.argmax(detected)) - round(seconds * SAMPLE_RATE / FRAME_SAMPLES)
 
     assert first_frame(300.0) == pytest.approx(first_frame(2.0), abs=1)
+
+
+def test_music_does_not_begin_to_be_speech_when_the_state_is_renewed() -> None:
+    """An empty state gives the first frames of a chord a probability above 0.5."""
+    time = np.arange(40 * SAMPLE_RATE) / SAMPLE_RATE
+    beat = np.sin(np.pi * time * 2) ** 8
+    chord = sum(np.sin(2 * np.pi * hertz * time) for hertz in (220, 277, 330, 440))
+    music = (0.1 * chord * beat).astype(np.float32)
+    detector = VoiceActivity()
+    blocks = [detector.push(block).probabilities for block in np.array_split(music, 20)]
+    fresh = VoiceActivity().push(music[8 * SAMPLE_RATE : 9 * SAMPLE_RATE]).probabilities
+    later = np.concatenate(blocks)[WARM_UP_FRAMES:]
+    assert later.max() < 0.5 * fresh.max()
 
 
 def test_an_hour_of_constant_samples_costs_a_second() -> None:

@@ -1,16 +1,19 @@
+from dataclasses import replace
 from itertools import pairwise
 
 import numpy as np
 import pytest
 from faster_whisper.vad import VadOptions, get_speech_timestamps
 
-from app.audio.voice_activity import FRAME_SAMPLES, Activity, VoiceActivity
+from app.audio.voice_activity import CLEAR_SPEECH, FRAME_SAMPLES, Activity, VoiceActivity
 from app.audio.windowing import WindowPacker, WindowPolicy
 from app.domain import SAMPLE_RATE, Chunking, Window
 from tests.support.recordings import load_sample
 
 FRAME = FRAME_SAMPLES / SAMPLE_RATE
-POLICY = WindowPolicy(max_seconds=8.0, max_gap_seconds=0.5, pad_seconds=0.1)
+POLICY = WindowPolicy(
+    max_seconds=8.0, max_gap_seconds=0.5, pad_seconds=0.1, may_be_undetected=False
+)
 
 
 def activity(pattern: str, probabilities: list[float] | None = None) -> Activity:
@@ -45,6 +48,53 @@ def test_silence_has_no_windows() -> None:
 
 def test_a_click_is_not_speech() -> None:
     assert windows("." * 20 + "##" + "." * 50) == []
+
+
+def test_sound_that_is_never_likely_speech_has_no_window_unless_the_caller_says_so() -> None:
+    def found(policy: WindowPolicy, likely_frames: int) -> list[Window]:
+        packer = WindowPacker(policy)
+        probabilities = [0.25] * likely_frames + [0.15] * (60 - likely_frames)
+        return packer.push(activity("#" * 60 + "." * 40, probabilities + [0.0] * 40))
+
+    assert [len(found(POLICY, frames)) for frames in (2, 3)] == [0, 1]
+    assert len(found(POLICY.chunked(Chunking(threshold=0.1)), 0)) == 1
+
+
+def test_speech_is_clear_if_some_of_it_is_certain() -> None:
+    def is_clear(certain_frames: int) -> bool:
+        packer = WindowPacker(POLICY)
+        probabilities = [0.5] * certain_frames + [0.3] * (60 - certain_frames)
+        (window,) = packer.push(activity("#" * 60 + "." * 40, probabilities + [0.0] * 40))
+        return window.is_clear
+
+    assert [is_clear(frames) for frames in (0, 5, 6, 60)] == [False, False, True, True]
+
+
+def test_sound_as_loud_as_the_speech_before_it_belongs_to_windows() -> None:
+    policy = WindowPolicy(max_seconds=8.0, max_gap_seconds=1.0, pad_seconds=0.1)
+
+    def found(level: float, loud_frames: int, policy: WindowPolicy = policy) -> list[Window]:
+        pattern = "#" * 80 + "." * loud_frames + "." * 60
+        levels = [1.0] * 80 + [level] * loud_frames + [0.01] * 60
+        samples = np.repeat(np.array(levels, np.float32), FRAME_SAMPLES)
+        packer = WindowPacker(policy)
+        return packer.push(replace(activity(pattern), samples=samples)) + packer.flush()
+
+    def seconds(windows: list[Window]) -> list[float]:
+        return [round(window.duration) for window in windows]
+
+    assert seconds(found(0.4, 0)) == [3]
+    assert seconds(found(0.4, 100)) == [6]
+    assert seconds(found(0.2, 100)) == [3]
+    assert seconds(found(0.4, 100, policy.chunked(Chunking(silence_seconds=1.0)))) == [3]
+    long = found(0.4, 500)
+    assert sum(window.duration for window in long) == pytest.approx(580 * FRAME, abs=0.5)
+    assert [window.is_clear for window in long] == [True, False, False]
+
+
+def test_only_a_window_that_was_full_goes_on_in_the_next_one() -> None:
+    found = windows("#" * 200 + "." * 5 + "#" * 100 + "." * 40 + "#" * 20)
+    assert [window.goes_on for window in found] == [True, False, False]
 
 
 def test_a_window_is_padded_on_both_sides() -> None:
@@ -122,7 +172,7 @@ def test_real_speech_is_cut_where_faster_whisper_cuts_it(name: str) -> None:
         VadOptions(min_silence_duration_ms=300, speech_pad_ms=120, max_speech_duration_s=8),
     )
     packer = WindowPacker(WindowPolicy(8.0, 0.3, 0.12))
-    detector = VoiceActivity()
+    detector = VoiceActivity(CLEAR_SPEECH)
     found = packer.push(detector.push(samples)) + packer.push(detector.flush()) + packer.flush()
     assert [(round(w.start * 16000), round(w.start * 16000) + len(w.samples)) for w in found] == [
         (span["start"], span["end"]) for span in expected

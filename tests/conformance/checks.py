@@ -13,7 +13,7 @@ TOLERANCE_SECONDS = 0.5
 """Between where speech begins or ends in a sample and where an answer says it does."""
 
 _CUE = re.compile(
-    r"(\d\d):(\d\d):(\d\d)[,.](\d{3}) --> (\d\d):(\d\d):(\d\d)[,.](\d{3})\n(.+)\n\n", re.MULTILINE
+    r"(\d\d):(\d\d):(\d\d)[,.](\d{3}) --> (\d\d):(\d\d):(\d\d)[,.](\d{3})\n((?:.+\n)+)\n"
 )
 
 
@@ -201,7 +201,7 @@ def segments_with_speakers(answer: Answer) -> list[Json]:
 def text_of(answer: Answer) -> str:
     if not isinstance(answer.content, str):
         return str(body_of(answer)["text"])
-    lines = [match[9] for match in _CUE.finditer(answer.content)]
+    lines = [line for match in _CUE.finditer(answer.content) for line in match[9].splitlines()]
     return " ".join(lines) or answer.content
 
 

@@ -15,7 +15,8 @@ def windows(name: str) -> list[Window]:
 
 
 def job(engine: WhisperEngine, window: Window) -> Job:
-    encoding = Job("r", window.duration, engine.features(window.samples))
+    whole = [(0.0, window.duration)]
+    encoding = Job("r", window.duration, engine.features(window.samples), stretches=whole)
     encoding.encoded = engine.encode([encoding])[0]
     return encoding
 

@@ -120,8 +120,9 @@ async def test_closing_finishes_the_call_on_the_device_and_fails_waiting_windows
 async def test_detection_keeps_the_encoder_output_for_decoding() -> None:
     model = FakeModel()
     window = job(0.3)
+    window.stretches = [(0.0, 0.5), (0.6, 1.0)]
     async with Batcher(model) as batcher:
-        assert await batcher.detect_language(window) == model.languages
+        assert await batcher.detect_languages(window) == [model.languages] * 2
         assert (await batcher.decode(window, OPTIONS)).text == "0.30"
     assert len(model.encoded) == 1
     assert window.features is None

@@ -1,11 +1,15 @@
 import random
+from collections.abc import Sequence
+from copy import copy
 from dataclasses import replace
+from itertools import chain
 
 import numpy as np
 import pytest
 from faster_whisper import BatchedInferencePipeline, WhisperModel
 
-from app.engine.speech_model import DecodeOptions, Job
+from app.domain import Window
+from app.engine.speech_model import DecodeOptions, Job, LanguageProbabilities
 from app.engine.whisper import WhisperEngine
 from tests.engine.clips import alone, job, windows
 from tests.support.model_names import STARTER
@@ -83,11 +87,30 @@ def test_it_decodes_as_faster_whisper_does(starter: WhisperEngine) -> None:
     assert [each.text for each in ours] == [segment.text.strip() for segment in segments]
 
 
+def named(stretches: Sequence[LanguageProbabilities]) -> list[str]:
+    return [max(each, key=lambda code: each[code]) for each in stretches]
+
+
 def test_the_language_is_detected(starter: WhisperEngine) -> None:
     german = job(starter, windows("09_german.wav")[0])
     english = job(starter, windows("01_order_call.wav")[0])
     probabilities = starter.detect_languages([german, english])
-    assert [max(each, key=lambda code: each[code]) for each in probabilities] == ["de", "en"]
+    assert [named(each) for each in probabilities] == [["de"], ["en"]]
+
+
+def test_each_stretch_of_a_window_has_its_own_language(starter: WhisperEngine) -> None:
+    sounds = [windows(name)[0].samples for name in ("01_order_call.wav", "09_german.wav")]
+    lengths = [len(sound) / 16_000 for sound in sounds]
+    mixed = job(starter, Window(0.0, np.concatenate(sounds), ()))
+    mixed.stretches = [(0.0, lengths[0]), (lengths[0], sum(lengths))]
+    alone = starter.detect_languages([mixed])
+    assert [named(each) for each in alone] == [["en", "de"]]
+    # As a GPU does it: rows of equal length share a call.
+    on_gpu = copy(starter)
+    on_gpu.info = replace(starter.info, device="cuda")
+    together = on_gpu.detect_languages([mixed] * 2)
+    for one, other in zip(chain(*alone, *alone), chain(*together), strict=True):
+        assert other == pytest.approx(one, abs=0.01)
 
 
 def test_keywords_count_for_what_shares_a_batch(starter: WhisperEngine, call: list[Job]) -> None:
@@ -152,7 +175,13 @@ def test_drafts_and_others_may_share_every_call(
 ) -> None:
     sounds = [window.samples for window in windows("09_german.wav")[:2]]
     jobs = [
-        Job("r", len(sound) / 16_000, features(sound), is_draft=is_draft)
+        Job(
+            "r",
+            seconds := len(sound) / 16_000,
+            features(sound),
+            stretches=[(0.0, seconds)],
+            is_draft=is_draft,
+        )
         for sound in sounds
         for features, is_draft in ((starter.features, False), (starter.draft_features, True))
     ]
@@ -160,8 +189,7 @@ def test_drafts_and_others_may_share_every_call(
     for each, row in zip(jobs, rows, strict=True):
         assert np.array_equal(row, starter.encode([each])[0])
         each.encoded = row
-    named = starter.detect_languages(jobs)
-    assert [max(row, key=row.__getitem__) for row in named] == ["de"] * 4
+    assert [named(each) for each in starter.detect_languages(jobs)] == [["de"]] * 4
     german = replace(ENGLISH, language="de")
     assert len({starter.batch_key(each, german) for each in jobs}) == 1
     together = starter.decode(jobs, [german] * 4)

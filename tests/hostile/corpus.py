@@ -32,7 +32,7 @@ def changing(clip: Samples) -> dict[str, bytes]:
         "codecs.aac": adts + layers + adts,
         "containers.ogg": MEDIA["opus.ogg"](short) + MEDIA["lossless.flac"](short),
         "rates.flac": parts("flac", "flac", 8_000, 48_000) * 3,
-        "own_layout.mp4": mp4.own_layout(clip),
+        "own_layout.mp4": mp4.own_layout(short, short),
         "tiny_track.mp4": encode(clip[:3_000], "mp4", "aac", picture="libx264"),
         "one_sample.wav": wav(clip[:1]),
         "one_frame.mp3": mp3(clip[:1_000]),
@@ -83,10 +83,14 @@ def damaged(make: Maker, clip: Samples, seed: int) -> Iterator[tuple[str, bytes]
     content = make(clip)
     for twentieth in range(1, 20):
         yield f"{twentieth} twentieths", content[: len(content) * twentieth // 20]
-    chance = np.random.default_rng(seed)
     for number in range(10):
-        changed = np.frombuffer(content, np.uint8).copy()
-        # Half of them in the header, where they do more.
-        reach = len(changed) if number % 2 else min(512, len(changed))
-        changed[chance.integers(reach, size=10)] ^= chance.integers(1, 256, 10, dtype=np.uint8)
-        yield f"flips {number}", changed.tobytes()
+        yield f"flips {number}", flipped(content, seed=10 * seed + number)
+
+
+def flipped(content: bytes, seed: int) -> bytes:
+    """The file with ten bytes turned over, with an even seed in the header, where they do more."""
+    chance = np.random.default_rng(seed)
+    changed = np.frombuffer(content, np.uint8).copy()
+    reach = len(changed) if seed % 2 else min(512, len(changed))
+    changed[chance.integers(reach, size=10)] ^= chance.integers(1, 256, 10, dtype=np.uint8)
+    return changed.tobytes()

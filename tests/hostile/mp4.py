@@ -3,6 +3,8 @@
 import struct
 import zlib
 
+import numpy as np
+
 from tests.support.recordings import Samples
 
 
@@ -124,10 +126,10 @@ def compressed_header(size: int) -> bytes:
     return box(b"ftyp", b"qt  ", bytes(4)) + box(b"moov", box(b"cmov", inner))
 
 
-def own_layout(samples: Samples) -> bytes:
+def own_layout(left: Samples, right: Samples) -> bytes:
     """Two channels in places that no layout of FFmpeg has; PyAV frees such a layout twice."""
     places = box(b"chnl", bytes(4), bytes([1, 0, 0, 40]))
-    sound = (samples[:16_000].repeat(2) * 32_767).astype("<i2").tobytes()
+    sound = (np.stack([left, right], axis=1) * 32_767).astype("<i2").tobytes()
     count = len(sound) // 4
     return movie(
         track(

@@ -39,6 +39,22 @@ class Outcome:
     """The most that the process had; an idle one has about 30."""
 
 
+MAX_RESIDENT_MIB = 250
+"""Of a process that decodes a hostile file: 60 of its own, and what the limits leave a file."""
+
+MAX_USUAL_CPU_SECONDS = 5.0
+
+
+def is_survived(outcome: Outcome) -> bool:
+    """It ended in sound or in an error of ours, and cheaply."""
+    return (
+        outcome.status == 0
+        and outcome.answer != ""
+        and outcome.resident_mib <= MAX_RESIDENT_MIB
+        and outcome.cpu_seconds <= MAX_USUAL_CPU_SECONDS
+    )
+
+
 class Prober:
     """`with Prober() as prober:` starts the process that forks."""
 

@@ -109,6 +109,7 @@ def test_verbose_json_has_openais_keys_in_openais_order() -> None:
             "avg_logprob": -0.286,
             "compression_ratio": 1.236,
             "no_speech_prob": 0.0098,
+            "language": "english",
         }
     )
     assert [segment["id"] for segment in body["segments"]] == [0, 1]

@@ -74,7 +74,7 @@ def test_the_last_event_has_the_text_and_token_usage_whatever_the_model() -> Non
 def test_with_times_each_delta_has_those_of_its_segment_and_its_words() -> None:
     words = (Word(0.4, 0.72, " Good", 0.9), Word(0.72, 1.2504, " morning.", 0.9))
     segment = Segment(0.4, 1.2504, " Good morning.", (), words, language="en")
-    deltas = sse.Deltas(family_of("starter"), with_scores=False, with_times=True)
+    deltas = sse.Deltas(family_of("starter"), with_scores=False, with_times=True, with_words=True)
     assert body(deltas.segment(segment)) == {
         "type": "transcript.text.delta",
         "delta": "Good morning.",

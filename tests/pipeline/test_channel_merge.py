@@ -1,3 +1,4 @@
+from dataclasses import replace
 from math import inf
 
 import numpy as np
@@ -66,6 +67,33 @@ def test_segments_of_two_channels_may_overlap_but_not_those_of_one() -> None:
         (1, 1.0, 3.0),
         (1, 3.0, 4.0),
     ]
+
+
+def test_a_full_window_keeps_its_last_segment_until_the_sentence_goes_on() -> None:
+    def spoken(start: float, text: str, goes_on: bool) -> DecodedWindows:
+        ((window, found),) = decoded(start, (0.0, 2.0), (2.0, 5.0))
+        second = replace(found.segments[1], text=text)
+        return [
+            (replace(window, goes_on=goes_on), replace(found, segments=(found.segments[0], second)))
+        ]
+
+    merger = ChannelMerger()
+    assert [each.text for each in merger.add(spoken(0.0, " the end.", True))] == [" 0.0"]
+    lower = spoken(5.0, " and so on.", False)
+    ((window, found),) = lower
+    lower = [(window, replace(found, segments=found.segments[1:]))]
+    assert [each.text for each in merger.add(lower)] == [" the end", " and so on."]
+    assert merger.add(spoken(10.0, " cut.", True))[-1].text == " 10.0"
+    assert [each.text for each in merger.flush()] == [" cut."]
+
+
+def test_no_segment_overtakes_one_that_is_kept() -> None:
+    merger = ChannelMerger()
+    ((window, found),) = decoded(0.0, (0.0, 1.0), (4.0, 5.0), channel=0, others_start=0.0)
+    released = merger.add([(replace(window, goes_on=True), found)])
+    released += merger.add(decoded(0.0, (0.5, 1.0), (4.5, 5.0), channel=1, others_start=5.0))
+    assert starts(released) == [(0, 0.0), (1, 0.5)]
+    assert starts(merger.flush()) == [(0, 4.0), (1, 4.5)]
 
 
 def test_segments_that_wait_at_the_end_are_flushed() -> None:

@@ -12,6 +12,11 @@ from app.pipeline import fallback
 OPTIONS = DecodeOptions("transcribe", "en")
 
 
+def long_text(avg_logprob: float) -> Hypothesis:
+    found = hypothesis(" twelve tokens of text", avg_logprob=avg_logprob)
+    return replace(found, segments=(replace(found.segments[0], text_token_count=12),))
+
+
 async def decode(
     model: FakeModel,
     options: DecodeOptions = OPTIONS,
@@ -96,6 +101,51 @@ async def test_the_prompt_is_context_and_not_text(
         model, DecodeOptions("transcribe", "en", "Acme, Verbatim and Northwind.")
     )
     assert decoded.text == (expected or prompted.strip())
+
+
+@pytest.mark.parametrize(
+    ("prompted", "unprompted", "expected"),
+    [
+        (hypothesis(" ComfyUI."), hypothesis(" ComfUi."), "ComfyUI."),
+        (hypothesis(" ComfyUI."), hypothesis(" Good morning to you."), "Good morning to you."),
+        (
+            hypothesis(" ComfyUI."),
+            hypothesis(" Comfy.", no_speech_prob=0.9, avg_logprob=-1.5),
+            "",
+        ),
+    ],
+    ids=["really said", "something else was said", "nothing was said"],
+)
+async def test_a_short_prompt_that_is_the_whole_text_is_decoded_again_without_it(
+    prompted: Hypothesis, unprompted: Hypothesis, expected: str
+) -> None:
+    model = FakeModel(answers=lambda _, options: prompted if options.prompt else unprompted)
+    decoded = await decode(model, DecodeOptions("transcribe", "en", "ComfyUI"))
+    assert decoded.text == expected
+
+
+@pytest.mark.parametrize(
+    ("answer", "is_kept"),
+    [
+        (hypothesis(" a word", avg_logprob=-0.6), True),
+        (hypothesis(" Thank you.", avg_logprob=-0.8), False),
+        (hypothesis(" I'm sorry, I'm sorry", avg_logprob=-0.1, compression_ratio=3.0), False),
+        (hypothesis(" . . . .", avg_logprob=-0.6, no_speech_prob=0.8), False),
+        (long_text(-0.85), True),
+        (long_text(-0.95), False),
+    ],
+)
+async def test_a_window_without_clear_speech_is_decoded_once_and_kept_if_sure(
+    answer: Hypothesis, is_kept: bool
+) -> None:
+    model = FakeModel(answers={0.0: answer})
+    async with Batcher(model) as batcher:
+        job = Job("r", 1.0, np.array([0.5], np.float32))
+        decoded = await fallback.decode(
+            batcher, job, OPTIONS, fallback.TEMPERATURES, is_clear=False
+        )
+    assert bool(decoded.segments) is is_kept
+    assert len(model.decoded) == 1
 
 
 NAMES = ("Acme", "Northwind Traders", "Verbatim", "Zoë Müller")

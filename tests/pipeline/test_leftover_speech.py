@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -10,27 +12,64 @@ def window(seconds: float, *speech: tuple[float, float]) -> Window:
     return Window(100.0, np.zeros(int(seconds * SAMPLE_RATE), np.float32), speech)
 
 
-def test_speech_after_the_last_timestamp_is_left_over() -> None:
-    _, rest = split_leftover(window(20.0, (0.0, 9.0), (9.5, 20.0)), hypothesis(" early", end=8.0))
-    assert rest is not None
-    assert rest.start == 108.0
-    assert rest.duration == pytest.approx(12.0)
-    assert rest.speech == ((0.0, 1.0), (1.5, 12.0))
+def decoded(*segments: tuple[float, float], is_cut_off: bool = False) -> Hypothesis:
+    found = tuple(Segment(start, end, f" {start}", ()) for start, end in segments)
+    return replace(hypothesis(""), segments=found, is_cut_off=is_cut_off)
+
+
+def spans(parts: list[tuple[Window, Hypothesis | None]]) -> list[tuple[float, float]]:
+    """Start and end of the parts that are still to be decoded."""
+    ends = [(part.start, part.start + part.duration) for part, known in parts if known is None]
+    return [(round(start, 2), round(end, 2)) for start, end in ends]
+
+
+def texts(parts: list[tuple[Window, Hypothesis | None]]) -> list[str | None]:
+    return [None if known is None else known.text for _, known in parts]
+
+
+def test_speech_after_the_last_timestamp_is_decoded_again() -> None:
+    parts = split_leftover(window(20.0, (0.0, 9.0), (9.5, 20.0)), decoded((0.0, 7.0)))
+    assert texts(parts) == ["0.0", None]
+    rest = parts[1][0]
+    assert (rest.start, rest.is_clear) == (107.0, False)
+    assert rest.duration == pytest.approx(13.0)
+    assert rest.speech == ((0.0, 2.0), (2.5, 13.0))
 
 
 def test_a_window_decoded_to_its_end_leaves_nothing_over() -> None:
-    _, rest = split_leftover(window(20.0, (0.0, 9.0)), hypothesis(" all", end=8.5))
-    assert rest is None
+    parts = split_leftover(window(20.0, (0.0, 9.0)), decoded((0.0, 8.5)))
+    assert texts(parts) == ["0.0"]
 
 
-def test_a_segment_that_broke_off_is_left_over_from_its_start() -> None:
-    broken = Hypothesis(
-        "th",
-        (Segment(0.0, 5.0, "a", ()), Segment(5.0, 20.0, "b", ())),
-        *(0.0, -0.1, 1.0, 0.0),
-        is_cut_off=True,
+def test_a_segment_that_broke_off_is_decoded_again_from_its_start() -> None:
+    parts = split_leftover(
+        window(20.0, (0.0, 20.0)), decoded((0.0, 5.0), (5.0, 20.0), is_cut_off=True)
     )
-    kept, rest = split_leftover(window(20.0, (0.0, 20.0)), broken)
-    assert [segment.text for segment in kept.segments] == ["a"]
-    assert rest is not None
-    assert rest.start == 105.0
+    assert texts(parts) == ["0.0", None]
+    assert spans(parts) == [(105.0, 120.0)]
+    assert parts[1][0].is_clear
+
+
+def test_speech_before_and_between_segments_is_decoded_again_in_its_place() -> None:
+    whole = window(20.0, (0.0, 3.0), (4.0, 8.0), (9.0, 12.0), (13.0, 20.0))
+    parts = split_leftover(whole, decoded((3.9, 8.1), (12.8, 20.0)))
+    assert texts(parts) == [None, "3.9", None, "12.8"]
+    assert spans(parts) == [(100.0, 103.5), (108.5, 112.5)]
+    assert not any(part.is_clear for part, known in parts if known is None)
+
+
+def test_a_part_begins_and_ends_at_pauses_and_not_inside_words() -> None:
+    whole = window(20.0, (0.0, 4.0), (4.2, 8.0), (8.2, 20.0))
+    assert spans(split_leftover(whole, decoded((0.0, 4.5), (7.8, 20.0)))) == [(104.1, 108.1)]
+    assert spans(split_leftover(whole, decoded((0.0, 5.5), (7.0, 20.0)))) == [(105.5, 107.0)]
+
+
+def test_silence_short_speech_and_unclear_speech_are_not_decoded_again() -> None:
+    whole = window(20.0, (0.0, 4.0), (6.0, 6.9), (10.0, 20.0))
+    assert spans(split_leftover(whole, decoded((0.0, 4.0), (10.0, 20.0)))) == []
+    music = replace(window(20.0, (0.0, 20.0)), is_clear=False)
+    assert spans(split_leftover(music, decoded((5.0, 20.0)))) == []
+
+
+def test_a_window_without_text_is_not_decoded_again() -> None:
+    assert texts(split_leftover(window(20.0, (0.0, 20.0)), decoded())) == [""]

@@ -1,6 +1,6 @@
 import pytest
 
-from app.pipeline.prompt_echo import distinct, echoes_prompt, recites_keywords
+from app.pipeline.prompt_echo import are_alike, distinct, echoes_prompt, recites_keywords
 
 NAMES = ("Acme", "Bank of New York City", "Verbatim")
 
@@ -9,11 +9,35 @@ def test_blank_and_repeated_keywords_are_dropped_and_the_order_kept() -> None:
     assert distinct([" Zoë", "", "Acme", "  ", "Zoë ", "acme"]) == ("Zoë", "Acme", "acme")
 
 
-def test_an_echo_is_the_whole_prompt_or_four_words_in_a_row() -> None:
-    assert echoes_prompt("Verbatim", "So, verbatim!")
-    assert echoes_prompt("one two three four five", "zero two three four five")
-    assert not echoes_prompt("one two three four five", "one two three six")
-    assert not echoes_prompt("...", "anything")
+@pytest.mark.parametrize(
+    ("prompt", "text", "is_echo"),
+    [
+        ("one two three four five", "zero two three four five", True),
+        ("one two three four five", "five three one one", True),
+        ("Verbatim", "Verbatim.", True),
+        ("Verbatim, Acme", "Acme, Acme, Verbatim, Acme.", True),
+        ("one two three four five", "one two three six", False),
+        ("one two three four five", "Three.", False),
+        ("Verbatim", "So, verbatim!", False),
+        ("Verbatim, Acme", "Verbatim is of Acme.", False),
+        ("...", "anything", False),
+        ("Verbatim", "", False),
+    ],
+)
+def test_an_echo_has_four_words_in_a_row_or_no_other_words(
+    prompt: str, text: str, is_echo: bool
+) -> None:
+    assert echoes_prompt(prompt, text) is is_echo
+
+
+def test_texts_are_alike_that_differ_in_spelling_only() -> None:
+    assert are_alike("ComfyUI", "ComfUi")
+    assert are_alike(
+        "It is by Acme, Verbatim and Northwind.", "it's by ACME verbatim and north wind"
+    )
+    assert not are_alike("Acme, Verbatim and Northwind.", "Good morning.")
+    assert not are_alike("A call about an order.", "Thank you very much.")
+    assert not are_alike("ComfyUI", "")
 
 
 @pytest.mark.parametrize(

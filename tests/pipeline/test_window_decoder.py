@@ -20,7 +20,7 @@ async def test_every_window_is_decoded_with_each_keyword_once() -> None:
 
 async def test_a_language_the_model_does_not_know_is_refused_by_name() -> None:
     async with running(FakeModel()) as transcriber:
-        with pytest.raises(InvalidRequest, match="does not hear spanish") as caught:
+        with pytest.raises(InvalidRequest, match="does not know spanish") as caught:
             transcriber.decoder.check(Options(language="es"))
     assert caught.value.param == "language"
 

@@ -6,8 +6,9 @@ from typing import Any
 import pytest
 from starlette.datastructures import FormData, UploadFile
 
-from app.domain import Chunking
+from app.domain import Chunking, Segment, Transcript
 from app.errors import InvalidRequest, MissingParameter, SpeechError, UnsupportedValue
+from app.openai.cues import CueSize
 from app.openai.error_replies import reply
 from app.openai.model_families import OPENAI_NAMES
 from app.transcriptions.form import parse
@@ -36,6 +37,20 @@ def test_fields_that_are_absent_have_openais_defaults() -> None:
     assert asked.order.options.temperature == 0.0
     assert asked.order.options.language is None
     assert asked.order.options.chunking is None
+
+
+def test_cues_are_split_between_words_and_as_large_as_requested() -> None:
+    asked = parse(form(("response_format", "srt")), "transcribe")
+    assert asked.rendering.cue_size == CueSize(42, 2)
+    assert asked.order.options.words
+    sizes = (("max_line_width", "32"), ("max_line_count", "1"))
+    asked = parse(form(("response_format", "vtt"), *sizes), "transcribe")
+    assert asked.rendering.cue_size == CueSize(32, 1)
+    transcript = Transcript("transcribe", "en", 4.0, (Segment(0.0, 4.0, " one" * 10, ()),))
+    assert asked.rendering.body(transcript) == (
+        "WEBVTT\n\n00:00:00.000 --> 00:00:02.000\none one one one one\n\n"
+        "00:00:02.000 --> 00:00:04.000\none one one one one\n\n"
+    )
 
 
 @pytest.mark.parametrize(
@@ -137,6 +152,10 @@ def test_a_file_that_is_text_is_no_file() -> None:
         ("language", "klingon"),
         ("temperature", "9"),
         ("temperature", "-0.1"),
+        ("max_line_width", "9"),
+        ("max_line_width", "4_2"),
+        ("max_line_count", "0"),
+        ("max_line_count", "99999999999"),
         ("temperature", "nan"),
         ("temperature", "warm" * 1000),
         ("stream", "maybe"),

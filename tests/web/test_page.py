@@ -2,8 +2,10 @@
 
 import base64
 import json
+import math
 import random
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +15,7 @@ from playwright.sync_api import Browser, Download, Locator, Page, Route, WebSock
 from app.access.keys_file import Holder, dump, new_document, new_key
 from app.domain import Segment, Transcript
 from app.openai import subtitles
+from app.openai.cues import CueSize
 from tests.support.live_server import LiveServer
 from tests.support.recordings import FOLDER, reference, silence, wav
 from tests.support.words import word_errors
@@ -20,6 +23,8 @@ from tests.web.browser import chromium, opened
 
 CLIP = FOLDER / "12_short_clip.wav"
 CALL = FOLDER / "02_two_voices.wav"
+WHOLE_SEGMENTS = CueSize(10_000, 1, math.inf)
+"""The page has a cue for each segment."""
 KEY = new_key()
 TRANSCRIPTIONS = "**/v1/audio/transcriptions"
 
@@ -89,7 +94,11 @@ def test_a_file_is_shown_as_the_api_transcribes_it_and_saved_to_the_byte(
         Segment(each["start"], each["end"], each["text"], ()) for each in wanted["segments"]
     ]
     transcript = Transcript("transcribe", "en", wanted["duration"], tuple(segments))
-    written = {"txt": subtitles.text, "srt": subtitles.srt, "vtt": subtitles.vtt}
+    written: dict[str, Callable[[Transcript], str]] = {
+        "txt": subtitles.text,
+        "srt": partial(subtitles.srt, size=WHOLE_SEGMENTS),
+        "vtt": partial(subtitles.vtt, size=WHOLE_SEGMENTS),
+    }
     for name, write in written.items():
         download = downloaded(page, name)
         assert content(download) == write(transcript).encode()
@@ -183,7 +192,7 @@ def test_subtitles_are_written_as_the_server_writes_them(page: Page) -> None:
     ]
     for name, written in (("srt", subtitles.srt), ("vtt", subtitles.vtt)):
         script = f"async (segments) => (await import('/web/subtitles.js')).{name}(segments)"
-        assert page.evaluate(script, plain) == written(transcript)
+        assert page.evaluate(script, plain) == written(transcript, WHOLE_SEGMENTS)
         assert page.evaluate(script, []) == written(Transcript("transcribe", "en", 1.0, ()))
 
 

@@ -145,7 +145,7 @@ class DecoderLoop:
                         turn.options,
                         self._session_id,
                         min(position, 1),
-                        turn.language,
+                        turn.language.next_window(turn.options),
                         Priority.LIVE,
                     )
                 self._emit_partial(turn, turn.add_window(decoded))

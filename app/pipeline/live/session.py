@@ -2,11 +2,13 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Sequence
+from dataclasses import replace
 
 from app.audio.voice_activity import FRAME_SAMPLES, SPEECH_BEGINS, Activity
 from app.audio.windowing import WindowPacker
 from app.domain import SAMPLE_RATE, Samples, Window
 from app.errors import AudioTooShort, Overloaded
+from app.pipeline.language import SpokenLanguage
 from app.pipeline.live.audio_buffer import AudioBuffer, split
 from app.pipeline.live.decoder_loop import DecoderLoop
 from app.pipeline.live.events import (
@@ -51,11 +53,14 @@ class LiveSession:
         decoder.check(options.options)
         self._decoder = decoder
         self._options = options
+        self._language = SpokenLanguage(decoder.languages)
         self._max_backlog_seconds = max_backlog_seconds
         self._events: asyncio.Queue[Event | None] = asyncio.Queue()
         self._decoding = DecoderLoop(decoder, session_id, self._events.put_nowait)
         self._audio = AudioBuffer(decoder, _threshold(options.turns))
-        self._packer = WindowPacker(decoder.policy.within(options.max_window_seconds))
+        policy = decoder.policy.within(options.max_window_seconds)
+        # What is speech, the threshold of the turns alone decides.
+        self._packer = WindowPacker(replace(policy, min_probability=0.0, may_be_undetected=False))
         self._turns = options.turns
         self._detector = _detector(options.turns, 0.0)
         self._order = asyncio.Lock()
@@ -209,7 +214,7 @@ class LiveSession:
         self._commit(boundary.end)
 
     def _new_turn(self, start: float) -> TurnTranscript:
-        return TurnTranscript(start, self._options, self._decoder.languages)
+        return TurnTranscript(start, self._options, self._language)
 
     def _commit(self, end: float) -> None:
         """End the open turn; without one, the audio since the last turn becomes one."""

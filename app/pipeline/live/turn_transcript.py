@@ -1,6 +1,5 @@
 """One turn of a live session: its windows in order, and their text as it becomes final."""
 
-from collections.abc import Sequence
 from uuid import uuid4
 
 from app.domain import (
@@ -35,12 +34,12 @@ class TurnTranscript:
     All deltas joined are the text of the transcript, whatever later hypotheses contain.
     """
 
-    def __init__(self, start: float, options: LiveOptions, languages: Sequence[str]) -> None:
-        """`start`: seconds of the session; `languages`: codes that the model knows."""
+    def __init__(self, start: float, options: LiveOptions, language: SpokenLanguage) -> None:
+        """`start`: seconds of the session; `language`: that of the session."""
         self.id = f"item_{uuid4().hex[:20]}"
         self.start = start
         self.options = options.options
-        self.language = SpokenLanguage(self.options, languages)
+        self.language = language
         self._has_partials = options.partials
         semantic = options.turns is not None and options.turns.patience_seconds is not None
         self.needs_drafts = options.partials or semantic
@@ -109,7 +108,7 @@ class TurnTranscript:
         """The transcript of the turn; `end`: seconds of the session."""
         return Transcript(
             self.options.task,
-            self.language.of_transcript(self._segments),
+            self.language.of_transcript(self.options, self._segments),
             end - self.start,
             tuple(self._segments),
             self._prompt_token_count,

@@ -44,7 +44,7 @@ class StreamConfiguration(BaseModel):
             Options(
                 language=self.language,
                 prompt=end_of_prompt(self.prompt),
-                words=self.words,
+                words=True,  # the turn begins and ends with its words, whether they are sent or not
             ),
             partials=self.partials,
             max_window_seconds=self.chunk_duration,

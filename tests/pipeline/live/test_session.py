@@ -200,10 +200,10 @@ async def test_another_threshold_holds_from_the_next_turn_on() -> None:
 async def test_a_language_the_model_does_not_know_is_refused() -> None:
     spanish = LiveOptions(Options(language="es"))
     async with window_decoder(metronome()) as decoder:
-        with pytest.raises(InvalidRequest, match="does not hear spanish"):
+        with pytest.raises(InvalidRequest, match="does not know spanish"):
             live(decoder, spanish)
         async with live(decoder) as session:
-            with pytest.raises(InvalidRequest, match="does not hear spanish"):
+            with pytest.raises(InvalidRequest, match="does not know spanish"):
                 await session.configure(spanish)
 
 

@@ -49,7 +49,8 @@ async def test_words_and_times_are_those_of_a_request_for_the_same_sound(
     for events, request in zip(sessions, requests, strict=True):
         segments = [each for item in completed(events) for each in item.transcript.segments]
         for each, other in zip(segments, request.segments, strict=True):
-            assert (each.start, each.end) == pytest.approx((other.start, other.end), abs=0.02)
+            # A turn begins at a higher probability of speech than a request's window.
+            assert (each.start, each.end) == pytest.approx((other.start, other.end), abs=0.1)
 
 
 async def test_a_german_turn_after_an_english_one_is_decoded_as_german(

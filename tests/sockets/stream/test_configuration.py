@@ -9,7 +9,7 @@ def test_an_empty_configuration_is_the_default_one() -> None:
     asked = configuration({})
     assert asked == StreamConfiguration()
     options = asked.live_options()
-    assert options.options == Options()
+    assert options.options == Options(words=True)
     assert (options.partials, options.max_window_seconds) == (True, 5.0)
 
 
