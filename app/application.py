@@ -5,7 +5,8 @@ from contextlib import asynccontextmanager
 from functools import partial
 from typing import Any
 
-from fastapi import FastAPI, Request, Response
+from fastapi import FastAPI, Request, Response, WebSocket
+from fastapi.requests import HTTPConnection
 from prometheus_fastapi_instrumentator import Instrumentator
 from starlette.exceptions import HTTPException
 from starlette.middleware.cors import CORSMiddleware
@@ -19,6 +20,7 @@ from app.http.middleware.body_limit import BodyLimit
 from app.http.middleware.cors import EXPOSED_HEADERS, METHODS
 from app.http.middleware.in_flight import InFlight
 from app.http.middleware.lingering_close import LingeringClose
+from app.http.middleware.path_aliases import PathAliases
 from app.http.middleware.rate_limiting import RateLimits
 from app.http.middleware.request_context import RequestContext
 from app.http.middleware.same_origin import SameOriginSockets
@@ -42,6 +44,8 @@ from app.sockets.stream import routes as stream
 from app.telemetry.metrics import SECONDS_OF_REQUESTS
 from app.transcriptions import raw_body
 from app.transcriptions import routes as transcriptions
+
+ANY_PATH = "/{path:path}"
 
 
 def whisper_loader(settings: Settings) -> LoadModel:
@@ -119,6 +123,8 @@ def _add_routes(app: FastAPI, settings: Settings) -> None:
         drain,
     ):
         app.include_router(routes.router)
+    # Before folders of files, which cannot answer a handshake.
+    app.add_api_websocket_route(ANY_PATH, _on_unknown_socket)
     if settings.server.docs:
         app.include_router(docs.router)
         app.mount("/docs/assets", docs.assets)
@@ -155,13 +161,22 @@ def _add_middleware(app: FastAPI, settings: Settings, lifecycle: Lifecycle) -> N
         app, latency_lowr_buckets=SECONDS_OF_REQUESTS, latency_highr_buckets=SECONDS_OF_REQUESTS
     )
     app.add_middleware(LingeringClose)
+    app.add_middleware(PathAliases)
 
 
-def _suggested_path(request: Request, path: str) -> str | None:
+def _suggested_path(connection: HTTPConnection, path: str) -> str | None:
     """The same path under /v1 if there is such a route: a base_url often lacks `/v1`."""
-    scope = {**request.scope, "path": f"/v1{path}"}
-    matches = (route.matches(scope)[0] for route in request.app.routes)
-    return f"/v1{path}" if any(each is not Match.NONE for each in matches) else None
+    scope = {**connection.scope, "path": f"/v1{path}"}
+    routes = (each for each in connection.app.routes if getattr(each, "path", "") != ANY_PATH)
+    is_known = any(each.matches(scope)[0] is not Match.NONE for each in routes)
+    return f"/v1{path}" if is_known else None
+
+
+async def _on_unknown_socket(websocket: WebSocket) -> None:
+    """Starlette would close the handshake, which is a 403 and looks like a wrong key."""
+    path = websocket.scope["path"]
+    answer = routing_reply(404, "GET", path, _suggested_path(websocket, path))
+    await websocket.send_denial_response(json_reply(answer))
 
 
 async def _on_speech_error(_: Request, error: Exception) -> Response:

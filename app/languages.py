@@ -21,7 +21,36 @@ _TABLE = """
 
 LANGUAGES = {code: name for code, name in (pair.split(":") for pair in _TABLE.split())}
 
-_CODES = {name: code for code, name in LANGUAGES.items()}
+_OTHER_CODES = """
+    en:eng zh:zho,chi,cmn de:deu,ger es:spa ru:rus ko:kor fr:fra,fre ja:jpn pt:por tr:tur pl:pol
+    ca:cat nl:nld,dut ar:ara,arb sv:swe it:ita id:in,ind hi:hin fi:fin vi:vie he:iw,heb uk:ukr
+    el:ell,gre ms:msa,may,zsm cs:ces,cze ro:mo,ron,rum,mol da:dan hu:hun ta:tam no:nb,nor,nob
+    th:tha ur:urd hr:hrv bg:bul lt:lit la:lat mi:mri,mao ml:mal cy:cym,wel sk:slk,slo te:tel
+    fa:fas,per,pes,prs lv:lav,lvs bn:ben sr:sh,srp,hbs az:aze,azj sl:slv kn:kan et:est,ekk
+    mk:mkd,mac br:bre eu:eus,baq is:isl,ice hy:hye,arm ne:nep,npi mn:mon,khk bs:bos kk:kaz
+    sq:sqi,alb,als sw:swa,swh gl:glg mr:mar pa:pan,pnb si:sin km:khm sn:sna yo:yor so:som af:afr
+    oc:oci ka:kat,geo be:bel tg:tgk sd:snd gu:guj am:amh yi:ji,yid,ydd lo:lao uz:uzb,uzn fo:fao
+    ht:hat ps:pus,pbt,pbu tk:tuk nn:nno mt:mlt sa:san lb:ltz my:mya,bur bo:bod,tib tl:fil,tgl
+    mg:mlg,plt as:asm tt:tat ln:lin ha:hau ba:bak jw:jv,jav su:sun
+"""
+"""Codes of ISO 639-1 (the withdrawn ones too), 639-2 and 639-3 for the same languages."""
+
+_OTHER_NAMES = """
+    my:burmese ca:valencian nl:flemish ht:haitian lb:letzeburgesch ps:pushto pa:panjabi
+    ro:moldavian,moldovan si:sinhalese es:castilian zh:mandarin no:bokmal,norwegian_bokmal
+    nn:norwegian_nynorsk tl:filipino
+"""
+"""Mostly those of openai/whisper's tokenizer."""
+
+_CODES = {name: code for code, name in LANGUAGES.items()} | {
+    other: code
+    for pair in (_OTHER_CODES + _OTHER_NAMES).split()
+    for code, others in [pair.split(":")]
+    for other in others.split(",")
+}
+
+DETECTED = ("", "auto", "multi", "null", "none", "undefined")
+"""What clients write for no one language: a menu's default, and values that were never set."""
 
 
 def language_name(code: str) -> str:
@@ -30,9 +59,18 @@ def language_name(code: str) -> str:
 
 
 def language_code(text: str) -> str | None:
-    """The code for a client's `en`, `EN`, `en-US` or `english`; None if it is no language."""
-    wanted = text.strip().lower()
-    base = wanted.replace("_", "-").split("-")[0]
-    return next((code for code in (wanted, base) if code in LANGUAGES), None) or _CODES.get(
-        wanted.replace(" ", "_")
-    )
+    """The code for `en`, `EN`, `en-US`, `eng` or `english`; None if it is no language of Whisper.
+
+    Of BCP 47 the language decides, script and country are dropped; `zh-yue` is `yue`.
+    """
+    wanted = text.strip().lower().replace("-", "_").replace(" ", "_")
+    base, *subtags = wanted.split("_")
+    if base == "zh" and "yue" in subtags:
+        return "yue"
+    found = (each if each in LANGUAGES else _CODES.get(each) for each in (wanted, base))
+    return next(filter(None, found), None)
+
+
+def is_detected(text: str) -> bool:
+    """True for what clients write when the language is to be detected."""
+    return text.strip().lower() in DETECTED

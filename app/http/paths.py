@@ -1,6 +1,15 @@
-"""The policy by path: which paths are work, need no key, or are logged at level debug."""
+"""The policy by path: other spellings of a path, and which paths are work, need no key, or are
+logged at level debug."""
+
+import re
 
 from starlette.types import Scope
+
+ALIASES = (
+    re.compile(r"/openai/deployments/(?P<deployment>.+)(?P<path>/(audio|realtime)(/.*)?)"),
+    re.compile(r"/openai(/v1)?(?P<path>/.+)"),
+)
+"""Azure's paths, of its versioned API and of its newer one, each a path under /v1."""
 
 OPEN_TO_ALL = ("/", "/docs", "/openapi.json", "/metrics")
 """Paths without a key: the page and the documentation are public code, and the page sends the
@@ -18,6 +27,19 @@ PROBES = ("/health", "/metrics")
 
 UNMEASURED = ["/metrics", "/health/.*"]
 """Regular expressions of the paths that the metrics of HTTP requests leave out."""
+
+
+def plain_path(path: str) -> tuple[str, str | None]:
+    """The path of the route, and the deployment in one of Azure's paths.
+
+    Without slashes at the end, which some clients append, except where a folder of files is meant.
+    """
+    if path not in FOLDERS_OPEN_TO_ALL:
+        path = path.rstrip("/") or "/"
+    for alias in ALIASES:
+        if match := alias.fullmatch(path):
+            return f"/v1{match['path']}", match.groupdict().get("deployment")
+    return path, None
 
 
 def is_work(scope: Scope) -> bool:

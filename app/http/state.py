@@ -19,6 +19,8 @@ class RequestState(TypedDict):
     usage: UsageRecord
     """Audio that is decoded for the request or live session is charged to it."""
     principal: Principal
+    deployment: str | None
+    """The model in one of Azure's paths; None in others."""
 
 
 def state_of(scope: Scope) -> RequestState:
@@ -37,6 +39,11 @@ def _request_id(request: HTTPConnection) -> str:
 def usage_of(request: HTTPConnection) -> UsageRecord:
     """The usage record of a request or live session."""
     return state_of(request.scope)["usage"]
+
+
+def deployment(request: HTTPConnection) -> str | None:
+    """The model that the path names, as Azure's do."""
+    return state_of(request.scope)["deployment"]
 
 
 def caller(request: HTTPConnection) -> Principal:

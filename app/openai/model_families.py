@@ -4,7 +4,7 @@ Clients rely on it: code for `gpt-4o-transcribe` expects token usage and a 400 f
 (docs/contract.md §1.3 and §1.6). Names of our own take everything.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 ResponseFormat = Literal["json", "text", "srt", "verbose_json", "vtt", "diarized_json"]
@@ -21,6 +21,8 @@ class Family:
     """`json` has the key `languages`."""
     only_diarizes: bool = False
     """Made for `diarized_json`: needs `chunking_strategy`, takes no prompt and no logprobs."""
+    detects_turns: bool = True
+    """In live sessions whose client says nothing of it; otherwise the client commits."""
 
 
 _WHISPER = Family(("json", "text", "srt", "verbose_json", "vtt"))
@@ -38,8 +40,8 @@ _FAMILIES = {
     "gpt-4o-mini-transcribe-2025-12-15": _GPT_4O,
     "gpt-4o-transcribe-diarize": _DIARIZE,
     # Made for live sessions; the names of these two are taken for recordings as well.
-    "gpt-live-transcribe": _GPT,
-    "gpt-realtime-whisper": _WHISPER,
+    "gpt-live-transcribe": replace(_GPT, detects_turns=False),
+    "gpt-realtime-whisper": replace(_WHISPER, detects_turns=False),
 }
 
 OPENAI_NAMES = tuple(_FAMILIES)

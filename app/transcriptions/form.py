@@ -18,8 +18,8 @@ from app.openai.request_fields import (
     PrefixPaddingMs,
     SilenceDurationMs,
     VadThreshold,
+    chosen_language,
     end_of_prompt,
-    known_language,
     short_keywords,
 )
 from app.openai.responses import Granularity
@@ -49,35 +49,38 @@ class AudioForm:
     stream: bool
 
 
-def parse(data: FormData, task: Task, *, many: bool = False) -> AudioForm:
+def parse(
+    data: FormData, task: Task, *, many: bool = False, default_model: str | None = None
+) -> AudioForm:
     """The first file of the form, or all if there may be `many`, and the options.
 
+    `default_model`: of a form that names none; None: it must name one.
     Raises InvalidRequest or one of its kind, naming the field.
     """
     parts = FormParts(data)
-    granularities = frozenset(parts.many("timestamp_granularities", choice_of(*GRANULARITIES)))
-    include = parts.many("include", choice_of("logprobs"))
+    granularities = frozenset(parts.names("timestamp_granularities", choice_of(*GRANULARITIES)))
+    include = parts.names("include", choice_of("logprobs"))
     strategy = parts.structured("chunking_strategy")
     response_format: ResponseFormat = parts.one(
         "response_format", choice_of(*RESPONSE_FORMATS), "json"
     )
     options = Options(
         task=task,
-        language=parts.one("language", known_language, None),
-        languages=tuple(parts.many("languages", known_language)),
+        language=parts.one("language", chosen_language, None),
+        languages=tuple(filter(None, parts.names("languages", chosen_language))),
         prompt=parts.one("prompt", end_of_prompt, ""),
         keywords=_keywords(parts),
         temperature=parts.one("temperature", read_share, 0.0),
-        words="word" in granularities
         # Segments begin and end with their words, whether words are requested or not. The words of
         # a translation are not those in the sound, so that the model's timestamps are better.
+        words=("word" in granularities and response_format == "verbose_json")
         or (task == "transcribe" and response_format in TIMED_FORMATS),
         token_scores="logprobs" in include,
         chunking=_chunking(strategy),
         split_channels=response_format == "diarized_json",
     )
     files = [upload.file for upload in parts.files("file")]
-    model = parts.required("model")
+    model = parts.required("model", default_model)
     rendering = Rendering(
         family_of(model),
         response_format,
@@ -138,11 +141,6 @@ def _check_combinations(form: AudioForm, *, has_granularities: bool, has_strateg
                 raise UnsupportedValue(
                     f"{field} is not compatible with model '{form.order.model}'.", field
                 )
-    if has_granularities and rendering.response_format != "verbose_json":
-        raise UnsupportedValue(
-            "timestamp_granularities needs response_format 'verbose_json'.",
-            "timestamp_granularities",
-        )
     if options.token_scores and rendering.response_format != "json":
         raise UnsupportedValue(
             "include 'logprobs' is only compatible with response_format 'json'.", "include"

@@ -3,6 +3,7 @@
 Knows how values are written, not which fields there are.
 """
 
+import codecs
 import json
 import math
 import re
@@ -16,6 +17,9 @@ from app.openai.json_limits import check_large_text, check_text, json_value
 
 MAX_ENTRIES = 1000
 """Of a list in one part: as many as a form may have parts."""
+
+TEXT_BYTES = 1000
+"""The beginning that tells text from audio: every container has bytes in it that no text has."""
 
 T = TypeVar("T")
 Choice = TypeVar("Choice", bound=str)
@@ -33,18 +37,21 @@ class FormParts:
 
     def files(self, name: str) -> tuple[UploadFile, ...]:
         values = [value for key in self._spellings(name) for value in self._data.getlist(key)]
-        uploads = tuple(value for value in values if isinstance(value, UploadFile))
+        uploads = tuple(
+            value for value in values if isinstance(value, UploadFile) and not _is_text(value)
+        )
         if uploads:
             return uploads
         if any(values):
             raise InvalidRequest(f"'{name}' must be a file upload, not text.", name)
         raise _missing(name)
 
-    def required(self, name: str) -> str:
-        text = self._texts(name)
-        if not text:
+    def required(self, name: str, default: str | None = None) -> str:
+        """`default`: None if the form itself must have the part."""
+        text = self.one(name, str, default)
+        if text is None:
             raise _missing(name)
-        return self._read(name, str, text[-1])
+        return text
 
     def one(self, name: str, read: Callable[[str], T], default: T) -> T:
         texts = self._texts(name)
@@ -56,6 +63,16 @@ class FormParts:
         if len(texts) == 1 and texts[0].lstrip().startswith("["):
             texts = _json_array(name, texts[0])
         return [self._read(name, read, text) for text in texts]
+
+    def names(self, name: str, read: Callable[[str], T]) -> list[T]:
+        """As `many`, of names without commas, which may be one text: `a,b` or `['a', 'b']`."""
+        texts = [text for key in self._spellings(name) for text in self._texts(key)]
+        found: list[str] = []
+        for text in texts:
+            check_text(text, name)
+            bare = text.strip().removeprefix("[").removesuffix("]")
+            found += [each.strip(" \"'") for each in bare.split(",", MAX_ENTRIES)]
+        return [self._read(name, read, each) for each in found if each]
 
     def structured(self, name: str) -> str | dict[str, Any] | None:
         """Text; or an object, as one part of JSON or as one part for each leaf, `x[leaf]`."""
@@ -89,6 +106,20 @@ class FormParts:
             return read(text)
         except ValueError as error:
             raise InvalidRequest(f"Invalid value for '{name}': {error}.", name) from None
+
+
+def _is_text(upload: UploadFile) -> bool:
+    """True for a part without a file's name that begins with printable text, as curl sends
+    `-F file=call.wav` without its `@`."""
+    if upload.filename != "":
+        return False
+    head = upload.file.read(TEXT_BYTES)
+    upload.file.seek(0)
+    try:
+        text = codecs.getincrementaldecoder("utf-8")().decode(head)
+    except UnicodeDecodeError:
+        return False
+    return bool(text) and "".join(text.split()).isprintable()
 
 
 def _missing(name: str) -> MissingParameter:

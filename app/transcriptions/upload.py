@@ -6,27 +6,22 @@ from contextlib import asynccontextmanager, contextmanager
 
 import structlog
 from fastapi import Request
-from python_multipart.multipart import parse_options_header
 from starlette.datastructures import UploadFile
 from starlette.requests import ClientDisconnect
 
 from app.domain import Task
-from app.errors import InvalidRequest, Overloaded
+from app.errors import Overloaded
+from app.http.state import deployment
 from app.pipeline.deadline import Deadline
 from app.services import Services
 from app.telemetry import metrics, tracing
 from app.transcriptions.form import AudioForm, parse
+from app.transcriptions.multipart import form_data
 
 log = structlog.get_logger(__name__)
 
-MAX_TEXT_BYTES = 16 * 1024**2
-"""Of one part that is not a file: ten seconds of a speaker as a data URL take a few megabytes."""
-
 DISK_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 """The disk, the user's share of it, or what the system lets this process write."""
-
-CHARSETS = frozenset({b"utf-8", b"utf8", b"us-ascii", b"iso-8859-1"})
-"""Of a form; the last is what Apache's HttpClient announces by default."""
 
 
 @asynccontextmanager
@@ -46,17 +41,15 @@ async def receiving(services: Services, caller: str) -> AsyncIterator[Deadline]:
 async def read_form(request: Request, task: Task, *, many: bool = False) -> AudioForm:
     """The whole body, its files on disk where they are large; the caller closes these.
 
+    A form without a model is for the deployment in the path, if that names one.
+
     Files that are not transcribed are closed at once: all but the first unless there may be `many`.
-    Raises InvalidRequest, for a charset other than the few that clients announce as well: Python
-    knows some, like punycode, that fail or take for ever.
+    Raises InvalidRequest.
     """
-    _, parameters = parse_options_header(request.headers.get("content-type"))
-    if parameters.get(b"charset", b"utf-8").lower() not in CHARSETS:
-        raise InvalidRequest("The charset of the form must be UTF-8.")
-    data = await request.form(max_part_size=MAX_TEXT_BYTES)
+    data = await form_data(request)
     kept: tuple[object, ...] = ()
     try:
-        form = parse(data, task, many=many)
+        form = parse(data, task, many=many, default_model=deployment(request))
         kept = form.order.files
         return form
     finally:

@@ -97,6 +97,36 @@ def test_server_vad_alone_has_openais_numbers() -> None:
     assert asked.order.options.chunking == Chunking(0.5, 0.3, 0.2)
 
 
+@pytest.mark.parametrize(
+    "parts",
+    [
+        [("timestamp_granularities", "word,segment")],
+        [("timestamp_granularities", "word, segment")],
+        [("timestamp_granularities[]", "['word', 'segment']")],
+        [("timestamp_granularities[]", '["word","segment"]')],
+        [("timestamp_granularities[0]", "word"), ("timestamp_granularities[1]", "segment")],
+    ],
+)
+def test_a_list_of_names_may_be_one_text(parts: list[tuple[str, str]]) -> None:
+    asked = parse(form(("response_format", "verbose_json"), *parts), "transcribe")
+    assert asked.rendering.granularities == {"word", "segment"}
+    assert asked.order.options.words
+
+
+@pytest.mark.parametrize(
+    ("text", "code"),
+    [("nb-NO", "no"), ("zh-TW", "zh"), ("iw", "he"), ("auto", None), ("undefined", None)],
+)
+def test_a_language_may_be_written_as_clients_do(text: str, code: str | None) -> None:
+    asked = parse(form(("language", text)), "transcribe").order.options
+    assert (asked.language, asked.languages) == (code, ())
+
+
+def test_languages_are_candidates_without_those_that_name_none() -> None:
+    parts = [("languages", "en,haitian creole"), ("languages[]", "auto"), ("languages[]", "nb")]
+    assert parse(form(*parts), "transcribe").order.options.languages == ("en", "ht", "no")
+
+
 @pytest.mark.parametrize("text", ["auto", "null", ""])
 def test_a_strategy_of_none_leaves_the_windows_to_the_model(text: str) -> None:
     assert parse(form(("chunking_strategy", text)), "transcribe").order.options.chunking is None
@@ -230,9 +260,24 @@ def test_diarisation_takes_no_prompt_no_logprobs_and_no_granularities(
     assert (error["param"], error["code"]) == (field.removesuffix("[]"), "unsupported_value")
 
 
-def test_granularities_need_verbose_json() -> None:
-    error = refusal(("timestamp_granularities[]", "word"))
-    assert (error["param"], error["code"]) == ("timestamp_granularities", "unsupported_value")
+@pytest.mark.parametrize("model", ["whisper-1", "gpt-4o-transcribe", "starter"])
+@pytest.mark.parametrize("response_format", ["json", "text"])
+def test_granularities_are_ignored_where_a_format_has_no_times(
+    model: str, response_format: str
+) -> None:
+    """Vercel's AI SDK sends them with every option."""
+    asked = parse(
+        form(
+            ("timestamp_granularities[]", "word"),
+            ("response_format", response_format),
+            model=model,
+        ),
+        "transcribe",
+    )
+    assert asked.rendering.response_format == response_format
+    assert not asked.order.options.words
+    error = refusal(("timestamp_granularities[]", "letter"), model=model)
+    assert error["param"] == "timestamp_granularities"
 
 
 @pytest.mark.parametrize("response_format", ["text", "verbose_json"])

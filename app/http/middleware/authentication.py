@@ -82,13 +82,16 @@ async def _limited(
 
 
 def bearer_token(connection: HTTPConnection) -> str | None:
-    """The key or token of the request; None if there is none."""
+    """The key or token of the request, in `authorization`, in Azure's `api-key` or in a
+    subprotocol; None if there is none."""
     # Starlette decodes headers as latin-1, so this gives back the bytes that were sent.
     header = connection.headers.get("authorization", "").strip().encode("latin-1")
     # Everything after the first space: keys may hold more of them (docs/contract.md §0).
     scheme, _, token = header.decode(errors="replace").partition(" ")
     if scheme.lower() == "bearer" and token.strip():
         return token.strip()
+    if azure_key := connection.headers.get("api-key", "").strip():
+        return azure_key.encode("latin-1").decode(errors="replace")
     offered: list[str] = connection.scope.get("subprotocols", [])
     keys = [each.removeprefix(SUBPROTOCOL) for each in offered if each.startswith(SUBPROTOCOL)]
     return keys[0] if keys else None

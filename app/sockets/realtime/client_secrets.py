@@ -16,6 +16,7 @@ from app.http.state import ThePrincipal, TheServices
 from app.intake import check_model
 from app.openai.json_limits import check_body
 from app.openai.request_errors import request_error
+from app.openai.request_fields import WholeNumber
 from app.services import Services
 from app.sockets.realtime.dialects import Beta
 from app.sockets.realtime.session_settings import TAGS, Part, SessionSettings
@@ -25,7 +26,7 @@ router = APIRouter(prefix="/v1/realtime", tags=["realtime"])
 
 class Expiry(Part):
     anchor: Literal["created_at"] = "created_at"
-    seconds: int = Field(600, ge=10, le=7200)
+    seconds: WholeNumber = Field(600, ge=10, le=7200)
 
 
 class SecretRequest(Part):

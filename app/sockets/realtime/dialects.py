@@ -10,7 +10,8 @@ from app.errors import InvalidRequest
 
 
 class Dialect:
-    """The general one."""
+    """The general one, which takes the beta's flat fields too: clients of the beta that dropped its
+    header send them on."""
 
     update = "session.update"
     created, updated = "session.created", "session.updated"
@@ -19,7 +20,14 @@ class Dialect:
 
     def changes(self, session: object) -> object:
         """A client's session object in the general shape. Raises InvalidRequest."""
-        return session
+        if not isinstance(session, Mapping) or not any(name in session for name in _FIELDS):
+            return session
+        audio = session.get("audio", {})
+        inputs = audio.get("input", {}) if isinstance(audio, Mapping) else None
+        if not isinstance(inputs, Mapping):
+            return session  # which no session is
+        general = {name: value for name, value in session.items() if name not in _FIELDS}
+        return {**general, "audio": {**audio, "input": {**_inputs(session), **inputs}}}
 
     def body(self, session: dict[str, Any]) -> dict[str, Any]:
         """A session of the general shape in the shape of this dialect."""
@@ -40,10 +48,7 @@ class Beta(Dialect):
     def changes(self, session: object) -> object:
         if not isinstance(session, Mapping):
             return session
-        inputs = {new: session[old] for old, new in _FIELDS.items() if old in session}
-        if inputs.get("format") is not None:
-            inputs["format"] = {"type": _known_format(inputs["format"])}
-        changes: dict[str, object] = {"audio": {"input": inputs}}
+        changes: dict[str, object] = {"audio": {"input": _inputs(session)}}
         if "include" in session:
             changes["include"] = session["include"]
         return changes
@@ -60,6 +65,14 @@ class Beta(Dialect):
         for old, new in _FIELDS.items():
             text = text.replace(f"session.audio.input.{new}", f"session.{old}")
         return text
+
+
+def _inputs(session: Mapping[str, object]) -> dict[str, object]:
+    """The flat fields of a session as fields of `audio.input`. Raises InvalidRequest."""
+    inputs = {new: session[old] for old, new in _FIELDS.items() if old in session}
+    if inputs.get("format") is not None:
+        inputs["format"] = {"type": _known_format(inputs["format"])}
+    return inputs
 
 
 def _known_format(name: object) -> str:

@@ -6,7 +6,7 @@ from fastapi import APIRouter, WebSocket
 
 from app.access.principal import Principal
 from app.errors import InvalidRequest
-from app.http.state import ThePrincipal, TheServices, usage_of
+from app.http.state import ThePrincipal, TheServices, deployment, usage_of
 from app.intake import check_model
 from app.openai.model_families import OPENAI_NAMES
 from app.services import Services
@@ -44,18 +44,20 @@ async def realtime(websocket: WebSocket, services: TheServices, principal: ThePr
 def _first_settings(
     websocket: WebSocket, services: Services, principal: Principal
 ) -> SessionSettings:
-    """The settings of the client secret, if any, with the model in the URL, if any.
+    """The settings of the client secret, if any, with the model in the URL, if any, which Azure
+    calls `deployment`.
 
     Raises UnknownModel, ModelNotAllowed, and InvalidRequest for a model that would answer.
     """
     settings = SessionSettings()
     if principal.session is not None:
         settings = settings.updated(principal.session)
-    model = websocket.query_params.get("model")
+    query = websocket.query_params
+    model = query.get("model") or query.get("deployment") or deployment(websocket)
     if not model:
         return settings
     if "realtime" in model and model not in OPENAI_NAMES:
-        if websocket.query_params.get("intent") == "transcription":
+        if query.get("intent") == "transcription":
             return settings  # clients of the beta must name one, without effect
         raise InvalidRequest(
             f"The model `{model}` answers, and this server only transcribes: connect with "

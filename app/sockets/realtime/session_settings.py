@@ -6,7 +6,7 @@ Unknown names are ignored, as in a form.
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
 from app.audio.raw_pcm import LiveDecoder
 from app.domain import Options
@@ -20,7 +20,9 @@ from app.openai.request_fields import (
     PrefixPaddingMs,
     SilenceDurationMs,
     VadThreshold,
+    WholeNumber,
     end_of_prompt,
+    whole_number,
 )
 from app.pipeline.live.events import LiveOptions, TurnDetection
 
@@ -48,7 +50,7 @@ class Pcm(Part):
     """16-bit little-endian, mono."""
 
     type: Literal["audio/pcm"] = "audio/pcm"
-    rate: Literal[24000] = 24000
+    rate: Annotated[Literal[24000], BeforeValidator(whole_number)] = 24000
 
 
 class G711(Part):
@@ -59,7 +61,7 @@ class G711(Part):
 
 class Transcription(Part):
     model: Annotated[str, Field(min_length=1)] = DEFAULT_MODEL
-    language: LanguageCode | None = None
+    language: LanguageCode = None
     languages: LanguageCodes | None = None
     prompt: str | None = None
     keywords: Keywords | None = None
@@ -82,7 +84,7 @@ class ServerVad(Vad):
     threshold: VadThreshold = 0.5
     prefix_padding_ms: PrefixPaddingMs = 300
     silence_duration_ms: SilenceDurationMs = 500
-    idle_timeout_ms: int | None = Field(None, ge=5_000, le=30_000)
+    idle_timeout_ms: WholeNumber | None = Field(None, ge=5_000, le=30_000)
 
     def turns(self) -> TurnDetection:
         idle = self.idle_timeout_ms
@@ -140,9 +142,19 @@ class SessionSettings(Part):
         if not isinstance(changes, Mapping):
             raise InvalidRequest("Invalid value for 'session': it must be an object.", "session")
         try:
-            return SessionSettings.model_validate(_merged(self.model_dump(), changes))
+            changed = SessionSettings.model_validate(_merged(self.model_dump(), changes))
         except ValidationError as error:
             raise request_error(error, "session", tags=TAGS) from None
+        return changed if _names_turns(changes) else changed._with_turns_of(self.family)
+
+    def _with_turns_of(self, former: Family) -> "SessionSettings":
+        """With the turn detection of the model where another family than `former` has another."""
+        detects = self.family.detects_turns
+        if detects == former.detects_turns:
+            return self
+        turns = {"turn_detection": ServerVad() if detects else None}
+        changed = self.audio.input.model_copy(update=turns)
+        return self.model_copy(update={"audio": Audio(input=changed)})
 
     def live_options(self) -> LiveOptions:
         chosen, turn_detection = self.transcription, self.audio.input.turn_detection
@@ -185,8 +197,18 @@ class SessionSettings(Part):
         }
 
     def changes(self) -> dict[str, Any]:
-        """The settings that differ from the defaults."""
-        return self.model_dump(mode="json", exclude_defaults=True)
+        """The settings that differ from the defaults of their model."""
+        changes = self.model_dump(mode="json", exclude_defaults=True)
+        if self.family.detects_turns:
+            return changes
+        turns = self.model_dump(mode="json", include={"audio": {"input": {"turn_detection"}}})
+        return _merged(turns, changes)
+
+
+def _names_turns(changes: Mapping[str, Any]) -> bool:
+    """True for changes, valid ones, that set the turn detection or turn it off."""
+    audio = changes.get("audio") or {}
+    return "turn_detection" in (audio.get("input") or {})
 
 
 def _merged(old: dict[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:

@@ -8,7 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 from app.domain import Options
 from app.openai.json_limits import check_keys
 from app.openai.request_errors import request_error
-from app.openai.request_fields import LanguageCode, end_of_prompt
+from app.openai.request_fields import LanguageCode, WholeNumber, end_of_prompt
 from app.pipeline.live.events import LiveOptions
 
 
@@ -19,10 +19,10 @@ class StreamConfiguration(BaseModel):
 
     model: str | None = None
     """None: the default model."""
-    language: LanguageCode | None = None
+    language: LanguageCode = None
     prompt: str = ""
     format: Literal["pcm16", "auto"] = "pcm16"
-    sample_rate: int = Field(16_000, ge=8_000, le=48_000)
+    sample_rate: WholeNumber = Field(16_000, ge=8_000, le=48_000)
     """Hz, of pcm16; a container says it itself."""
     chunk_duration: float = Field(5.0, ge=1.0, le=30.0)
     """Seconds, the longest window that is decoded at once; Whisper's own is 30."""

@@ -65,8 +65,8 @@ def url() -> Iterator[str]:
     """The application around a fake model, with keys, and with a socket that is not its own."""
     access = {"keys": DOCUMENT, "signing_key": SIGNING_KEY}
     app = fake_app(FakeModel(), access=access)
-    app.add_api_websocket_route("/echo", _echo)
-    app.router.routes.insert(0, APIWebSocketRoute("/v1/realtime", _echo))
+    for path in ("/v1/realtime", "/echo"):
+        app.router.routes.insert(0, APIWebSocketRoute(path, _echo))
     with served(app) as address:
         yield address
 

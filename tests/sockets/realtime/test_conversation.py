@@ -170,6 +170,20 @@ async def test_what_is_cleared_is_not_heard(server: LiveServer) -> None:
         assert (await client.completed())["transcript"] == reference(CLIP)
 
 
+@pytest.mark.parametrize("model", ["gpt-realtime-whisper", "gpt-live-transcribe"])
+async def test_models_whose_clients_commit_detect_no_turns(server: LiveServer, model: str) -> None:
+    """As LiveKit's plugin speaks with them: no `turn_detection`, and a commit by its own."""
+    async with realtime(server.url) as client:
+        updated = await client.update(
+            format={"type": "audio/pcm", "rate": 24_000}, transcription={"model": model}
+        )
+        assert updated["session"]["audio"]["input"]["turn_detection"] is None
+        await client.say(pcm(load_sample(CLIP)) + bytes(48_000))
+        await client.send("input_audio_buffer.commit")
+        assert (await client.completed())["transcript"] == reference(CLIP)
+        assert [len(client.of(kind)) for kind in ("speech_started", ".committed")] == [0, 1]
+
+
 async def test_what_is_too_short_to_commit_is_refused_in_openais_words(server: LiveServer) -> None:
     async with realtime(server.url) as client:
         await client.send("input_audio_buffer.commit", event_id="mine")

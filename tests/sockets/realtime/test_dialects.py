@@ -7,7 +7,7 @@ from openai.types.beta.realtime import RealtimeServerEvent
 from pydantic import TypeAdapter
 
 from app.errors import InvalidRequest
-from app.sockets.realtime.dialects import Beta
+from app.sockets.realtime.dialects import Beta, Dialect
 from app.sockets.realtime.session_settings import SessionSettings
 from tests.support.live_server import LiveServer
 from tests.support.realtime_client import ITEM, pcm, pieces, realtime
@@ -112,3 +112,40 @@ async def test_a_browser_asks_for_the_beta_by_a_subprotocol(server: LiveServer) 
     async with realtime(server.url, subprotocols=offered) as client:
         assert client.socket.subprotocol == "realtime"
         assert client.seen[0]["type"] == "transcription_session.created"
+
+
+def test_flat_fields_are_taken_without_the_betas_header() -> None:
+    general = Dialect()
+    session = SessionSettings().updated(
+        general.changes(
+            {
+                "input_audio_format": "g711_ulaw",
+                "input_audio_transcription": {"model": "whisper-1", "language": "de"},
+                "turn_detection": None,
+                "modalities": ["text"],
+            }
+        )
+    )
+    inputs = session.body("sess_1", 0)["audio"]["input"]
+    assert inputs["format"] == {"type": "audio/pcmu"}
+    assert inputs["transcription"] == {"model": "whisper-1", "language": "de"}
+    assert inputs["turn_detection"] is None
+    # Of a field in both shapes the general one counts.
+    both = {"turn_detection": None, "audio": {"input": {"turn_detection": {"type": "server_vad"}}}}
+    assert SessionSettings().updated(general.changes(both)) == SessionSettings()
+    assert general.changes({"audio": {"input": {}}}) == {"audio": {"input": {}}}
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"input_audio_format": "mp3"},
+        {"turn_detection": {"type": "none"}},
+        {"turn_detection": None, "audio": 1},
+        {"turn_detection": None, "audio": {"input": []}},
+    ],
+)
+def test_flat_fields_that_are_wrong_are_refused(changes: dict[str, object]) -> None:
+    with pytest.raises(InvalidRequest) as caught:
+        SessionSettings().updated(Dialect().changes(changes))
+    assert (caught.value.param or "").startswith("session.")

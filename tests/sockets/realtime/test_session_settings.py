@@ -69,6 +69,27 @@ def test_changes_make_the_same_session_again() -> None:
     ).updated({"include": ["item.input_audio_transcription.logprobs"]})
     assert SessionSettings().updated(session.changes()) == session
     assert SessionSettings().changes() == {}
+
+
+def test_a_model_that_detects_no_turns_leaves_them_to_the_client() -> None:
+    """As OpenAI's does: LiveKit finds the turns itself, and commits."""
+
+    def turns(settings: SessionSettings) -> TurnDetection | None:
+        return settings.live_options().turns
+
+    quiet = {"model": "gpt-realtime-whisper"}
+    session = with_input(transcription=quiet)
+    assert turns(session) is None
+    assert session.body("sess_1", 0)["audio"]["input"]["turn_detection"] is None
+    # As long as the client says nothing of them.
+    assert turns(session.updated({"include": None})) is None
+    chosen = with_input(transcription=quiet, turn_detection={"type": "server_vad"})
+    assert turns(chosen) == TurnDetection()
+    assert turns(session.updated({"audio": {"input": {"transcription": {}}}})) is None
+    back = session.updated({"audio": {"input": {"transcription": {"model": "whisper-1"}}}})
+    assert turns(back) == TurnDetection()
+    for each in (session, chosen, back):
+        assert SessionSettings().updated(each.changes()) == each
     silent = with_input(turn_detection=None)
     assert SessionSettings().updated(silent.changes()) == silent
 
@@ -87,6 +108,34 @@ def test_null_is_the_default_where_it_cannot_mean_off() -> None:
 def test_languages_may_be_written_as_in_a_request() -> None:
     session = with_input(transcription={"languages": ["en-US", "german"]})
     assert session.live_options().options.languages == ("en", "de")
+
+
+@pytest.mark.parametrize("text", ["", "auto", "null", "undefined"])
+def test_a_language_may_be_one_that_is_detected(text: str) -> None:
+    chosen = with_input(transcription={"language": "nb-NO", "languages": [text, "iw"]})
+    assert chosen.live_options().options.language == "no"
+    assert chosen.live_options().options.languages == ("he",)
+    back = chosen.updated({"audio": {"input": {"transcription": {"language": text}}}})
+    assert back.live_options().options.language is None
+    assert "language" not in back.body("sess_1", 0)["audio"]["input"]["transcription"]
+
+
+def test_whole_numbers_may_have_a_fraction_of_zero() -> None:
+    session = with_input(
+        format={"type": "audio/pcm", "rate": 24000.0},
+        turn_detection={
+            "type": "server_vad",
+            "prefix_padding_ms": 250.0,
+            "silence_duration_ms": 500.0,
+            "idle_timeout_ms": 5000.0,
+        },
+    )
+    assert session.live_options().turns == TurnDetection(0.5, 0.25, 0.5, 5.0)
+    assert session.body("sess_1", 0)["audio"]["input"]["format"]["rate"] == 24000
+    for wrong in (500.5, float("inf"), "500"):
+        with pytest.raises(InvalidRequest) as caught:
+            with_input(turn_detection={"type": "server_vad", "silence_duration_ms": wrong})
+        assert caught.value.param == "session.audio.input.turn_detection.silence_duration_ms"
 
 
 @pytest.mark.parametrize(

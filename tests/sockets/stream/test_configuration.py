@@ -1,5 +1,7 @@
 """What is refused stands in test_stream.py, as a client sees it."""
 
+import pytest
+
 from app.domain import Options
 from app.openai.request_fields import MAX_CONTEXT_CHARACTERS
 from app.sockets.stream.configuration import StreamConfiguration, configuration
@@ -27,6 +29,14 @@ def test_every_key_reaches_the_session() -> None:
     options = asked.live_options()
     assert options.options == Options(language="en", prompt="Acme", words=True)
     assert (options.partials, options.max_window_seconds) == (False, 10.0)
+
+
+@pytest.mark.parametrize(("text", "code"), [("nb_NO", "no"), ("auto", None), ("", None)])
+def test_a_language_and_a_whole_number_may_be_written_as_clients_do(
+    text: str, code: str | None
+) -> None:
+    asked = configuration({"language": text, "sample_rate": 24000.0})
+    assert (asked.live_options().options.language, asked.sample_rate) == (code, 24000)
 
 
 def test_what_was_heard_is_the_end_of_the_prompt_of_the_next_turn() -> None:

@@ -1,0 +1,71 @@
+"""Multipart bodies as clients write them, Starlette's parser where it is too strict."""
+
+import re
+from collections.abc import AsyncGenerator
+
+from fastapi import Request
+from python_multipart.multipart import parse_options_header
+from starlette.datastructures import FormData
+from starlette.formparsers import MultiPartException, MultiPartParser
+
+from app.errors import InvalidRequest
+
+MAX_TEXT_BYTES = 16 * 1024**2
+"""Of one part that is not a file: ten seconds of a speaker as a data URL take a few megabytes."""
+
+MAX_PREAMBLE_BYTES = 8 * 1024
+"""Before the first boundary. Clients that write one put a line of text there."""
+
+CHARSETS = frozenset({b"utf-8", b"utf8", b"us-ascii", b"iso-8859-1"})
+"""Of a form; the last is what Apache's HttpClient announces by default."""
+
+_FILE = re.compile(rb"file(\[\d{0,9}\])?")
+
+
+async def form_data(request: Request) -> FormData:
+    """The parts of the whole body, files on disk where they are large; none in another body.
+
+    Raises InvalidRequest, for a charset other than the few that clients announce as well: Python
+    knows some, like punycode, that fail or take for ever.
+    """
+    kind, parameters = parse_options_header(request.headers.get("content-type"))
+    if parameters.get(b"charset", b"utf-8").lower() not in CHARSETS:
+        raise InvalidRequest("The charset of the form must be UTF-8.")
+    if kind != b"multipart/form-data":
+        return await request.form(max_part_size=MAX_TEXT_BYTES)
+    stream = request.stream()
+    if boundary := parameters.get(b"boundary"):
+        stream = _without_preamble(stream, b"\n--" + boundary)
+    try:
+        return await _Parser(request.headers, stream, max_part_size=MAX_TEXT_BYTES).parse()
+    except MultiPartException as error:
+        raise InvalidRequest(error.message) from None
+
+
+class _Parser(MultiPartParser):
+    """Takes a part `file` for a file without `filename` too: with `filename*` alone, as some
+    clients write names that are not ASCII, or without any name, as a buffer has none."""
+
+    def on_headers_finished(self) -> None:
+        disposition = self._current_part.content_disposition
+        _, options = parse_options_header(disposition)
+        if b"filename" not in options and _FILE.fullmatch(options.get(b"name", b"")):
+            self._current_part.content_disposition = (disposition or b"") + b'; filename=""'
+        super().on_headers_finished()
+
+
+async def _without_preamble(
+    stream: AsyncGenerator[bytes], delimiter: bytes
+) -> AsyncGenerator[bytes]:
+    """The body from its first boundary on: receivers ignore what is before (RFC 2046 §5.1.1)."""
+    head = b"\n"
+    async for piece in stream:
+        head += piece
+        at = head.find(delimiter)
+        if at >= 0 or len(head) > MAX_PREAMBLE_BYTES:
+            yield head[max(at, 0) + 1 :]
+            break
+    else:
+        yield head[1:]
+    async for piece in stream:
+        yield piece
