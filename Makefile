@@ -12,12 +12,14 @@ CLIENTS := $(VENV)/.clients
 DEPLOY := $(VENV)/.deploy
 DEBIAN := $(VENV)/.debian
 LOCUST := $(VENV)/locust
+AUDIT := $(VENV)/audit
 PROGRAMS := buildah chromium curl debootstrap prometheus redis-server strace
 # What benches run on; random weights (--dims) are built, not pulled.
 PULLED = $(if $(findstring --dims,$(ARGS)),,$(VENV)/bin/python -m app models pull '$(or $(MODEL),base)')
 CHOSEN = $(if $(MODEL),--model '$(MODEL)')
 
-.PHONY: help run test test-image lint conformance bench bench-overload bench-live hearing load soak fuzz lock clean
+.PHONY: help run test test-image lint conformance bench bench-overload bench-live bench-attacks hearing load soak fuzz \
+	audit sbom lock clean
 
 # An environment whose Python is gone, or is too old, is made again.
 ifneq ($(wildcard $(VENV)/pyvenv.cfg),)
@@ -66,6 +68,10 @@ bench-live: $(DEV)  ## people who speak at once, e.g. make bench-live ARGS="--se
 	$(PULLED)
 	$(VENV)/bin/python -m bench.live $(CHOSEN) $(ARGS)
 
+bench-attacks: $(DEV)  ## attack a server, and measure what others notice
+	$(PULLED)
+	$(VENV)/bin/python -m bench.attacks $(CHOSEN) $(ARGS)
+
 load: $(LOCUST)/.ready  ## Locust's users, e.g. make load ARGS="--host http://127.0.0.1:8000"
 	PYTHONPATH=. $(LOCUST)/bin/locust -f bench/locustfile.py $(ARGS)
 
@@ -90,10 +96,20 @@ lock: $(CLIENTS)  ## renew the lock files
 	$(VENV)/bin/uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
 		--no-annotate --custom-compile-command "make lock" -q -c requirements.txt requirements-cuda.in \
 		-o requirements-cuda.txt
+	$(VENV)/bin/uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
+		--no-annotate --custom-compile-command "make lock" -q requirements-audit.in -o requirements-audit.txt
 	for each in conformance deploy; do PATH="$(CURDIR)/$(VENV)/clients/bin:$$PATH" npm install \
 		--package-lock-only --no-audit --no-fund --prefix tests/$$each/node; done
 	$(VENV)/bin/uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
 		--no-annotate --custom-compile-command "make lock" -q bench/requirements.in -o bench/requirements.txt
+
+audit: $(AUDIT)/.ready  ## look the locked packages up in OSV's advisories, which needs the internet
+	$(AUDIT)/bin/pip-audit --vulnerability-service osv --disable-pip --require-hashes \
+		-r requirements.txt -r requirements-cuda.txt $(ARGS)
+
+sbom: $(AUDIT)/.ready  ## write the locked packages of the images into sbom.cdx.json (CycloneDX)
+	cat requirements.txt requirements-cuda.txt | $(AUDIT)/bin/cyclonedx-py requirements --output-reproducible \
+		--pyproject pyproject.toml --output-file sbom.cdx.json -
 
 clean:
 	rm -rf $(VENV) tests/conformance/node/node_modules tests/deploy/node/node_modules .pytest_cache .mypy_cache .ruff_cache
@@ -139,6 +155,12 @@ $(DEBIAN): $(RUN)
 	if [ -n "$$missing" ] && [ "$$(id -u)" = 0 ] && [ -f /etc/debian_version ]; then \
 		apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -qq --no-install-recommends $$missing; \
 	fi
+	touch $@
+
+$(AUDIT)/.ready: requirements-audit.txt $(RUN)
+	test -x $(AUDIT)/bin/python || $(VENV)/bin/python -m venv --without-pip $(AUDIT)
+	$(VENV)/bin/python -m pip --python $(AUDIT)/bin/python install --quiet --disable-pip-version-check --no-deps \
+		--require-hashes -r $<
 	touch $@
 
 $(LOCUST)/.ready: bench/requirements.txt $(RUN)

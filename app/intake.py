@@ -88,6 +88,7 @@ class Assignment:
                     services.cpu,
                     services.settings.engine.fallback,
                     self._usage.caller.id,
+                    self._usage.caller.weight,
                 )
             )
             self.transcriber.decoder.check(order.options)
@@ -97,8 +98,9 @@ class Assignment:
             on_cpu = self.transcriber.decoder.on_cpu
             lengths = [await on_cpu(expected_length, file) for file in order.files]
         pace = self.transcriber.decoder.pace
+        caller = self._usage.caller
         admitted = services.admission.work(
-            self._usage.caller.id, pace, lengths, self._deadline, order.priority
+            caller.id, pace, lengths, self._deadline, order.priority, caller.weight
         )
         self._works = self._resources.enter_context(admitted)
         # A guess at a length is too far off to refuse a caller for it; what was decoded is charged

@@ -63,6 +63,7 @@ def _create(arguments: argparse.Namespace, file: Path) -> None:
         holder = Holder(
             name=arguments.name,
             **{limit: getattr(arguments, limit) for limit in LIMITS},
+            weight=arguments.weight,
             models=arguments.models,
             admin=arguments.admin,
             keys=(document.stored(key, arguments.expires),),
@@ -127,6 +128,8 @@ def _show(arguments: argparse.Namespace, key: str, outcome: str) -> None:
 def _limits(holder: Holder) -> str:
     limits = {limit: getattr(holder, limit) for limit in LIMITS}
     shown = [f"{name}={value:.12g}" for name, value in limits.items() if value is not None]
+    if holder.weight > 1:
+        shown.append(f"weight={holder.weight}")
     if holder.models is not None:
         shown.append(f"models={','.join(holder.models)}")
     if holder.admin:
@@ -195,6 +198,9 @@ def add_commands(parser: argparse.ArgumentParser) -> None:
     create.add_argument("--audio-seconds-per-minute", type=float, metavar="N")
     create.add_argument("--max-concurrent", type=int, metavar="N", help="requests at once")
     create.add_argument("--max-upload-bytes", type=int, metavar="N", help="of one request")
+    create.add_argument(
+        "--weight", type=int, default=1, metavar="N", help="turns of 1 to 10 among others'"
+    )
     create.add_argument(
         "--models", type=lambda names: names.split(","), metavar="A,B", help="default: all"
     )

@@ -84,6 +84,11 @@ class ServerSettings(Group):
         return self
 
 
+MAX_WEIGHT = 10
+"""Of a caller among others. The turns of a weight come one after the other, so this bounds how many
+windows of one caller another waits for."""
+
+
 class Rule(Group):
     """Permissions of tokens with a certain claim; a limit left out is the server's default."""
 
@@ -93,6 +98,7 @@ class Rule(Group):
     audio_seconds_per_minute: float | None = Field(None, gt=0)
     max_concurrent: int | None = Field(None, ge=1)
     max_upload_bytes: int | None = Field(None, ge=1)
+    weight: int = Field(1, ge=1, le=MAX_WEIGHT)
     models: tuple[str, ...] | None = None
     admin: bool = False
 

@@ -65,3 +65,27 @@ def test_every_part_of_the_application_has_a_layer() -> None:
 def test_the_document_has_the_layers_in_this_order() -> None:
     text = " ".join((ROOT / "docs/architecture.md").read_text().split())
     assert f"`{' > '.join(', '.join(names) for names in LAYERS)}`" in text
+
+
+WALL_CLOCK = {
+    "app/access/address_limits.py": "slowapi's own, and put right after a jump",
+    "app/access/api_keys.py": "keys expire at a date",
+    "app/access/client_secrets.py": "secrets expire at a Unix second that clients read",
+    "app/access/keys_file.py": "keys are created and expire at a date",
+    "app/access/metering.py": "GET /v1/usage says since when",
+    "app/keys.py": "the command line of keys",
+    "app/sockets/realtime/conversation.py": "sessions say when they end, in a Unix second",
+}
+"""Modules that ask for the time of day, and why. Limits, waits and deadlines have a monotonic
+clock: one that is put an hour forward or back ends no request and frees no caller."""
+
+
+def test_the_time_of_day_is_asked_for_where_it_is_meant() -> None:
+    asked = {
+        str(path.relative_to(ROOT))
+        for path in MODULES
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.Attribute)
+        and ast.unparse(node) in ("time.time", "datetime.now", "datetime.utcnow", "date.today")
+    }
+    assert asked == set(WALL_CLOCK)

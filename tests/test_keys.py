@@ -44,7 +44,7 @@ def test_a_key_is_created_shown_once_listed_and_revoked(file: Path) -> None:
         *("create", "--name", "sales-emea", "--expires", "2127-06-30"),
         *("--requests-per-minute", "600", "--audio-seconds-per-minute", "7200"),
         *("--max-concurrent", "50", "--max-upload-bytes", "26214400"),
-        *("--models", "whisper-1,starter", "--admin"),
+        *("--weight", "3", "--models", "whisper-1,starter", "--admin"),
     )
     assert made.returncode == 0
     key = made.stdout.removesuffix("\n")
@@ -56,6 +56,7 @@ def test_a_key_is_created_shown_once_listed_and_revoked(file: Path) -> None:
     assert principal is not None
     assert principal.name == "sales-emea"
     assert principal.allowance == Allowance(600, 7200, 50, 26214400)
+    assert principal.weight == 3
     assert principal.models == frozenset({"whisper-1", "starter"})
     assert principal.is_administrator
     stored = read(file).holders[0].keys[0]
@@ -75,6 +76,7 @@ def test_a_key_is_created_shown_once_listed_and_revoked(file: Path) -> None:
         "audio_seconds_per_minute=7200",
         "max_concurrent=50",
         "max_upload_bytes=26214400",
+        "weight=3",
         "models=whisper-1,starter",
         "admin",
     ]

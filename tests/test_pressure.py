@@ -44,7 +44,7 @@ def check_refused(answer: httpx.Response) -> None:
     assert "no room" in answer.json()["error"]["message"]
 
 
-def test_an_upload_that_finds_the_disk_full_may_be_retried(
+def test_an_upload_that_finds_the_disk_full_or_read_only_may_be_retried(
     small_disk: Path, one_minute: Path
 ) -> None:
     with LiveServer(VERBATIM_AUDIO__SPOOL_DIR=str(small_disk)) as server:
@@ -55,6 +55,9 @@ def test_an_upload_that_finds_the_disk_full_may_be_retried(
         filler.unlink()
         assert word_errors(CALL, server.post(one_minute, language="en").json()["text"]) <= 3
         assert not [path for path in server.open_files if path.startswith(str(small_disk))]
+        subprocess.run(["mount", "-o", "remount,ro", str(small_disk)], check=True)
+        check_refused(server.post(one_minute, language="en"))
+        assert word_errors(reference(CLIP.name), server.post(language="en").json()["text"]) == 0
 
 
 def test_no_file_may_grow(one_minute: Path) -> None:

@@ -135,6 +135,7 @@ def _principal(holder: Holder, key: StoredKey) -> Principal:
             holder.max_concurrent,
             holder.max_upload_bytes,
         ),
+        weight=holder.weight,
         models=None if holder.models is None else frozenset(holder.models),
         is_administrator=holder.admin,
         key_id=key.id,

@@ -21,6 +21,7 @@ import yaml
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from app.setting_errors import complaints
+from app.settings import MAX_WEIGHT
 
 LIVE_KEYS = 2
 """Per name: the key that callers use, and the one that they move to."""
@@ -76,6 +77,8 @@ class Holder(_Part):
     audio_seconds_per_minute: float | None = Field(None, gt=0)
     max_concurrent: int | None = Field(None, ge=1)
     max_upload_bytes: int | None = Field(None, ge=1)
+    weight: int = Field(1, ge=1, le=MAX_WEIGHT)
+    """Share of the server while it is busy, in relation to those of other holders."""
     models: tuple[str, ...] | None = None
     admin: bool = False
     keys: tuple[StoredKey, ...] = Field(min_length=1)

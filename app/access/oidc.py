@@ -62,6 +62,7 @@ class OidcVerifier:
             id=f"oidc:{subject}",
             name=name if isinstance(name, str) and name else subject,
             allowance=Allowance() if rule is None else _allowance(rule),
+            weight=1 if rule is None else rule.weight,
             models=None if rule is None or rule.models is None else frozenset(rule.models),
             is_administrator=rule is not None and rule.admin,
             expires_at=int(claims["exp"]),

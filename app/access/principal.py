@@ -31,6 +31,8 @@ class Principal:
     is_administrator: bool = False
     key_id: str | None = None
     """Id of the API key that was sent."""
+    weight: int = 1
+    """Turns on the device for each turn of a caller of weight 1, from 1 to MAX_WEIGHT."""
     expires_at: int | None = field(default=None, compare=False)
     """Unix second at which the access token expires; None: not known, or an API key."""
     session: Mapping[str, Any] | None = None

@@ -12,8 +12,9 @@ MAX_PAYLOAD_BYTES = 1024**2
 """A block of two channels has 256 KiB."""
 
 
-STARTED, NOT_STARTED = b"+", b"-"
-"""First byte of a connection, before all messages: is there a process for it?"""
+STARTED, STARTED_UNFILTERED, NOT_STARTED = b"+", b"~", b"-"
+"""First byte of a connection, before all messages: is there a process for it, and a filter of its
+system calls?"""
 
 
 class Kind(IntEnum):

@@ -26,6 +26,7 @@ from app.audio.decoder_messages import (
     MAX_PAYLOAD_BYTES,
     NOT_STARTED,
     STARTED,
+    STARTED_UNFILTERED,
     Kind,
     Message,
     receive,
@@ -173,6 +174,7 @@ class _Server:
         self._process: subprocess.Popen[bytes] | None = None
         self._control: socket.socket | None = None
         self._idle: list[socket.socket] = []
+        self._is_unfiltered_logged = False
 
     def connect(self) -> socket.socket:
         """A connection to a decoder that waits for a request, or to a new one.
@@ -191,7 +193,8 @@ class _Server:
                 answer = connection.recv(1)
             except OSError:
                 answer = b""
-            if answer == STARTED:
+            if answer in (STARTED, STARTED_UNFILTERED):
+                self._note_filter(answer == STARTED)
                 return connection
             connection.close()
             if answer == NOT_STARTED:
@@ -200,6 +203,11 @@ class _Server:
                 if process is self._process:
                     self._stop()
         raise Overloaded("The server cannot decode the upload now. Please retry.")
+
+    def _note_filter(self, is_filtered: bool) -> None:
+        if not is_filtered and not self._is_unfiltered_logged:
+            self._is_unfiltered_logged = True
+            log.warning("decoders_unfiltered", note="there is no seccomp; resource limits remain")
 
     def _requested(self) -> tuple[socket.socket, subprocess.Popen[bytes]]:
         """A connection, passed to the server of decoders, which answers on it; and that server."""

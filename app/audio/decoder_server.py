@@ -1,7 +1,8 @@
 """`python -m app.audio.decoder_server`: forks decoder processes, one for each recording at a time.
 
 Uploads are untrusted, and FFmpeg parses them: whatever a file makes it do, one process of limited
-memory and CPU time ends, which can open no file and no socket. The server of these processes has
+memory and CPU time ends, which can open no file and no socket, start no program and signal no
+process. The server of these processes has
 one thread and no secrets, so that a fork is cheap and safe. It reads one byte and one descriptor
 for each decoder from the socket that is its standard input, and ends at the end of it.
 
@@ -28,11 +29,13 @@ from app.audio.decoder_messages import (
     MAX_PAYLOAD_BYTES,
     NOT_STARTED,
     STARTED,
+    STARTED_UNFILTERED,
     Kind,
     receive,
     send,
 )
 from app.audio.decoding import announced_seconds, decode_channels, decode_stream
+from app.audio.syscall_filter import SystemCallFilter
 from app.errors import AudioTooShort, UndecodableAudio
 
 MAX_MEMORY_BYTES = 128 * 1024**2
@@ -156,17 +159,40 @@ def _is_small() -> bool:
     return peak < MAX_REUSED_BYTES
 
 
-def _run_decoder(connection: socket.socket) -> None:
+def _run_decoder(connection: socket.socket, filter: SystemCallFilter | None) -> None:
     """Run the forked process to its end."""
     limit_resources()
+    is_filtered = filter is not None and filter.apply()
     gc.enable()
     with suppress(EOFError, OSError):  # the other side closes the connection to end this process
-        connection.send(STARTED)
+        connection.send(STARTED if is_filtered else STARTED_UNFILTERED)
         _serve(connection)
 
 
-def warm_up() -> None:
-    """Decode a moment of silence, and something else: decoders can import no module later."""
+def decodes_with(filter: SystemCallFilter) -> bool:
+    """Whether a process of this system whose system calls are filtered can decode.
+
+    Tried once, in a process of its own: a C library that needs another call must not cost anybody a
+    recording.
+    """
+    pid = os.fork()
+    if pid == 0:
+        is_decoded = False
+        try:
+            limit_resources()
+            limit_cpu_time()
+            is_decoded = filter.apply() and warm_up() > 0
+        finally:
+            os._exit(0 if is_decoded else 1)
+    return os.waitpid(pid, 0)[1] == 0
+
+
+def warm_up() -> int:
+    """Decode a moment of silence, and something else: decoders can import no module later.
+
+    Returns the number of samples.
+    """
+    samples = 0
     content = io.BytesIO()
     with wave.open(content, "wb") as file:
         file.setnchannels(2)
@@ -176,9 +202,11 @@ def warm_up() -> None:
     for data in (content.getvalue(), b"text" * 1_000):
         with suppress(UndecodableAudio):
             announced_seconds(io.BytesIO(data))
-            list(decode_channels(io.BytesIO(data), split=True))
+            blocks = decode_channels(io.BytesIO(data), split=True)
+            samples += sum(block.shape[1] for block in blocks)
         with suppress(UndecodableAudio):
             list(decode_stream(io.BytesIO(data)))
+    return samples
 
 
 class _Decoders:
@@ -243,6 +271,8 @@ def main() -> None:
     warm_up()
     gc.disable()
     gc.freeze()  # a collection in each decoder would copy the pages of all objects
+    filter = SystemCallFilter()
+    usable = filter if decodes_with(filter) else None
     decoders = _Decoders()
     while True:
         decoders.remove_ended()
@@ -263,7 +293,7 @@ def main() -> None:
                 status = 1
                 try:
                     control.close()
-                    _run_decoder(connection)
+                    _run_decoder(connection, usable)
                     status = 0
                 finally:
                     os._exit(status)

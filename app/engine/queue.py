@@ -3,9 +3,10 @@ no clock.
 
 Work comes in two stages, because they batch differently: *encoding* gains nothing from batches on
 a CPU, *decoding* gains a lot. A window waits to be encoded in its request's line. Callers take
-turns of one window, however many requests each has; within a caller's turns its requests take
-turns, and the first windows of a request go before the later ones of long recordings. Encoded
-windows wait in `ready` until a decoding batch is worth starting.
+turns of one window, however many requests each has, and as many turns in a row as a caller's
+weight is; within a caller's turns its requests take turns, and the first windows of a request go
+before the later ones of long recordings. Encoded windows wait in `ready` until a decoding batch is
+worth starting.
 """
 
 from collections import Counter, OrderedDict, deque
@@ -66,6 +67,10 @@ class _Requests:
         """Time of the last turn."""
         self._first: OrderedDict[str, Line] = OrderedDict()
         self._later: OrderedDict[str, Line] = OrderedDict()
+        self.weight = 1
+        """Of the caller, as its last ticket has it."""
+        self.turns = 0
+        """Consecutive turns taken so far."""
         self.count = 0
         """Number of tickets. Kept, since threads that read the metrics may not iterate over the
         lines while the event loop changes them."""
@@ -75,6 +80,7 @@ class _Requests:
 
     def add(self, ticket: Ticket) -> None:
         self._lines(ticket).setdefault(ticket.job.request_id, deque()).append(ticket)
+        self.weight = ticket.job.weight
         self.count += 1
 
     def discard(self, ticket: Ticket) -> None:
@@ -138,13 +144,13 @@ class _Requests:
 
 
 class _Turns:
-    """The callers of one priority; a caller that was served goes to the back.
+    """The callers of one priority; a caller goes to the back after as many turns as its weight is.
 
     A caller that had nothing in the queue goes first, for one window: a clip does not wait for a
     window of each long recording. After that window the caller stays among the served ones, even
     with nothing left, until the others had a turn: one that sends its windows one at a time gets
     no more turns than one that sends all at once. (The lists of new and old flows of FQ-CoDel,
-    RFC 8290 §4.2, with a quantum of one window.)
+    RFC 8290 §4.2, with a quantum of `weight` windows, of which a new flow takes one.)
     """
 
     def __init__(self, bypass_limit: int) -> None:
@@ -192,13 +198,19 @@ class _Turns:
         return new
 
     def take(self, ticket: Ticket, now: float) -> None:
-        """Remove the ticket that `next` returned and move its caller to the back."""
+        """Remove the ticket that `next` returned, and move its caller to the back of the served
+        ones; to their front if it has turns left and windows for them."""
         caller = ticket.job.caller
         is_new = caller in self._new
         self._bypassed = self._bypassed + 1 if is_new and self._served else 0
         requests = (self._new if is_new else self._served).pop(caller)
         requests.take(ticket, now)
         self._served[caller] = requests
+        requests.turns += 1
+        if requests.count and requests.turns < requests.weight:
+            self._served.move_to_end(caller, last=False)
+        else:
+            requests.turns = 0
 
     def _callers(self) -> tuple[_Requests, ...]:
         return (*self._new.values(), *self._served.values())
@@ -308,7 +320,7 @@ class Queue:
             line = ticket.job.priority, ticket.job.caller
             decoded_at = self._decoded_at.get(line, -inf)
             priority, _ = _urgency(ticket, now, decoded_at)
-            keyed.append((priority, turns[line], decoded_at, ticket))
+            keyed.append((priority, turns[line] // ticket.job.weight, decoded_at, ticket))
             turns[line] += 1
         keyed.sort(key=itemgetter(0, 1, 2))
         return [ticket for *_, ticket in keyed]

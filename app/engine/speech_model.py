@@ -64,6 +64,8 @@ class Job:
     """The window was decoded before."""
     caller: str = ""
     """Id of the principal; callers take turns in the queue."""
+    weight: int = 1
+    """Of the caller: consecutive turns."""
     is_draft: bool = False
     """Built from `draft_features`: provisional; decoded again once the window is complete."""
 

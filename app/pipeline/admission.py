@@ -4,7 +4,8 @@ The queue is bounded by the wait that a new request would meet, not by a number 
 three-hour recording and a clip are not one and one. Waits are estimated in seconds of the device,
 from the rest of every admitted recording and the measured pace of its model. Several models share
 one device, so all of them count. Callers take turns on the device (engine/queue.py), so each is
-judged by the wait that its own requests would meet.
+judged by the wait that its own requests would meet. A caller of weight 3 has three turns in a row
+and three times the share of uploads and sessions.
 """
 
 import time
@@ -37,6 +38,11 @@ RETURN_SECONDS = 30.0
 """Time after the `retry-after` in which RETURN_SHARE applies: the upload has to end within it."""
 
 
+SESSION_FACTOR = 3
+"""Live sessions of one caller for each free slot. More than for uploads, which end within seconds:
+most servers have one busy key, which should not lose half of the slots to keys that never come."""
+
+
 class Work:
     """Progress of one admitted recording, updated by the transcriber. Times in seconds."""
 
@@ -47,9 +53,11 @@ class Work:
         deadline: Deadline,
         max_recording_seconds: float | None = None,
         priority: Priority = Priority.INTERACTIVE,
+        weight: int = 1,
     ) -> None:
         self.deadline = deadline
         self.priority = priority
+        self.weight = weight
         self._pace = pace
         self._max_seconds = max_recording_seconds or inf
         self._claimed = length.seconds if length.is_claimed else 0.0
@@ -112,7 +120,7 @@ class Admission:
     """All admitted work of the process, and the decision on more. For the event loop only.
 
     `check_started` raises until the server can transcribe. `caller` is everywhere the id of a
-    principal. `clock`: seconds.
+    principal, and `weight` its weight. `clock`: seconds.
     """
 
     def __init__(
@@ -127,7 +135,8 @@ class Admission:
         self._clock = clock
         self._max_sessions = live.max_sessions
         metrics.LIVE_SESSIONS_MAX.set(live.max_sessions)
-        self._session_count = 0
+        self._sessions = Counter[str]()
+        """Live sessions, by caller."""
         self._works: dict[str, set[Work]] = {}
         """By caller; no set is empty."""
         self._uploads = Counter[str]()
@@ -150,14 +159,15 @@ class Admission:
             return 0.0
         return self.wait_seconds(max(admitted, key=lambda caller: _ahead(admitted[caller], 0.0)))
 
-    def wait_seconds(self, caller: str, own_seconds: float = 0.0) -> float:
+    def wait_seconds(self, caller: str, own_seconds: float = 0.0, weight: int = 1) -> float:
         """Estimated wait of a new request of a caller that needs the device for `own_seconds`.
 
         Requests of a caller take turns of one window (engine/queue.py). So each admitted request
         delays the new one by at most the time that the new one takes itself, or by one window: a
         clip does not wait for the end of a recording of three hours. In the same way, callers take
         turns: each other caller delays the request by at most the time that the request and its
-        own caller's before it take, or by one window, however many requests it has admitted.
+        own caller's before it take, or by one window, however many requests it has admitted; with
+        weights, by as many times that as its weight is to the caller's, or as many windows.
         """
         admitted = self._admitted()
         ahead = _ahead(admitted.pop(caller, ()), own_seconds)
@@ -165,7 +175,8 @@ class Admission:
         for works in admitted.values():
             turn = max((work.turn_seconds for work in works), default=0.0)
             backlog = sum(work.device_seconds for work in works)
-            others += min(backlog, max(ahead + own_seconds, turn))
+            share = max((work.weight for work in works), default=1)
+            others += min(backlog, share * max((ahead + own_seconds) / weight, turn))
         return ahead + others
 
     def _admitted(self) -> dict[str, list[Work]]:
@@ -173,43 +184,38 @@ class Admission:
         return {caller: list(works) for caller, works in list(self._works.items())}
 
     @contextmanager
-    def upload(self, caller: str) -> Iterator[None]:
+    def upload(self, caller: str, weight: int = 1) -> Iterator[None]:
         """Hold a slot for one upload. Raises Overloaded if its request would be refused anyway.
 
         A caller that holds more slots than are free gets no other. So one caller holds at most
         about half of them, and there are always slots for the next. (The dynamic threshold of
-        Choudhury and Hahne, doi:10.1109/90.664262, with a factor of one.)
+        Choudhury and Hahne, doi:10.1109/90.664262, with a factor of `weight`.)
         """
         self._check_started()
         free = self._limits.max_uploads - self._uploads.total()
-        if not free or self._uploads[caller] > free:
+        if not free or self._uploads[caller] > free * weight:
             metrics.REFUSED_REQUESTS.labels("uploads").inc()
             raise Overloaded("The server receives too many uploads. Please retry.")
-        self._check_wait(caller)
-        self._uploads[caller] += 1
-        try:
+        self._check_wait(caller, weight=weight)
+        with _counted(self._uploads, caller):
             yield
-        finally:
-            self._uploads[caller] -= 1
-            if not self._uploads[caller]:
-                del self._uploads[caller]
 
     @contextmanager
-    def session(self) -> Iterator[None]:
-        """Hold a slot for one live session. Raises Overloaded if all are in use.
+    def session(self, caller: str, weight: int = 1) -> Iterator[None]:
+        """Hold a slot for one live session. Raises Overloaded if all are in use, and for a caller
+        that has SESSION_FACTOR times as many as are free.
 
+        So one caller holds at most three quarters, and the next one three quarters of the rest.
         Live sessions are not part of the estimated wait: their speech comes no faster than it is
         spoken.
         """
         self._check_started()
-        if self._session_count >= self._max_sessions:
+        free = self._max_sessions - self._sessions.total()
+        if not free or self._sessions[caller] >= free * SESSION_FACTOR * weight:
             metrics.REFUSED_REQUESTS.labels("sessions").inc()
             raise Overloaded("The server has as many live sessions as it can take. Please retry.")
-        self._session_count += 1
-        try:
+        with _counted(self._sessions, caller):
             yield
-        finally:
-            self._session_count -= 1
 
     @contextmanager
     def work(
@@ -219,14 +225,15 @@ class Admission:
         lengths: Sequence[Length],
         deadline: Deadline,
         priority: Priority = Priority.INTERACTIVE,
+        weight: int = 1,
     ) -> Iterator[tuple[Work, ...]]:
         """Admit the recordings of one request, and count them until the context is left.
 
         Raises Overloaded if the estimated wait is too long; an idle server admits any request.
         """
         limit = self._limits.max_recording_seconds
-        works = tuple(Work(pace, length, deadline, limit, priority) for length in lengths)
-        self._check_wait(caller, sum(work.device_seconds for work in works))
+        works = tuple(Work(pace, length, deadline, limit, priority, weight) for length in lengths)
+        self._check_wait(caller, sum(work.device_seconds for work in works), weight)
         if self._has_returned(caller):
             del self._returns[caller]
         self._works.setdefault(caller, set()).update(works)
@@ -237,8 +244,8 @@ class Admission:
             if not self._works[caller]:
                 del self._works[caller]
 
-    def _check_wait(self, caller: str, own_seconds: float = 0.0) -> None:
-        wait = self.wait_seconds(caller, own_seconds)
+    def _check_wait(self, caller: str, own_seconds: float = 0.0, weight: int = 1) -> None:
+        wait = self.wait_seconds(caller, own_seconds, weight)
         share = RETURN_SHARE if self._has_returned(caller) else AHEAD_SHARE
         excess = wait - self._limits.max_wait_seconds * share
         if excess <= 0:
@@ -263,6 +270,18 @@ class Admission:
         self._returns[caller] = min(noted, now + retry_after) if noted > now else now + retry_after
         while next(iter(self._returns.values())) + RETURN_SECONDS < now:
             self._returns.popitem(last=False)
+
+
+@contextmanager
+def _counted(slots: Counter[str], caller: str) -> Iterator[None]:
+    """Count a slot of the caller until the context is left."""
+    slots[caller] += 1
+    try:
+        yield
+    finally:
+        slots[caller] -= 1
+        if not slots[caller]:
+            del slots[caller]
 
 
 def _ahead(works: Iterable[Work], own_seconds: float) -> float:

@@ -6,7 +6,7 @@ from math import inf
 
 from app.domain import Hypothesis, Segment, Window
 from app.pipeline.segment_times import to_recording_time
-from app.pipeline.sentence_joins import joined_to
+from app.pipeline.sentence_joins import ends_in_stop, joined_to
 
 DecodedWindows = Sequence[tuple[Window, Hypothesis]]
 """A window, or its parts in order, each with the hypothesis decoded from it."""
@@ -34,7 +34,7 @@ class ChannelMerger:
             self._ends[last.channel] = segments[-1].end if segments else self._ends[last.channel]
         if before := self._unfinished.pop(last.channel, None):
             segments.insert(0, joined_to(before, segments[0]) if segments else before)
-        if last.goes_on and segments:
+        if last.goes_on and segments and ends_in_stop(segments[-1]):
             self._unfinished[last.channel] = segments.pop()
         self._pending += segments
         self._pending.sort(key=lambda segment: segment.start)

@@ -9,14 +9,18 @@ from dataclasses import replace
 from app.domain import Segment
 
 
+def ends_in_stop(segment: Segment) -> bool:
+    """Does the text end with one full stop?"""
+    text = segment.text.rstrip()
+    return text.endswith(".") and not text.endswith("..")
+
+
 def joined_to(segment: Segment, following: Segment) -> Segment:
     """The segment without its full stop if the following text goes on in lower case.
 
     `tokens` stay as the model gave them.
     """
-    text = segment.text.rstrip()
-    is_stop = text.endswith(".") and not text.endswith("..")
-    if not is_stop or not following.text.lstrip()[:1].islower():
+    if not ends_in_stop(segment) or not following.text.lstrip()[:1].islower():
         return segment
     scores = segment.token_scores
     if scores:
@@ -26,4 +30,5 @@ def joined_to(segment: Segment, following: Segment) -> Segment:
     words = segment.words
     if words:
         words = (*words[:-1], replace(words[-1], text=words[-1].text.rstrip().removesuffix(".")))
-    return replace(segment, text=text[:-1], words=words, token_scores=scores)
+    text = segment.text.rstrip().removesuffix(".")
+    return replace(segment, text=text, words=words, token_scores=scores)

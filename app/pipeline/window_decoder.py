@@ -26,7 +26,8 @@ T = TypeVar("T")
 class WindowDecoder:
     """Decodes windows of one caller with one model. Stateless between requests.
 
-    `caller`: the id of the principal, for whose turn in the queue the windows wait.
+    `caller`: the id of the principal, for whose turns in the queue the windows wait; `weight`: the
+    number of consecutive turns.
     """
 
     def __init__(
@@ -36,12 +37,14 @@ class WindowDecoder:
         cpu: Executor,
         use_fallback: bool,
         caller: str = "",
+        weight: int = 1,
     ) -> None:
         self._model = model
         self._batcher = batcher
         self._cpu = cpu
         self._use_fallback = use_fallback
         self._caller = caller
+        self._weight = weight
         self.info = model.info
         self.languages = model.profile.languages
         self.pace = batcher.pace
@@ -85,6 +88,7 @@ class WindowDecoder:
                 position,
                 stretches(window),
                 caller=self._caller,
+                weight=self._weight,
             )
             parts = await language.parts(window, job, self._batcher)
             if len(parts) > 1:
@@ -138,6 +142,7 @@ class WindowDecoder:
                 position=1,
                 stretches=stretches(window),
                 caller=self._caller,
+                weight=self._weight,
                 is_draft=True,
             )
             decode_options = DecodeOptions(

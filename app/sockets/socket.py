@@ -160,9 +160,10 @@ async def serve(
 
     `talk` may raise whatever ends the session; `failure` makes a message of an error.
     """
+    caller = usage_of(websocket).caller
     with ExitStack() as slot:
         try:
-            slot.enter_context(services.admission.session())
+            slot.enter_context(services.admission.session(caller.id, caller.weight))
         except Overloaded as error:
             await websocket.send_denial_response(json_reply(reply(error)))
             return

@@ -91,7 +91,7 @@ USAGE_AUDIO_SECONDS = Counter(
 DEADLINE_MISSES = Counter("stt_deadline_misses", "Requests not answered by their deadline.")
 WRONG_KEYS = Counter(
     "stt_wrong_keys",
-    "Keys and tokens that were wrong, and those not looked at after too many from one address.",
+    "Wrong keys and tokens: refused with a 401, and with a 429 after too many from one address.",
     ["result"],
 )
 CANCELLED_REQUESTS = Counter(

@@ -38,7 +38,7 @@ IN_MEMORY_BYTES = 1024**2
 @router.post("/transcribe")
 async def transcribe(request: Request, services: TheServices) -> Response:
     """Speech to text in the language that is spoken."""
-    async with receiving(services, caller(request).id) as deadline:
+    async with receiving(services, caller(request)) as deadline:
         form = await _read_body(request, services.default_model)
     return await answer(request, services, form, deadline)
 

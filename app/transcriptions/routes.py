@@ -13,7 +13,7 @@ router = APIRouter(prefix="/v1/audio", tags=["audio"])
 @router.post("/transcriptions")
 async def transcriptions(request: Request, services: TheServices) -> Response:
     """Speech to text in the language that is spoken."""
-    async with receiving(services, caller(request).id) as deadline:
+    async with receiving(services, caller(request)) as deadline:
         form = await read_form(request, "transcribe")
     return await answer(request, services, form, deadline)
 
@@ -21,7 +21,7 @@ async def transcriptions(request: Request, services: TheServices) -> Response:
 @router.post("/translations")
 async def translations(request: Request, services: TheServices) -> Response:
     """Speech to English text."""
-    async with receiving(services, caller(request).id) as deadline:
+    async with receiving(services, caller(request)) as deadline:
         form = await read_form(request, "translate")
     return await answer(request, services, form, deadline)
 
@@ -29,6 +29,6 @@ async def translations(request: Request, services: TheServices) -> Response:
 @router.post("/transcriptions_batch")
 async def transcriptions_batch(request: Request, services: TheServices) -> Response:
     """Several recordings with one set of options: a list of answers in their order."""
-    async with receiving(services, caller(request).id) as deadline:
+    async with receiving(services, caller(request)) as deadline:
         form = await read_form(request, "transcribe", many=True)
     return await answer_several(request, services, form, deadline)

@@ -9,6 +9,7 @@ from fastapi import Request
 from starlette.datastructures import UploadFile
 from starlette.requests import ClientDisconnect
 
+from app.access.principal import Principal
 from app.domain import Task
 from app.errors import Overloaded
 from app.http.state import deployment
@@ -20,12 +21,14 @@ from app.transcriptions.multipart import form_data
 
 log = structlog.get_logger(__name__)
 
-DISK_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+FULL_DISK = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 """The disk, the user's share of it, or what the system lets this process write."""
+NO_DISK = frozenset({errno.EROFS, errno.EACCES, errno.ENOENT, errno.EIO})
+"""A folder that is read-only, not the user's, gone, or on a broken disk."""
 
 
 @asynccontextmanager
-async def receiving(services: Services, caller: str) -> AsyncIterator[Deadline]:
+async def receiving(services: Services, caller: Principal) -> AsyncIterator[Deadline]:
     """A slot for one upload of a caller while its body is read; yields the deadline of the whole
     request.
 
@@ -34,7 +37,8 @@ async def receiving(services: Services, caller: str) -> AsyncIterator[Deadline]:
     """
     deadline = Deadline(services.settings.limits.deadline_seconds)
     async with deadline.kept():
-        with services.admission.upload(caller), tracing.span("upload"), _failures_counted():
+        slot = services.admission.upload(caller.id, caller.weight)
+        with slot, tracing.span("upload"), _failures_counted():
             yield deadline
 
 
@@ -60,7 +64,7 @@ async def read_form(request: Request, task: Task, *, many: bool = False) -> Audi
 
 @contextmanager
 def _failures_counted() -> Iterator[None]:
-    """A caller that leaves is counted, and a full disk is the server's fault.
+    """A caller that leaves is counted, and a disk that is full or gone is the server's fault.
 
     Raises ClientDisconnect, Overloaded.
     """
@@ -70,7 +74,7 @@ def _failures_counted() -> Iterator[None]:
         metrics.CANCELLED_REQUESTS.labels("upload").inc()
         raise
     except OSError as error:
-        if error.errno not in DISK_FULL:
+        if error.errno not in FULL_DISK | NO_DISK:
             raise
         log.error("spool_full", error=str(error))
         raise Overloaded("The server has no room for the upload now. Please retry.") from error

@@ -1,7 +1,7 @@
 /** Segments -> text and subtitles, to the byte as the server's app/openai/subtitles.py. */
 
 export function srt(segments) {
-  const cues = segments.map(
+  const cues = withText(segments).map(
     ({ start, end, text }, i) =>
       `${i + 1}\n${clock(start, ",")} --> ${clock(end, ",")}\n${line(text)}\n\n`,
   );
@@ -9,7 +9,7 @@ export function srt(segments) {
 }
 
 export function vtt(segments) {
-  const cues = segments.map(
+  const cues = withText(segments).map(
     ({ start, end, text }) => `${clock(start, ".")} --> ${clock(end, ".")}\n${line(text)}\n\n`,
   );
   return `WEBVTT\n\n${cues.join("")}`;
@@ -21,6 +21,10 @@ export function shortClock(seconds) {
   const [hours, minutes, rest] = [whole / 3600, (whole / 60) % 60, whole % 60].map(Math.floor);
   const padded = String(rest).padStart(2, "0");
   return hours ? `${hours}:${String(minutes).padStart(2, "0")}:${padded}` : `${minutes}:${padded}`;
+}
+
+function withText(segments) {
+  return segments.filter(({ text }) => text.trim());
 }
 
 function line(text) {

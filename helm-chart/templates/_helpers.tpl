@@ -114,6 +114,32 @@ running on the CPU, and use all GPUs of the pod. */}}
 {{- end }}
 {{- end }}
 
+{{/* Whether pods may pull models. */}}
+{{- define "verbatim.pulls" -}}
+{{- $volume := and (ne .Values.modelCache.type "none") (not .Values.modelCache.readOnly) -}}
+{{- if not (dig "models" "offline" (not $volume) .Values.settings) -}}true{{- end -}}
+{{- end }}
+
+{{/* The port of a URL, or that of its scheme. */}}
+{{- define "verbatim.urlPort" -}}
+{{- $url := urlParse . -}}
+{{- $port := regexFind "[0-9]+$" (regexFind ":[0-9]+$" $url.host) -}}
+{{- $port | default (eq $url.scheme "https" | ternary "443" "80") -}}
+{{- end }}
+
+{{/* TCP ports that the settings need, as JSON: of models, the identity provider, Redis, traces. */}}
+{{- define "verbatim.egressPorts" -}}
+{{- $ports := list -}}
+{{- if or (include "verbatim.pulls" .) .Values.initContainers -}}{{- $ports = append $ports 443 -}}{{- end -}}
+{{- if .Values.secrets.limitStore -}}{{- $ports = append $ports 6379 -}}{{- end -}}
+{{- $issuer := dig "access" "oidc" "issuer" "" .Values.settings -}}
+{{- $traces := dig "telemetry" "otlp_endpoint" "" .Values.settings -}}
+{{- range compact (list $issuer $traces) -}}
+{{- with include "verbatim.urlPort" . -}}{{- $ports = append $ports (int .) -}}{{- end -}}
+{{- end -}}
+{{- $ports | uniq | toJson -}}
+{{- end }}
+
 {{/* Values that contradict each other. */}}
 {{- define "verbatim.check" -}}
 {{- if and .Values.serviceMonitor.enabled .Values.podMonitor.enabled -}}
@@ -134,9 +160,6 @@ running on the CPU, and use all GPUs of the pod. */}}
 {{- end -}}
 {{- if and .Values.secrets.metricsToken (eq (include "verbatim.metricsPort" .) "metrics") -}}
 {{- fail "secrets.metricsToken guards /metrics on the server's own port, but settings.telemetry.metrics_port gives them another: leave one of them out" -}}
-{{- end -}}
-{{- if and .Values.networkPolicy.enabled (not .Values.networkPolicy.from) -}}
-{{- fail "networkPolicy.from is empty: nobody could call" -}}
 {{- end -}}
 {{- range $type := list "existingClaim" "hostPath" "csi" -}}
 {{- if and (eq $.Values.modelCache.type $type) (not (index $.Values.modelCache $type)) -}}

@@ -1,7 +1,9 @@
 import asyncio
 import os
 import statistics
+import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -10,7 +12,7 @@ from pydantic import SecretStr
 from structlog.testing import capture_logs
 
 from app.access.api_keys import ApiKeys, KeysFile, configured_keys
-from app.access.keys_file import BadKeys, KeysDocument
+from app.access.keys_file import BadKeys, KeysDocument, dump
 from app.access.principal import Allowance
 from app.errors import WrongKey
 from app.settings import AccessSettings
@@ -42,6 +44,14 @@ def test_a_key_identifies_its_caller_and_permissions() -> None:
     assert sales.models == frozenset({"whisper-1"})
     assert not sales.is_administrator
     assert (office.allowance, office.models, office.is_administrator) == (Allowance(), None, True)
+    assert office.weight == 1
+
+
+@pytest.mark.parametrize("weight", [0, 11, -1, 1.5, "heavy"])
+def test_a_weight_is_a_whole_number_from_one_to_ten(weight: object) -> None:
+    assert document(sales={"key": SALES_KEY, "weight": 10}).holders[0].weight == 10
+    with pytest.raises(ValueError, match="weight"):
+        document(sales={"key": SALES_KEY, "weight": weight})
 
 
 @pytest.mark.parametrize(
@@ -198,3 +208,33 @@ def test_keys_come_from_the_settings_too_or_there_are_none() -> None:
     assert known is not None
     assert known.principal(ADMIN_KEY) is not None
     assert configured_keys(AccessSettings()) is None
+
+
+def test_a_key_that_is_in_both_files_is_never_refused_while_the_file_changes(
+    tmp_path: Path,
+) -> None:
+    path = tmp_path / "keys.yaml"
+    first = document(sales={"key": SALES_KEY})
+    sales = [holder for holder in first.holders if holder.name == "sales"]
+    both = [first, KeysDocument(salt=first.salt, holders=tuple(sales))]
+    path.write_text(dump(both[0]))
+    known = KeysFile(path)
+    is_over = threading.Event()
+
+    def ask() -> int:
+        """The number of refusals."""
+        refused = 0
+        while not is_over.is_set():
+            principal = known.principal(SALES_KEY)
+            refused += principal is None or not known.is_live(str(principal.key_id))
+        return refused
+
+    with ThreadPoolExecutor() as pool:
+        asking = [pool.submit(ask) for _ in range(2)]
+        for number in range(100):
+            new = tmp_path / f"{number}.yaml"
+            new.write_text(dump(both[number % 2]))
+            new.rename(path)
+            known.reload()
+        is_over.set()
+        assert sum(each.result() for each in asking) == 0

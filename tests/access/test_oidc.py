@@ -178,6 +178,12 @@ async def test_a_malformed_token_is_refused(provider: Provider) -> None:
         f"{header}.{claims}.{signature[:-9]}",
         f"{header}.{claims}.{signature[:-4]}AAAA",
         "[" * 100_000,
+        f"{base64.urlsafe_b64encode(b'[' * 45_000).decode()}.{claims}.{signature}",
+        # Keys that the token brings or points to, and names that are no names.
+        f"{_encoded({'alg': 'RS256', 'jwk': RSA.as_dict(private=False)})}.{claims}.{signature}",
+        f"{_encoded({'alg': 'RS256', 'kid': 'x', 'jku': provider.url})}.{claims}.{signature}",
+        f"{_encoded({'alg': 'RS256', 'kid': '../../../dev/null'})}.{claims}.{signature}",
+        f"{_encoded({'alg': 'RS256', 'kid': chr(0xD800)})}.{claims}.{signature}",
         f"{base64.urlsafe_b64encode(b'[' * 300).decode()}.{claims}.{signature}",
     ]
     async with verifier(provider) as oidc:
@@ -336,6 +342,7 @@ RULES = [
     {"claim": "https://example.com/team", "value": "a.b", "requests_per_minute": 1},
     {"claim": "scope", "value": "bulk", "audio_seconds_per_minute": 9, "max_upload_bytes": 5},
     {"claim": "azp", "value": "robot", "max_concurrent": 1},
+    {"claim": "tier", "value": "gold", "weight": 3},
 ]
 
 
@@ -372,6 +379,11 @@ async def test_the_first_rule_that_matches_sets_the_permissions(
         None if models is None else frozenset(models),
         is_administrator,
     )
+
+
+async def test_a_rule_sets_the_weight(provider: Provider) -> None:
+    gold = await checked(provider, provider.token(tier="gold"), rules=RULES)
+    assert (gold.weight, gold.allowance) == (3, Allowance())
 
 
 async def test_a_caller_that_no_rule_matches_may_be_refused(provider: Provider) -> None:

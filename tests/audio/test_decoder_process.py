@@ -14,6 +14,7 @@ from pathlib import Path
 import numpy as np
 import psutil
 import pytest
+from structlog.testing import capture_logs
 
 from app.audio import decoder_process, decoding
 from app.audio.decoder_messages import Kind
@@ -209,6 +210,43 @@ def test_nothing_of_the_environment_reaches_the_decoders(
     assert len(os.listdir(f"/proc/{decoders(server)[0].pid}/fd")) <= 4
 
 
+def status(process: psutil.Process, name: str) -> str:
+    """A line of /proc/…/status."""
+    lines = Path(f"/proc/{process.pid}/status").read_text().splitlines()
+    return next(line.split()[1] for line in lines if line.startswith(f"{name}:"))
+
+
+def test_system_calls_of_a_decoder_are_filtered(server: decoder_process._Server) -> None:
+    seconds(CLIP)
+    (decoder,) = decoders(server)
+    assert (status(decoder, "Seccomp"), status(decoder, "NoNewPrivs")) == ("2", "1")
+    assert status(process(server), "Seccomp") == status(psutil.Process(), "Seccomp")
+
+
+def test_where_decoding_needs_another_call_there_is_no_filter() -> None:
+    """What the server of decoders finds out at its start."""
+    code = "from app.audio import syscall_filter; {}print(own.decodes_with(own.SystemCallFilter()))"
+    for change, works in (("", "True"), ("syscall_filter._ALLOWED.clear(); ", "False")):
+        outcome = subprocess.run(
+            [
+                *(sys.executable, "-c"),
+                "from app.audio import decoder_server as own; own.warm_up(); "
+                + code.format(change),
+            ],
+            cwd=ROOT,
+            capture_output=True,
+            text=True,
+        )
+        assert outcome.stdout.strip() == works, outcome.stderr
+
+
+def test_decoders_without_a_filter_are_logged_once(server: decoder_process._Server) -> None:
+    with capture_logs() as logs:
+        for is_filtered in (True, False, False):
+            server._note_filter(is_filtered)
+    assert [each["event"] for each in logs] == ["decoders_unfiltered"]
+
+
 def limited(code: str) -> subprocess.CompletedProcess[str]:
     """A process that limits itself as decoders do, and then runs the code."""
     start = "from app.audio import decoder_server as own; import os, socket; "
@@ -225,10 +263,20 @@ def limited(code: str) -> subprocess.CompletedProcess[str]:
     [
         ("os.open('/etc/passwd', os.O_RDONLY)", "Too many open files"),
         ("socket.socket()", "Too many open files"),
-        ("bytes(own.MAX_MEMORY_BYTES)", "MemoryError"),
+        ("bytes(own.MAX_MEMORY_BYTES + 2**26)", "MemoryError"),
+        ("own.SystemCallFilter().apply(); os.fork()", "Operation not permitted"),
+        (
+            "own.SystemCallFilter().apply(); os.execv('/bin/true', ['true'])",
+            "Operation not permitted",
+        ),
+        ("own.SystemCallFilter().apply(); os.kill(os.getppid(), 0)", "Operation not permitted"),
+        (
+            "own.SystemCallFilter().apply(); os.unlink('/tmp/no such file')",
+            "Operation not permitted",
+        ),
     ],
 )
-def test_a_decoder_can_open_nothing_and_has_limited_memory(code: str, error: str) -> None:
+def test_a_decoder_reaches_nothing_and_has_limited_memory(code: str, error: str) -> None:
     result = limited(code)
     assert result.returncode != 0
     # Python cannot read the lines of its traceback either.

@@ -224,14 +224,51 @@ def test_a_pod_with_gpus_uses_all_of_them_and_nothing_else() -> None:
 
 
 def test_the_model_in_the_image_needs_neither_a_volume_nor_the_network() -> None:
-    """Which a policy without an egress of one's own takes away, but for DNS."""
-    policy = {"enabled": True, "from": [{"podSelector": {}}]}
-    manifests = rendered("cpu", {"networkPolicy": policy})
+    """Which the chart's own policy takes away, but for DNS."""
+    manifests = rendered("cpu")
     told = environment(manifests)
     assert (told["VERBATIM_MODEL"], told["VERBATIM_MODELS__OFFLINE"]) == ("base", "true")
     assert {each["name"] for each in server(manifests)["volumeMounts"]} == {"tmp"}
     (rule,) = only(manifests, "NetworkPolicy")["spec"]["egress"]
     assert {each["port"] for each in rule["ports"]} == {53}
+
+
+def test_the_policy_lets_all_call_the_servers_port_and_pods_of_the_cluster_scrape() -> None:
+    settings = {"telemetry": {"metrics_port": 9090}}
+    calls, scrapes, _ = only(rendered("cpu", {"settings": settings}), "NetworkPolicy")["spec"][
+        "ingress"
+    ]
+    assert calls == {"ports": [{"protocol": "TCP", "port": "http"}]}
+    assert scrapes["from"] == [{"namespaceSelector": {}}]
+    assert scrapes["ports"] == [{"protocol": "TCP", "port": "metrics"}]
+    without = rendered("cpu", {"networkPolicy": {"enabled": False}})
+    assert "NetworkPolicy" not in {each["kind"] for each in without}
+
+
+@pytest.mark.parametrize(
+    ("values", "ports"),
+    [
+        ({"modelCache": {"type": "emptyDir"}}, {443}),
+        ({"modelCache": {"type": "emptyDir"}, "settings": {"models": {"offline": True}}}, set()),
+        ({"secrets": {"limitStore": {"name": "redis", "key": "url"}}}, {6379}),
+        ({"settings": {"access": {"oidc": {"issuer": "https://idp.example.com/x"}}}}, {443}),
+        ({"settings": {"access": {"oidc": {"issuer": "http://idp:8080/realms/x"}}}}, {8080}),
+        ({"settings": {"telemetry": {"otlp_endpoint": "http://otel:4318/v1/traces"}}}, {4318}),
+    ],
+    ids=str,
+)
+def test_pods_reach_what_the_settings_name_and_no_metadata_of_the_cloud(
+    values: dict[str, object], ports: set[int]
+) -> None:
+    """Redis' address is in a Secret, so it counts as if it had its usual port."""
+    if "access" in str(values):
+        values = {**values, "open": False}
+    dns, *more = only(rendered("cpu", values), "NetworkPolicy")["spec"]["egress"]
+    assert {each["port"] for each in dns["ports"]} == {53}
+    assert {port["port"] for rule in more for port in rule["ports"]} == ports
+    for rule in more:
+        blocks = [peer["ipBlock"] for peer in rule["to"] if "ipBlock" in peer]
+        assert ["169.254.0.0/16"] in [block["except"] for block in blocks]
 
 
 @pytest.mark.parametrize("kind", ["emptyDir", "pvc", "existingClaim", "hostPath", "csi"])

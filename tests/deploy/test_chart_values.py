@@ -130,7 +130,6 @@ def test_settings_arrive_as_they_were_written(monkeypatch: pytest.MonkeyPatch) -
             },
             "leave one of them out",
         ),
-        ({"networkPolicy": {"enabled": True}}, "nobody could call"),
         ({"modelCache": {"type": "existingClaim"}}, "modelCache.existingClaim is empty"),
         ({"modelCache": {"type": "hostPath"}}, "modelCache.hostPath is empty"),
         ({"modelCache": {"type": "csi"}}, "modelCache.csi is empty"),

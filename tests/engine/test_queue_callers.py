@@ -26,6 +26,8 @@ class Device:
     """Windows of each request, by caller; 1 if left out."""
     keys: dict[str, int] = field(default_factory=dict)
     """Number of different batch keys, by caller; 1 if left out."""
+    weights: dict[str, int] = field(default_factory=dict)
+    """1 if left out."""
 
     def __post_init__(self) -> None:
         self.queue = Queue(max_batch_size=8, encode_batch_size=1)
@@ -45,6 +47,7 @@ class Device:
         key = f"{caller}-{number % self.keys[caller]}" if caller in self.keys else "plain"
         for position in range(self._left[request_id]):
             job = Job(request_id, 20.0, None, priority, position, caller=caller)
+            job.weight = self.weights.get(caller, 1)
             self.queue.add(Ticket(job, OPTIONS, key, self.now, lambda: False))
 
     def run(self, seconds: float) -> None:
@@ -93,6 +96,33 @@ def test_fifty_callers_beside_one_get_a_share_each() -> None:
     assert max(shares) - min(shares) <= 1
     assert min(shares) >= 0.7 * device.served["mallory"]
     assert np.mean(device.batches) > 6  # callers with a window each still share batches
+
+
+def test_a_caller_of_weight_three_has_three_of_four_turns() -> None:
+    queue = Queue(max_batch_size=1, encode_batch_size=1)
+    for caller, weight in (("alice", 1), ("bob", 3)):
+        for position in range(12):
+            job = Job(f"{caller}-r", 20.0, None, position=position, caller=caller, weight=weight)
+            queue.add(Ticket(job, OPTIONS, "plain", 0.0, lambda: False))
+    order = [step.tickets[0].job.caller for _ in range(14) if (step := queue.next_step(0.0))]
+    # First a window of each, as both are new; then bob has the rest of his three.
+    assert order == ["alice", "bob", "bob", "bob", "alice"] + ["bob"] * 3 + ["alice"] + [
+        "bob"
+    ] * 3 + ["alice", "bob"]
+
+
+def test_busy_callers_are_served_by_their_weights() -> None:
+    device = crowd(Device(weights={"mallory": 3}), mallory=50, alice=50)
+    device.run(300.0)
+    assert device.served["mallory"] == pytest.approx(3 * device.served["alice"], rel=0.15)
+    assert np.mean(device.batches) > 5
+
+
+def test_a_weight_gives_no_more_turns_to_a_caller_that_comes_with_one_window_at_a_time() -> None:
+    """With nothing left in its turns, it waits for those of the others."""
+    device = crowd(Device(weights={"mallory": 10}), mallory=1, alice=50)
+    device.run(60.0)
+    assert device.served["alice"] >= 0.9 * device.served["mallory"]
 
 
 def test_requests_do_not_add_turns_to_their_caller() -> None:

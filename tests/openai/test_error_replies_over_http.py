@@ -278,7 +278,7 @@ def test_odd_parts_beside_a_good_form_do_no_harm(
         ("GET", "/x", 404, "Invalid URL (GET /x)"),
         ("POST", ROUTE[3:], 404, f"Invalid URL (POST {ROUTE[3:]}). Did you mean {ROUTE}?"),
         ("GET", "/models", 404, "Invalid URL (GET /models). Did you mean /v1/models?"),
-        ("POST", f"{ROUTE}/", 404, f"Invalid URL (POST {ROUTE}/)"),
+        ("POST", f"{ROUTE}/x", 404, f"Invalid URL (POST {ROUTE}/x)"),
         ("GET", ROUTE, 405, f"Not allowed to GET on {ROUTE}"),
         ("OPTIONS", ROUTE, 405, f"Not allowed to OPTIONS on {ROUTE}"),
         ("PUT", "/v1/models", 405, "Not allowed to PUT on /v1/models"),

@@ -259,3 +259,35 @@ async def test_one_caller_does_not_take_all_slots_for_uploads() -> None:
                     counts[caller] += 1
         assert counts == {"mallory": 65, "eve": 32, "alice": 16}
     assert not admission._uploads
+
+
+async def test_weights_divide_slots_and_waits() -> None:
+    admission = Admission(limits(max_uploads=128, max_wait_seconds=1000.0), LiveSettings())
+    with ExitStack() as stack, suppress(Overloaded):
+        for count in range(128):  # noqa: B007
+            stack.enter_context(admission.upload("mallory", weight=3))
+    assert count == 97, "three quarters"
+    works = admission.work("mallory", pace(), [claimed(3000.0)], Deadline(), weight=3)
+    with works:  # a window takes 3 s
+        assert admission.wait_seconds("alice", 6.0) == pytest.approx(3 * 6.0)
+        assert admission.wait_seconds("alice", 1.0) == pytest.approx(3 * 3.0), "its turns in a row"
+        assert admission.wait_seconds("eve", 6.0, weight=2) == pytest.approx(9.0)
+
+
+async def test_one_caller_does_not_take_all_live_sessions() -> None:
+    admission = Admission(limits(), LiveSettings(max_sessions=64))
+    counts = {}
+    with ExitStack() as stack:
+        for caller, weight in (("mallory", 1), ("eve", 1), ("alice", 4)):
+            counts[caller] = 0
+            with suppress(Overloaded):
+                while True:
+                    stack.enter_context(admission.session(caller, weight))
+                    counts[caller] += 1
+        assert counts == {"mallory": 48, "eve": 12, "alice": 4}
+    with ExitStack() as stack:
+        for _ in range(2):
+            stack.enter_context(
+                Admission(limits(), LiveSettings(max_sessions=2)).session("the only one")
+            )
+    assert not admission._sessions

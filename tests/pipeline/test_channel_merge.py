@@ -90,6 +90,8 @@ def test_a_full_window_keeps_its_last_segment_until_the_sentence_goes_on() -> No
 def test_no_segment_overtakes_one_that_is_kept() -> None:
     merger = ChannelMerger()
     ((window, found),) = decoded(0.0, (0.0, 1.0), (4.0, 5.0), channel=0, others_start=0.0)
+    last = replace(found.segments[1], text=" the end.")
+    found = replace(found, segments=(found.segments[0], last))
     released = merger.add([(replace(window, goes_on=True), found)])
     released += merger.add(decoded(0.0, (0.5, 1.0), (4.5, 5.0), channel=1, others_start=5.0))
     assert starts(released) == [(0, 0.0), (1, 0.5)]

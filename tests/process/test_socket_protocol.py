@@ -15,15 +15,19 @@ from websockets.uri import parse_uri
 
 from app.process.socket_protocol import TINY_BYTES, TINY_FRAMES_AT_ONCE, CountedFrames, FrameBudget
 from tests.support.served import served
+from tests.support.waiting import wait_until
 
 AT_ONCE = int(TINY_FRAMES_AT_ONCE)
 
 
 class Counter:
-    """An application that counts messages and echoes the length of each that is `last`."""
+    """An application that counts messages and answers `last`, or all, by their count."""
 
     def __init__(self) -> None:
         self.lengths: list[int] = []
+        self.answers_all = False
+        self.end: Exception | None = None
+        """What an answer raised."""
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http":
@@ -36,8 +40,12 @@ class Counter:
         while (message := await receive())["type"] == "websocket.receive":
             data = message.get("text") or message.get("bytes") or b""
             self.lengths.append(len(data))
-            if data == "last":
-                await send({"type": "websocket.send", "text": str(len(self.lengths))})
+            if self.answers_all or data == "last":
+                try:
+                    await send({"type": "websocket.send", "text": str(len(self.lengths))})
+                except Exception as error:
+                    self.end = error
+                    return
 
 
 @pytest.fixture
@@ -111,6 +119,21 @@ async def test_a_long_message_arrives_whole_with_the_ones_around_it(
         await client.send("last")
         await client.recv()
     assert counter.lengths[:-1] == sizes
+
+
+async def test_after_a_flood_the_application_meets_a_client_that_is_gone(
+    url: str, counter: Counter
+) -> None:
+    """Not a RuntimeError, of which each flood logged a traceback."""
+    counter.answers_all = True
+    async with connect(url.replace("http", "ws")) as client:
+        client.transport.write(wire(Opcode.BINARY, b"x") * (AT_ONCE * 4))
+        with suppress(ConnectionClosed):
+            while True:
+                await client.recv()
+        assert client.close_code == 1008
+    await asyncio.to_thread(wait_until, lambda: counter.end is not None)
+    assert isinstance(counter.end, OSError)
 
 
 async def test_others_are_answered_while_a_client_floods(url: str) -> None:

@@ -13,6 +13,8 @@ from starlette.types import Message
 from starlette.websockets import WebSocket
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
+from app.access.metering import UsageRecord
+from app.access.principal import Principal
 from app.application import create_app
 from app.engine.fake_model import FakeModel
 from app.process import server, socket_protocol
@@ -189,7 +191,8 @@ async def test_a_client_that_does_not_read_its_events_loses_the_socket_and_its_s
 
     monkeypatch.setattr(live_sockets, "UNREAD_SECONDS", 0.05)
     client = Unread()
-    websocket = WebSocket({"type": "websocket"}, client.receive, client.send)
+    state = {"usage": UsageRecord("req_1", Principal("api_key:anna", "anna"))}
+    websocket = WebSocket({"type": "websocket", "state": state}, client.receive, client.send)
     settings = fake_settings(live={"max_sessions": 1})
     async with open_services(
         settings, lambda _: FakeModel(), Lifecycle(), None, configured_catalogue(settings)
@@ -198,7 +201,7 @@ async def test_a_client_that_does_not_read_its_events_loses_the_socket_and_its_s
             await services.registry.opening.wait()
             await serve(websocket, services, talk, lambda _: {})
         assert client.sent == ["websocket.accept", "websocket.send", "websocket.close"]
-        with services.admission.session():
+        with services.admission.session("another"):
             pass
 
 

@@ -81,7 +81,7 @@ def test_a_request_that_would_wait_too_long_is_refused_and_the_sdks_own_retry_su
         ThreadPoolExecutor(2) as callers,
     ):
         waiting = [callers.submit(post, url) for _ in range(2)]
-        both = pytest.approx(2 * (15.0 + 2.0), abs=0.1)  # once they are read, only speech counts
+        both = pytest.approx(2 * (15.0 + 2.3), abs=0.2)  # once they are read, only speech counts
         wait_until(lambda: metric("stt_backlog_audio_seconds") == both)
         assert metric("stt_estimated_wait_seconds") > 0.65
         answer = post(url)

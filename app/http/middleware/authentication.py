@@ -68,17 +68,15 @@ async def _limited(
 ) -> Principal:
     """The owner of the token. Raises RateLimited after too many wrong ones from the address."""
     try:
-        limits.check_token(address, token)
-        principal = await authenticator.authenticate(token, address)
-    except RateLimited:
-        metrics.WRONG_KEYS.labels("blocked").inc()
-        raise
+        return await authenticator.authenticate(token, address)
     except WrongKey:
+        try:
+            limits.count_wrong(address)
+        except RateLimited:
+            metrics.WRONG_KEYS.labels("blocked").inc()
+            raise
         metrics.WRONG_KEYS.labels("refused").inc()
-        limits.count_wrong(address)
         raise
-    limits.count_right(token)
-    return principal
 
 
 def bearer_token(connection: HTTPConnection) -> str | None:

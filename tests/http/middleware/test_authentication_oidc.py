@@ -54,6 +54,14 @@ def test_without_a_good_token_every_call_is_refused(url: str, provider: Provider
     }
 
 
+def test_a_new_token_is_served_whatever_wrong_ones_its_address_sent(provider: Provider) -> None:
+    with served(guarded_app(provider)) as address:
+        expired = provider.token(exp=5)
+        statuses = [transcribe(address, key=expired).status_code for _ in range(31)]
+        assert statuses[-2:] == [401, 429]
+        assert transcribe(address, key=provider.token()).status_code == 200
+
+
 def test_a_known_caller_that_fits_no_rule_gets_a_403_and_not_a_401(
     url: str, provider: Provider
 ) -> None:

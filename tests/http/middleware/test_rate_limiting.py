@@ -271,6 +271,7 @@ def socket_app(**settings: object) -> FastAPI:
         await websocket.send_text(await websocket.receive_text())
 
     app.add_api_websocket_route("/v1/echo", echo)
+    app.router.routes.insert(0, app.router.routes.pop())  # before the route of unknown sockets
     return app
 
 
