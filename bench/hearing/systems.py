@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import Any
 
 from faster_whisper import BatchedInferencePipeline, WhisperModel
 from faster_whisper.version import __version__ as version
@@ -78,28 +79,10 @@ def faster_whisper(model: str) -> Iterator[dict[str, System]]:
         )
         return Heard("".join(segment.text for segment in found).strip(), words)
 
-    def plain(spoken: Spoken, words: bool) -> Heard:
-        return heard(
-            whisper.transcribe(spoken.samples, language=spoken.language, word_timestamps=words)[0]
-        )
-
-    def with_vad(spoken: Spoken, words: bool) -> Heard:
-        return heard(
-            whisper.transcribe(
-                spoken.samples,
-                language=spoken.language,
-                word_timestamps=words,
-                vad_filter=True,
-            )[0]
-        )
-
-    def in_batches(spoken: Spoken, words: bool) -> Heard:
-        return heard(
-            batched.transcribe(
-                spoken.samples,
-                language=spoken.language,
-                word_timestamps=words,
-                batch_size=4,
+    def way(model: WhisperModel | BatchedInferencePipeline, **options: Any) -> System:
+        return lambda spoken, words: heard(
+            model.transcribe(
+                spoken.samples, language=spoken.language, word_timestamps=words, **options
             )[0]
         )
 
@@ -118,5 +101,9 @@ def faster_whisper(model: str) -> Iterator[dict[str, System]]:
 
         return transcribe
 
-    every = {"faster-whisper": plain, "with VAD": with_vad, "batched": in_batches}
+    every = {
+        "faster-whisper": way(whisper),
+        "with VAD": way(whisper, vad_filter=True),
+        "batched": way(batched, batch_size=4),
+    }
     yield {name: kept(name, system) for name, system in every.items()}
