@@ -30,7 +30,8 @@ async def test_an_overloaded_server_answers_admitted_requests_and_refuses_the_re
     assert len(refused) > len(answered) > 20, run.best_before
     assert not run.wrong
     latest = max(each.latency_seconds for each in answered)
-    assert latest < plan.max_wait_seconds + 1.0
+    # Other tests share the cores; without admission the last would wait for 15 s.
+    assert latest < plan.max_wait_seconds + 2.0
     waits = sorted(each.latency_seconds for each in refused)
     assert waits[len(waits) // 2] < 0.5
     assert run.throughput > 0.5 * run.best_before
