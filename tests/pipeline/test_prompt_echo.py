@@ -1,3 +1,5 @@
+import time
+
 import pytest
 
 from app.pipeline.prompt_echo import are_alike, distinct, echoes_prompt, recites_keywords
@@ -58,3 +60,10 @@ def test_keywords_are_recited_if_four_words_follow_the_list(text: str, recited: 
 
 def test_a_short_list_cannot_be_recited() -> None:
     assert not recites_keywords(("Acme", "Verbatim"), "Acme Verbatim Acme Verbatim")
+
+
+def test_long_texts_of_few_letters_are_compared_at_once() -> None:
+    started = time.process_time()
+    assert are_alike("a" * 2000, "a" * 1900)
+    assert not are_alike("a" * 2000, "b" * 2000)
+    assert time.process_time() - started < 1.0  # an edit distance takes minutes
