@@ -23,7 +23,7 @@ PROFILE = ModelProfile(languages=("de", "en", "fr"))
 SHORT_WINDOWS = PROFILE.model_copy(update={"window_seconds": 8.0, "max_gap_seconds": 0.3})
 """A recording of some seconds has several windows."""
 
-MAX_GATE_SECONDS = 20.0
+MAX_GATE_SECONDS = 60.0
 """How long a decoding call waits for `FakeModel.gate`; a test that forgets to set it must end."""
 
 Answer = Callable[[Job, DecodeOptions], Hypothesis]

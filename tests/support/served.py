@@ -1,7 +1,7 @@
 """An application of ours on a real port, in this process, so that its model can be a fake."""
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 import httpx
@@ -48,10 +48,15 @@ def served(app: ASGIApp, **settings: object) -> Iterator[str]:
         thread.join(30)
 
 
-def counting_client(url: str, max_retries: int = 2) -> tuple[OpenAI, list[object]]:
-    """The official SDK, and every request that it sends, retries included."""
+def counting_client(
+    url: str, max_retries: int = 2, on_answer: Callable[[httpx.Response], None] = lambda _: None
+) -> tuple[OpenAI, list[object]]:
+    """The official SDK, and every request that it sends, retries included.
+
+    `on_answer` is called with every answer before the SDK acts on it.
+    """
     sent: list[object] = []
-    http = DefaultHttpxClient(event_hooks={"request": [sent.append]})
+    http = DefaultHttpxClient(event_hooks={"request": [sent.append], "response": [on_answer]})
     client = OpenAI(
         base_url=f"{url}/v1", api_key="any key", http_client=http, max_retries=max_retries
     )
