@@ -59,6 +59,7 @@ def whisper_loader(settings: Settings) -> LoadModel:
         threads_per_worker=engine.threads_per_worker,
         beam_size=engine.beam_size,
         max_batch_size=settings.batching.max_batch_size,
+        full_context=engine.full_context,
     )
     return partial(loading.load, choices=choices, models=models_directory(settings))
 

@@ -2,7 +2,6 @@
 
 import asyncio
 import gc
-import os
 from collections.abc import AsyncIterator
 from concurrent.futures import Executor, ThreadPoolExecutor
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -27,6 +26,7 @@ from app.models.registry import Registry
 from app.models.residency import LoadModel
 from app.openai.model_families import OPENAI_NAMES
 from app.pipeline.admission import Admission
+from app.process.cpus import available_cpus
 from app.process.event_loop import watch_lag
 from app.process.lifecycle import Lifecycle
 from app.process.watchdog import Watchdog
@@ -74,7 +74,7 @@ async def open_services(
         beating = asyncio.create_task(watch_lag(watchdog.beat), name="event-loop-lag")
         stack.callback(beating.cancel)
         cpu = ThreadPoolExecutor(
-            settings.audio.threads or os.cpu_count() or 1, thread_name_prefix="audio"
+            settings.audio.threads or available_cpus(), thread_name_prefix="audio"
         )
         stack.callback(cpu.shutdown)
         start_decoder_server()

@@ -156,6 +156,9 @@ class EngineSettings(Group):
         120.0, gt=0, description="a device call or event loop that takes longer hangs"
     )
     fallback: bool = Field(True, description="decode a doubtful window again, at temperatures > 0")
+    full_context: bool = Field(
+        False, description="encode short windows as slowly as windows of 30 s"
+    )
 
 
 class BatchingSettings(Group):

@@ -72,16 +72,14 @@ def plan_of(arguments: argparse.Namespace) -> Plan:
         "VERBATIM_BATCHING__MAX_BATCH_SIZE": arguments.max_batch_size,
     }
     if arguments.dims:
-        model_dir = random_model.cached(
+        settings["VERBATIM_MODEL"] = random_model.cached(
             MODELS, arguments.dims, arguments.compute, arguments.decode_tokens
         )
         settings["VERBATIM_ENGINE__COMPUTE_TYPE"] = arguments.compute
     else:
-        model_dir = chosen_model.directory_of(arguments.model)
-    settings["VERBATIM_MODEL"] = model_dir if arguments.dims else arguments.model
+        settings["VERBATIM_MODEL"] = arguments.model
     quick = arguments.quick
     return Plan(
-        model_dir=model_dir,
         random=bool(arguments.dims),
         settings={name: str(value) for name, value in settings.items() if value is not None},
         clips=7 if quick else 9,

@@ -21,6 +21,7 @@ from faster_whisper.audio import pad_or_trim
 from faster_whisper.tokenizer import Tokenizer
 
 from app.domain import SAMPLE_RATE, Samples
+from app.engine.encoder_context import context_frames
 from app.process.memory import keep_memory
 from bench.engine_setup import Decoding, EngineSetup, load
 from bench.figures import EngineSlice, SweepPoint
@@ -31,7 +32,7 @@ from bench.words import Words
 @dataclass(frozen=True, slots=True)
 class BareWindow:
     features: np.ndarray
-    """(mels, 3000)"""
+    """(mels, frames), frames as the server has them."""
     seconds: float
     """Length of the sound."""
     text: str | None
@@ -48,20 +49,23 @@ class BareEngine:
         self.setup = setup
         self._model = load(setup)
         self._decoding = Decoding.english(self._model)
-        self._windows = [
+        windows = [
             BareWindow(
-                features(self._model, samples),
+                features(self._model, samples, setup),
                 len(samples) / SAMPLE_RATE,
                 clip.text if len(clip.windows) == 1 else None,
             )
             for clip in short_clips(setup)[:clips]
             for samples in clip.windows
         ]
+        self._windows = sorted(windows, key=_frames)
 
     def batch(self, index: int, size: int) -> Batch:
-        """The next windows of an endless round, so that all are used equally often."""
-        first = index * size
-        return [self._windows[i % len(self._windows)] for i in range(first, first + size)]
+        """The next windows of an endless round, so that lengths are used as often as they occur; a
+        batch has one length."""
+        first = index * size % len(self._windows)
+        same = [each for each in self._windows if _frames(each) == _frames(self._windows[first])]
+        return [same[(first + offset) % len(same)] for offset in range(size)]
 
     def encode(self, batch: Batch) -> Any:
         """As the server does: window by window on a CPU, where batches gain nothing."""
@@ -94,8 +98,18 @@ class BareEngine:
         )
 
 
-def features(model: WhisperModel, samples: Samples) -> np.ndarray:
-    return np.ascontiguousarray(pad_or_trim(model.feature_extractor(samples)), np.float32)
+def features(
+    model: WhisperModel, samples: Samples, setup: EngineSetup, longest: float = 0.0
+) -> np.ndarray:
+    """Log-mel with the silence that the server adds to a window; with as much as a window of
+    `longest` seconds has, if that is more."""
+    seconds = max(len(samples) / SAMPLE_RATE, longest)
+    frames = context_frames(seconds, setup.context_margin_seconds)
+    return np.ascontiguousarray(pad_or_trim(model.feature_extractor(samples), frames), np.float32)
+
+
+def _frames(window: BareWindow) -> int:
+    return int(window.features.shape[1])
 
 
 def measure_slice(engine: BareEngine, seconds: float) -> EngineSlice:

@@ -27,7 +27,9 @@ from bench.engine_setup import Decoding, EngineSetup, load, vad_options
 def transcribe(wav: bytes, model: WhisperModel, decoding: Decoding, setup: EngineSetup) -> str:
     audio = decode_audio(io.BytesIO(wav), sampling_rate=SAMPLE_RATE)
     spans = get_speech_timestamps(audio, vad_options(setup))
-    inputs = np.stack([features(model, audio[span["start"] : span["end"]]) for span in spans])
+    sounds = [audio[span["start"] : span["end"]] for span in spans]
+    longest = max(map(len, sounds)) / SAMPLE_RATE
+    inputs = np.stack([features(model, sound, setup, longest) for sound in sounds])
     encoded = model.model.encode(ctranslate2.StorageView.from_array(inputs))
     results = model.model.generate(
         encoded, [decoding.prompt] * len(spans), **decoding.options(setup)

@@ -22,6 +22,7 @@ class EngineSetup:
     window_seconds: float
     max_gap_seconds: float
     max_new_tokens: int
+    context_margin_seconds: float
 
     def to_json(self) -> str:
         return json.dumps(asdict(self))

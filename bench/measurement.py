@@ -13,8 +13,11 @@ from typing import Any
 
 from tqdm import tqdm
 
-from app.engine.profile import read_profile
+from app.models.loading import local_profile
+from app.services import models_directory
+from app.settings import read_settings
 from bench import load
+from bench.chosen_model import directory_of
 from bench.engine_setup import EngineSetup
 from bench.figures import (
     EngineSlice,
@@ -39,7 +42,6 @@ SWEEP_SECONDS = 1.0  # per batch size, for encoding and for generating
 class Plan:
     """Amounts and durations of a run."""
 
-    model_dir: Path
     random: bool
     settings: Mapping[str, str]
     """The server's environment variables."""
@@ -55,12 +57,12 @@ class Plan:
     long_seconds: float
 
 
-def setup_of(snapshot: Snapshot, model_dir: Path) -> EngineSetup:
+def setup_of(snapshot: Snapshot, model: str) -> EngineSetup:
     """The engine's setup by the server's metrics and the model's profile."""
     info = snapshot.labels("stt_engine_info")
-    profile = read_profile(model_dir)
+    profile = local_profile(model, models_directory(read_settings()))
     return EngineSetup(
-        model_dir=str(model_dir),
+        model_dir=str(directory_of(model)),
         device=info["device"],
         compute_type=info["compute_type"],
         workers=int(info["workers"]),
@@ -70,6 +72,7 @@ def setup_of(snapshot: Snapshot, model_dir: Path) -> EngineSetup:
         window_seconds=profile.window_seconds,
         max_gap_seconds=profile.max_gap_seconds,
         max_new_tokens=profile.max_new_tokens,
+        context_margin_seconds=profile.context_margin_seconds,
     )
 
 
@@ -83,7 +86,7 @@ class Measurement:
 
     def run(self) -> Figures:
         with running(["app"], self._plan.settings) as server:
-            setup = setup_of(server.snapshot(), self._plan.model_dir)
+            setup = setup_of(server.snapshot(), self._plan.settings["VERBATIM_MODEL"])
             clips = short_clips(setup)[: self._plan.clips]
             figures = Figures(setup, has_words=not self._plan.random)
             figures.idle = self._idle(server, one_window(clips, IDLE_CLIP_SECONDS), setup)

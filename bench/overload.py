@@ -93,9 +93,8 @@ def main() -> None:
     plan = Plan(
         arguments.seconds, arguments.factor, arguments.max_wait, arguments.clients, arguments.model
     )
-    model_dir = chosen_model.directory_of(plan.model)
     with running(["app"], plan.settings) as server:
-        clips = single_clips(setup_of(server.snapshot(), model_dir))
+        clips = single_clips(setup_of(server.snapshot(), plan.model))
         print(report(asyncio.run(measured(server, clips, plan)), plan))
 
 

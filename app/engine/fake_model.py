@@ -46,6 +46,8 @@ class FakeModel:
     answers: Mapping[float, Hypothesis] | Answer = field(default_factory=dict)
     """Hypotheses by temperature, in place of the default; or a function that makes each of them,
     and may raise."""
+    has_full_context: bool = True
+    """Whether the first encoding of a window is in full context."""
     delay: float = 0.0
     """Seconds that a decoding call takes."""
     warm_up_delay: float = 0.0
@@ -71,6 +73,8 @@ class FakeModel:
         self.warm_up_count = 0
         self.encoded: list[list[str]] = []
         """Request ids of each encoding call."""
+        self.contexts: list[bool] = []
+        """`full_context` of each window's features."""
         self.decoded: list[list[str]] = []
         """Request ids of each decoding call, failed ones included."""
         self.decode_options: list[DecodeOptions] = []
@@ -86,11 +90,12 @@ class FakeModel:
     def unload(self) -> None:
         self.is_unloaded = True
 
-    def features(self, samples: Samples) -> Features:
-        return np.asarray(samples[:1], np.float32)
+    def is_context_full(self, duration: float) -> bool:
+        return self.has_full_context
 
-    def draft_features(self, samples: Samples) -> Features:
-        return self.features(samples)
+    def features(self, samples: Samples, full_context: bool = False) -> Features:
+        self.contexts.append(full_context)
+        return np.asarray(samples[:1], np.float32)
 
     def batch_key(self, job: Job, options: DecodeOptions) -> BatchKey:
         return (options.prompt, options.keywords, options.temperature)

@@ -4,6 +4,8 @@ from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from app.engine.encoder_context import FULL_SECONDS
+
 FILE_NAME = "verbatim.json"
 WEIGHTS = "model.bin"
 
@@ -22,6 +24,9 @@ class ModelProfile(BaseModel):
     """The longest window that the model transcribes well."""
     max_gap_seconds: float = Field(2.0, gt=0.0)
     """A silence this long ends a window."""
+    context_margin_seconds: float = Field(8.0, ge=0.0, le=FULL_SECONDS)
+    """Silence after a window that the encoder needs at the least (`encoder_context.py`); with 30,
+    each window is encoded in full context. The default is for models of unknown need."""
     max_new_tokens: int = Field(224, ge=1, le=224)
     """Most tokens of one window; 224 is half of Whisper's text context, as in openai/whisper."""
 

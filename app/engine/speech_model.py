@@ -11,7 +11,7 @@ from app.domain import Hypothesis, Priority, Samples, Span, Task
 from app.engine.profile import ModelProfile
 
 Features = NDArray[np.float32]
-"""Log-mel features of one window, shape (mels, frames), frames of 10 ms."""
+"""Log-mel features of one window and of silence after it, shape (mels, frames), frames of 10 ms."""
 
 Encoded = NDArray[Any]
 """Encoder output of one window, shape (positions, width), float16 or float32, 20 ms a position."""
@@ -67,7 +67,7 @@ class Job:
     weight: int = 1
     """Of the caller: consecutive turns."""
     is_draft: bool = False
-    """Built from `draft_features`: provisional; decoded again once the window is complete."""
+    """Provisional; decoded again once the window is complete."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,22 +113,22 @@ class SpeechModel(Protocol):
     def encode_batch_size(self) -> int:
         """Number of windows up to which one `encode` call is faster than several: 1 on a CPU."""
 
-    def features(self, samples: Samples) -> Features:
-        """Features of a whole window, padded to the encoder's length: shape (mels, 3000), float32,
-        for Whisper.
+    def is_context_full(self, duration: float) -> bool:
+        """Is a window of that many seconds encoded with all the silence the encoder can take?"""
+
+    def features(self, samples: Samples, full_context: bool = False) -> Features:
+        """Features of a window and of the silence after it, float32: with `full_context` as much as
+        the encoder can take, shape (mels, 3000) for Whisper, otherwise only as much as the model
+        needs.
 
         `samples`: at most `profile.window_seconds`. CPU work, on any thread.
         """
 
-    def draft_features(self, samples: Samples) -> Features:
-        """Features with less padding, shape (mels, <= 3000), float32: cheaper to encode, and
-        slightly less exact."""
-
     def batch_key(self, job: Job, options: DecodeOptions) -> BatchKey:
-        """The key of a job, by its duration and `options`. Called on the event loop."""
+        """The key of a job, by its features and duration and `options`. For the event loop."""
 
     def encode(self, jobs: Sequence[Job]) -> list[Encoded]:
-        """Encoder output of each job: shape (1500, width) for Whisper, drafts included.
+        """Encoder output of each job: shape (frames / 2, width) for Whisper.
 
         Every job has `features`; their lengths may differ.
         """

@@ -16,6 +16,7 @@ from faster_whisper.audio import pad_or_trim
 
 from app.domain import SAMPLE_RATE, Hypothesis, Samples
 from app.engine.alignment import Aligner
+from app.engine.encoder_context import FULL_FRAMES, context_frames
 from app.engine.profile import ModelProfile
 from app.engine.speech_model import (
     BatchKey,
@@ -35,17 +36,12 @@ _BEST_OF = 5
 """Samples drawn at a temperature above 0, as openai/whisper does."""
 _SHORT_WINDOW_SECONDS = 8.0
 _SHORT_WINDOW_TOKENS = 112
-_FRAMES, _POSITIONS = 3000, 1500
-"""Length of the encoder's input and output for a whole window."""
-_FRAMES_PER_SECOND = 100
+_POSITIONS = FULL_FRAMES // 2
+"""Length of the encoder's output in full context."""
 _POSITIONS_PER_SECOND = 50
 _SHORT_DETECTION_SECONDS = 2.5
 _CONTEXT_POSITIONS = 25
 """Kept around a stretch whose language is detected, and least padding after it."""
-_DRAFT_STEP_FRAMES = 512
-_DRAFT_PADDING_FRAMES = 100
-"""Drafts are encoded in 1,024 frames at the least, a fifth of the work of 3,000. The encoder output
-of an empty window stands for the rest, so that the decoder gets the padding it was trained on."""
 _MAX_ALIGN_ROWS = 8
 """`align` holds rows * tokens * 51,865 floats: 330 MB for 8 rows of 200 tokens."""
 
@@ -74,8 +70,8 @@ class WhisperEngine:
         """Encode, detect and decode half a second of silence on every worker's device."""
         silence = np.zeros(8000, np.float32)
         jobs = [
-            Job("warm-up", 0.5, of(silence), stretches=[(0.0, 0.5)])
-            for of in (self.features, self.draft_features)
+            Job("warm-up", 0.5, self.features(silence, is_full), stretches=[(0.0, 0.5)])
+            for is_full in (True, False)
         ]
         for job, encoded in zip(jobs, self.encode(jobs), strict=True):
             job.encoded = encoded
@@ -86,33 +82,35 @@ class WhisperEngine:
     def unload(self) -> None:
         self._model.unload_model()  # and clears CTranslate2's cache of GPU memory
 
-    def features(self, samples: Samples) -> Features:
-        """Log-mel of one window, shape (mels, 3000); zeros after its end, as faster-whisper."""
-        features = pad_or_trim(self._extract(samples)[..., :-1])
+    def is_context_full(self, duration: float) -> bool:
+        return self._frames(duration) == FULL_FRAMES
+
+    def features(self, samples: Samples, full_context: bool = False) -> Features:
+        """Log-mel of one window, shape (mels, frames); zeros after its end, as faster-whisper."""
+        frames = FULL_FRAMES if full_context else self._frames(len(samples) / SAMPLE_RATE)
+        features = pad_or_trim(self._extract(samples)[..., :-1], frames)
         return np.ascontiguousarray(features, dtype=np.float32)
 
-    def draft_features(self, samples: Samples) -> Features:
-        """The start of `features`, at least 1 s longer than the sound: one of a few lengths, so
-        that drafts can share batches."""
-        needed = len(samples) / SAMPLE_RATE * _FRAMES_PER_SECOND + _DRAFT_PADDING_FRAMES
-        steps = max(2, ceil(needed / _DRAFT_STEP_FRAMES))
-        return np.ascontiguousarray(self.features(samples)[:, : steps * _DRAFT_STEP_FRAMES])
+    def _frames(self, seconds: float) -> int:
+        return context_frames(seconds, self.profile.context_margin_seconds)
 
     def batch_key(self, job: Job, options: DecodeOptions) -> BatchKey:
-        """Context length, temperature and token budget: CTranslate2 needs one position of
-        <|startoftranscript|> and one set of options per call.
+        """Encoder positions, length of the prompt, temperature and token budget: CTranslate2 needs
+        rows of one length, one position of <|startoftranscript|> and one set of options per call.
 
         Languages and tasks may mix. The count of context tokens is exact and not rounded: trimming
         a caller's prompt to match another's would make results depend on companions.
         """
         context = self._vocabulary.context(options.prompt, options.keywords)
-        return (len(context), options.temperature, self._token_budget(job.duration, options))
+        budget = self._token_budget(job.duration, options)
+        return (_positions(job), len(context), options.temperature, budget)
 
     def encode(self, jobs: Sequence[Job]) -> list[Encoded]:
-        """Encoder output of each job, shape (1500, width); jobs of one length share a call."""
+        """Encoder output of each job, shape (frames / 2, width); jobs of one length share a
+        call."""
         results: dict[int, Encoded] = {}
-        for length in {_frames(job) for job in jobs}:
-            rows = [row for row, job in enumerate(jobs) if _frames(job) == length]
+        for length in {_positions(job) for job in jobs}:
+            rows = [row for row, job in enumerate(jobs) if _positions(job) == length]
             results |= zip(rows, self._encode([jobs[row] for row in rows]), strict=True)
         return [results[row] for row in range(len(jobs))]
 
@@ -120,15 +118,13 @@ class WhisperEngine:
         rows = self._encoder_output(
             batch([job.features for job in jobs if job.features is not None])
         )
-        if rows.shape[1] < _POSITIONS:
-            return [np.concatenate([row, self._empty[len(row) :]]) for row in rows]
         # A row of a batch is copied, or it would keep the whole batch in memory.
         return [np.array(row) for row in rows] if len(jobs) > 1 else [rows[0]]
 
     @cached_property
     def _empty(self) -> Encoded:
         """Encoder output of a window without sound, shape (1500, width)."""
-        shape = (1, self._extract.mel_filters.shape[0], _FRAMES)
+        shape = (1, self._extract.mel_filters.shape[0], FULL_FRAMES)
         row: Encoded = self._encoder_output(np.zeros(shape, np.float32))[0]
         return row
 
@@ -181,7 +177,7 @@ class WhisperEngine:
         """
         assert job.encoded is not None, "languages are detected in encoded jobs"
         if len(job.stretches) == 1 and job.duration < _SHORT_DETECTION_SECONDS:
-            return [job.encoded]
+            return [np.concatenate([job.encoded, self._empty[len(job.encoded) :]])]
         sound = min(ceil(job.duration * _POSITIONS_PER_SECOND), _POSITIONS)
         rows = []
         for start, end in job.stretches:
@@ -275,10 +271,12 @@ class WhisperEngine:
         )
 
 
-def _frames(job: Job) -> int:
+def _positions(job: Job) -> int:
+    """Length of the job's encoder output, which it may not have yet."""
+    if job.encoded is not None:
+        return len(job.encoded)
     assert job.features is not None, "a job has features until it is encoded"
-    frames: int = job.features.shape[1]
-    return frames
+    return int(job.features.shape[1]) // 2
 
 
 def _max_length(prompt_length: int, budget: int) -> int:

@@ -38,6 +38,8 @@ class KnownModel(BaseModel):
     files: dict[str, Digest] = {}
     """Files with known digests; the others' are recorded by the first pull."""
     wheels: tuple[Wheel, ...] = ()
+    context_margin_seconds: float | None = None
+    """As in `ModelProfile`, if measured."""
 
 
 TABLE = Path(__file__).with_name("known.json")

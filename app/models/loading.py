@@ -1,18 +1,19 @@
 """Loading of a model: its files, the device, and the configuration for that device."""
 
-import os
 from dataclasses import dataclass
 from pathlib import Path
 
 from faster_whisper import WhisperModel
 
 from app.engine.devices import check_device, chosen_device
+from app.engine.encoder_context import FULL_SECONDS
 from app.engine.profile import ModelProfile, read_profile
 from app.engine.speech_model import EngineInfo
 from app.engine.whisper import WhisperEngine
 from app.errors import SetupError
 from app.models.directory import ModelsDirectory
 from app.models.known import known_name, table
+from app.process.cpus import available_cpus
 from app.settings import model_id
 
 _MAX_BATCH_SIZES = {"cpu": 4, "cuda": 16}
@@ -31,6 +32,7 @@ class EngineChoices:
     threads_per_worker: int | None = None
     beam_size: int = 5
     max_batch_size: int | None = None
+    full_context: bool = False
 
 
 def load(source: str, choices: EngineChoices, models: ModelsDirectory) -> WhisperEngine:
@@ -41,7 +43,7 @@ def load(source: str, choices: EngineChoices, models: ModelsDirectory) -> Whispe
     """
     device = chosen_device(choices.device)
     check_device(device, choices.compute_type, choices.device_indexes)
-    workers, threads = _cpu_split(os.cpu_count() or 1) if device == "cpu" else (1, 4)
+    workers, threads = _cpu_split(available_cpus()) if device == "cpu" else (1, 4)
     workers = choices.workers or workers
     threads = choices.threads_per_worker or threads
     directory = models.check(source)
@@ -69,7 +71,10 @@ def load(source: str, choices: EngineChoices, models: ModelsDirectory) -> Whispe
         beam_size=choices.beam_size,
         max_batch_size=choices.max_batch_size or _MAX_BATCH_SIZES[device],
     )
-    return WhisperEngine(model, info, _profile(source, directory))
+    profile = _profile(source, directory)
+    if choices.full_context:
+        profile = profile.model_copy(update={"context_margin_seconds": FULL_SECONDS})
+    return WhisperEngine(model, info, profile)
 
 
 def local_profile(source: str, models: ModelsDirectory) -> ModelProfile:
@@ -86,8 +91,11 @@ def _profile(source: str, directory: Path | None) -> ModelProfile:
     name = known_name(source)
     if name is None or profile.description != ModelProfile().description:
         return profile
-    about = f"Whisper {name}, from {table()[name].repository}."
-    return profile.model_copy(update={"description": about})
+    known = table()[name]
+    update: dict[str, object] = {"description": f"Whisper {name}, from {known.repository}."}
+    if known.context_margin_seconds is not None:
+        update["context_margin_seconds"] = known.context_margin_seconds
+    return profile.model_copy(update=update)
 
 
 def _compute_type(requested: str, device: str) -> str:

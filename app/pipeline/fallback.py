@@ -4,6 +4,7 @@ A retry is queued with the old encoder output, so it neither encodes twice nor d
 of the first batch.
 """
 
+import re
 from collections.abc import Sequence
 from dataclasses import replace
 
@@ -114,6 +115,21 @@ def checked_draft(hypothesis: Hypothesis, options: DecodeOptions) -> Hypothesis:
         or recites_keywords(options.keywords, hypothesis.text)
     )
     return replace(hypothesis, segments=()) if is_invented else hypothesis
+
+
+def needs_context(hypothesis: Hypothesis) -> bool:
+    """Is the text of a window that was not encoded in full context likely to be another in it?"""
+    if is_silence(hypothesis):
+        return False
+    return is_doubtful(hypothesis) or hypothesis.is_cut_off or ends_twice(hypothesis.text)
+
+
+def ends_twice(text: str) -> bool:
+    """Are the last words, two or more, those before them again?"""
+    words = re.findall(r"[^\W_]+", text.lower())
+    return any(
+        words[-2 * count : -count] == words[-count:] for count in range(2, len(words) // 2 + 1)
+    )
 
 
 def is_doubtful(hypothesis: Hypothesis) -> bool:

@@ -6,7 +6,7 @@ from concurrent.futures import Executor
 from typing import TypeVar
 
 from app.audio.windowing import WindowPolicy
-from app.domain import Hypothesis, Options, Priority, Samples, Window
+from app.domain import Hypothesis, Options, Priority, Window
 from app.engine.batcher import Batcher
 from app.engine.speech_model import DecodeOptions, Features, Job, SpeechModel
 from app.errors import InvalidRequest
@@ -79,11 +79,10 @@ class WindowDecoder:
         Sets `work.queue_seconds` from the first window. Raises EngineFailed and Overloaded.
         """
         with tracing.span("window", start=window.start, audio_seconds=window.duration):
-            features = await self._features(self._model.features, window)
             job = Job(
                 request_id,
                 window.duration,
-                features,
+                await self._features(window),
                 priority,
                 position,
                 stretches(window),
@@ -110,9 +109,7 @@ class WindowDecoder:
             temperatures: Sequence[float] = (options.temperature,)
             if options.temperature == 0.0 and self._use_fallback:
                 temperatures = fallback.TEMPERATURES
-            hypothesis = await fallback.decode(
-                self._batcher, job, decode_options, temperatures, window.is_clear
-            )
+            hypothesis = await self._hypothesis(window, job, decode_options, temperatures)
         if work is not None and work.queue_seconds is None:
             work.queue_seconds = job.queue_seconds
         decoded: list[tuple[Window, Hypothesis]] = []
@@ -133,11 +130,10 @@ class WindowDecoder:
         other requests by one turn at most. Raises EngineFailed and Overloaded.
         """
         with tracing.span("draft", start=window.start, audio_seconds=window.duration):
-            features = await self._features(self._model.draft_features, window)
             job = Job(
                 request_id,
                 window.duration,
-                features,
+                await self._features(window),
                 Priority.INTERACTIVE,
                 position=1,
                 stretches=stretches(window),
@@ -154,9 +150,27 @@ class WindowDecoder:
             hypothesis = await self._batcher.decode(job, decode_options)
             return fallback.checked_draft(hypothesis, decode_options)
 
-    async def _features(self, compute: Callable[[Samples], Features], window: Window) -> Features:
+    async def _hypothesis(
+        self, window: Window, job: Job, options: DecodeOptions, temperatures: Sequence[float]
+    ) -> Hypothesis:
+        """The best hypothesis; a doubtful one of a short context is no answer, whatever its
+        temperature: the window is encoded and decoded again, in full context."""
+        if not self._model.is_context_full(window.duration):
+            first = await fallback.decode(
+                self._batcher, job, options, temperatures[:1], window.is_clear
+            )
+            if not (window.is_clear and fallback.needs_context(first)):
+                return first
+            metrics.FALLBACKS.labels("context").inc()
+            job.features, job.encoded = await self._features(window, full_context=True), None
+        return await fallback.decode(self._batcher, job, options, temperatures, window.is_clear)
+
+    async def _features(self, window: Window, full_context: bool = False) -> Features:
+        compute = self._model.features
         with tracing.span("features"):
-            return await self.on_cpu(metrics.timed, "features", compute, window.samples)
+            return await self.on_cpu(
+                metrics.timed, "features", compute, window.samples, full_context
+            )
 
     async def on_cpu(self, work: Callable[..., T], *arguments: object) -> T:
         """Call `work` on a CPU thread."""

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from bench import chosen_model
 from bench.load import Answer, Upload, open_loop
 from bench.measurement import setup_of
 from bench.open_loop import calls_of
@@ -61,9 +60,8 @@ class Check:
 
 def check(share: float, seconds: float, seed: int, model: str) -> Check:
     """Send recordings at random moments, at that share of the measured capacity."""
-    model_dir = chosen_model.directory_of(model)
     with running(["app"], {**SETTINGS, "VERBATIM_MODEL": model}) as server:
-        setup = setup_of(server.snapshot(), model_dir)
+        setup = setup_of(server.snapshot(), model)
         calls = calls_of(PROFILE, seed)
         clips = [clip_of(each, setup) for each in calls]
         uploads = [Upload.of(each) for each in calls]

@@ -8,7 +8,7 @@ from bench.speakers import recording_paths, spoken_words
 from tests.support.recordings import SENTENCES, SPEECH, reference
 from tests.support.words import normalise
 
-WHISPER = EngineSetup("base", "cpu", "int8", 2, 1, 5, 4, 30.0, 2.0, 224)
+WHISPER = EngineSetup("base", "cpu", "int8", 2, 1, 5, 4, 30.0, 2.0, 224, 4.0)
 
 
 @pytest.fixture(scope="module")

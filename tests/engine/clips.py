@@ -16,7 +16,8 @@ def windows(name: str) -> list[Window]:
 
 def job(engine: WhisperEngine, window: Window) -> Job:
     whole = [(0.0, window.duration)]
-    encoding = Job("r", window.duration, engine.features(window.samples), stretches=whole)
+    features = engine.features(window.samples, full_context=True)  # so that all may share a batch
+    encoding = Job("r", window.duration, features, stretches=whole)
     encoding.encoded = engine.encode([encoding])[0]
     return encoding
 

@@ -10,12 +10,12 @@ def test_nothing_costs_anything_before_it_was_measured() -> None:
     assert (pace.cost, pace.capacity()) == (0.0, 0.0)
 
 
-def test_a_window_costs_half_of_a_full_one_and_the_rest_by_its_sound() -> None:
+def test_a_window_costs_a_quarter_of_a_full_one_and_the_rest_by_its_sound() -> None:
     pace = Pace(workers=1, window_seconds=30.0)
     assert pace.padded(0.0) == 0.0
-    assert pace.padded(0.15) == pytest.approx(15.075)
+    assert pace.padded(0.15) == pytest.approx(7.6125)
     assert pace.padded(30.0) == 30.0
-    assert pace.padded(40.0) == 50.0  # the second window is short
+    assert pace.padded(40.0) == 45.0  # the second window is short
     assert pace.padded(3600.0) == 3600.0
 
 
@@ -45,11 +45,11 @@ def test_the_first_requests_outweigh_a_warm_up_that_compiled_kernels() -> None:
 
 def add_windows(pace: Pace, seconds: float, count: int, cost: Callable[[float], float]) -> None:
     for _ in range(count):
-        pace.add(0.45 * cost(30.0), [seconds], [seconds])  # padded to be encoded
-        pace.add(cost(seconds) - 0.45 * cost(30.0), [seconds], [])
+        pace.add(0.45 * cost(seconds), [seconds], [seconds])  # encoded
+        pace.add(0.55 * cost(seconds), [seconds], [])
 
 
-@pytest.mark.parametrize("share", [0.45, 0.7, 0.95])
+@pytest.mark.parametrize("share", [0.1, 0.45, 0.95])
 def test_tiny_clips_do_not_change_what_a_full_window_costs(share: float) -> None:
     """`share`: of a full window's time, that a window without sound needs."""
 
@@ -61,7 +61,7 @@ def test_tiny_clips_do_not_change_what_a_full_window_costs(share: float) -> None
     before = pace.capacity()
     assert before == pytest.approx(5.0, rel=0.1)
     add_windows(pace, 0.15, 78, cost)
-    assert FIXED_SHARE * before <= pace.capacity() <= 1.2 * before
+    assert FIXED_SHARE * before <= pace.capacity() <= max(1.2, FIXED_SHARE / share * 1.1) * before
 
 
 def test_a_call_that_stood_still_hardly_changes_the_cost() -> None:

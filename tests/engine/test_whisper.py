@@ -152,25 +152,20 @@ def test_short_windows_have_half_the_tokens_unless_they_need_more(
     assert starter.batch_key(short, ENGLISH) != starter.batch_key(long, ENGLISH)
 
 
-def test_a_draft_is_encoded_in_a_third_of_the_frames_and_decodes_the_same(
+def test_a_window_is_encoded_with_the_silence_it_needs_and_decodes_the_same(
     starter: WhisperEngine,
 ) -> None:
     window = windows("01_order_call.wav")[0]
-    draft = Job("r", window.duration, starter.draft_features(window.samples), is_draft=True)
-    draft.encoded = starter.encode([draft])[0]
+    short = Job("r", window.duration, starter.features(window.samples))
+    short.encoded = starter.encode([short])[0]
     whole = job(starter, window)
-    assert draft.features is not None
-    assert draft.features.shape == (80, 1024)
     assert whole.encoded is not None
-    assert draft.encoded.shape == whole.encoded.shape == (1500, 192)
-    assert starter.decode([draft], [ENGLISH])[0].text == starter.decode([whole], [ENGLISH])[0].text
+    assert (len(short.encoded), len(whole.encoded)) == (384, 1500)
+    assert starter.batch_key(short, ENGLISH) != starter.batch_key(whole, ENGLISH)
+    assert starter.decode([short], [ENGLISH])[0].text == starter.decode([whole], [ENGLISH])[0].text
 
 
-def test_the_longest_draft_is_as_long_as_any_window(starter: WhisperEngine) -> None:
-    assert starter.draft_features(np.zeros(30 * 16_000, np.float32)).shape == (80, 3000)
-
-
-def test_drafts_and_others_may_share_every_call(
+def test_windows_of_any_context_may_share_a_call_that_encodes_or_detects_languages(
     starter: WhisperEngine,
 ) -> None:
     sounds = [window.samples for window in windows("09_german.wav")[:2]]
@@ -178,21 +173,14 @@ def test_drafts_and_others_may_share_every_call(
         Job(
             "r",
             seconds := len(sound) / 16_000,
-            features(sound),
+            starter.features(sound, full_context),
             stretches=[(0.0, seconds)],
-            is_draft=is_draft,
         )
         for sound in sounds
-        for features, is_draft in ((starter.features, False), (starter.draft_features, True))
+        for full_context in (True, False)
     ]
     rows = starter.encode(jobs)
     for each, row in zip(jobs, rows, strict=True):
         assert np.array_equal(row, starter.encode([each])[0])
         each.encoded = row
     assert [named(each) for each in starter.detect_languages(jobs)] == [["de"]] * 4
-    german = replace(ENGLISH, language="de")
-    assert len({starter.batch_key(each, german) for each in jobs}) == 1
-    together = starter.decode(jobs, [german] * 4)
-    assert [each.text for each in together] == [
-        starter.decode([each], [german])[0].text for each in jobs
-    ]

@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -39,6 +40,21 @@ def test_a_directory_is_loaded(models: ModelsDirectory) -> None:
     engine = loading.load(str(STARTER), ON_CPU, models)
     assert (engine.info.model, engine.info.beam_size) == ("starter", 1)
     engine.warm_up()
+
+
+def test_each_window_is_encoded_in_full_context_where_that_is_set(models: ModelsDirectory) -> None:
+    short = loading.load(str(STARTER), ON_CPU, models)
+    full = loading.load(str(STARTER), replace(ON_CPU, full_context=True), models)
+    assert [each.is_context_full(5.0) for each in (short, full)] == [False, True]
+    assert full.features(np.zeros(80_000, np.float32)).shape == (80, 3000)
+
+
+def test_measured_models_need_less_silence_than_others(models: ModelsDirectory) -> None:
+    margins = {
+        name: loading.local_profile(name, models).context_margin_seconds
+        for name in ("base", "Systran/faster-whisper-base", "large-v3", "org/any")
+    }
+    assert list(margins.values()) == [4.0, 4.0, 8.0, 8.0]
 
 
 def test_a_model_that_is_not_here_is_named_with_the_command_that_brings_it(

@@ -49,13 +49,13 @@ async def test_an_idle_server_takes_a_recording_of_three_hours() -> None:
 async def test_clips_wait_for_all_clips_before_them() -> None:
     admission = Admission(limits(max_wait_seconds=20.0), LiveSettings())
     with ExitStack() as stack:
-        for count in range(6):  # two seconds of the device each
-            assert admission.wait_seconds("alice") == pytest.approx(2 * count)
+        for count in range(7):  # one and a half seconds of the device each
+            assert admission.wait_seconds("alice") == pytest.approx(1.5 * count)
             stack.enter_context(admitted(admission, 10.0))
         with pytest.raises(Overloaded) as refused, admitted(admission, 10.0):
             pass
-    assert refused.value.retry_after_seconds == 2
-    assert "would wait for at least 12 seconds" in str(refused.value)
+    assert refused.value.retry_after_seconds == 1
+    assert "would wait for at least 10 seconds" in str(refused.value)
 
 
 async def test_a_clip_waits_for_one_turn_of_a_long_recording_and_not_for_its_end() -> None:
@@ -63,7 +63,7 @@ async def test_a_clip_waits_for_one_turn_of_a_long_recording_and_not_for_its_end
     with admitted(admission, 3600.0):
         assert admission.wait_seconds("alice") == pytest.approx(3.0)
         with admitted(admission, 5.0):
-            assert admission.wait_seconds("alice") == pytest.approx(3.0 + 1.75)
+            assert admission.wait_seconds("alice") == pytest.approx(3.0 + 1.125)
 
 
 async def test_a_second_long_recording_waits_for_as_much_as_it_takes_itself() -> None:
@@ -97,7 +97,7 @@ async def test_no_retry_after_is_longer_than_a_client_waits() -> None:
 async def test_models_of_different_cost_share_one_wait() -> None:
     admission = Admission(limits(), LiveSettings())
     with admitted(admission, 10.0, cost=0.1), admitted(admission, 10.0, cost=0.5):
-        assert admission.wait_seconds("alice") == pytest.approx(2.0 + 10.0)
+        assert admission.wait_seconds("alice") == pytest.approx(1.5 + 7.5)
 
 
 async def test_what_is_left_falls_as_windows_are_decoded() -> None:
@@ -105,7 +105,7 @@ async def test_what_is_left_falls_as_windows_are_decoded() -> None:
     with admitted(admission, 60.0) as work:
         work.mark_read(30.0)
         work.add_window(20.0)  # ten seconds were silent
-        assert work.padded_seconds == 30.0 + 25.0
+        assert work.padded_seconds == 30.0 + 22.5
         work.remove_window(20.0)
         assert work.padded_seconds == 30.0
         work.mark_read_to_end()

@@ -85,8 +85,8 @@ async def test_the_order_in_which_windows_are_prepared_does_not_matter() -> None
 
         overtaken = threading.Event()
 
-        def features(self, samples: np.ndarray) -> np.ndarray:
-            features = super().features(samples)
+        def features(self, samples: np.ndarray, full_context: bool = False) -> np.ndarray:
+            features = super().features(samples, full_context)
             if features[0] == np.float32(0.01):
                 assert self.overtaken.wait(10)
             else:

@@ -2,10 +2,14 @@ import io
 
 import pytest
 
-from app.domain import Options
-from app.engine.fake_model import FakeModel
+from app.domain import Hypothesis, Options
+from app.engine.fake_model import FakeModel, hypothesis
 from app.errors import EngineFailed, InvalidRequest
 from tests.pipeline.transcribing import CALL, any_work, running, short_windows
+from tests.support.recordings import load_sample, wav
+
+CLIP = wav(load_sample("01_order_call.wav"))
+SECONDS = 9.2
 
 
 async def test_every_window_is_decoded_with_each_keyword_once() -> None:
@@ -32,3 +36,60 @@ async def test_a_window_the_model_cannot_decode_fails_its_request_only() -> None
             await transcriber.transcribe(io.BytesIO(CALL), Options(), "bad", any_work())
         transcript = await transcriber.transcribe(io.BytesIO(CALL), Options(), "good", any_work())
     assert transcript.duration > 70
+
+
+async def transcribed(model: FakeModel, options: Options | None = None) -> str:
+    async with running(model) as transcriber:
+        options = options or Options(language="en")
+        return (await transcriber.transcribe(io.BytesIO(CLIP), options, "r", any_work())).text
+
+
+def answering(*answers: Hypothesis) -> FakeModel:
+    """A model that encodes in short context first, and its hypotheses in order."""
+    remaining = list(answers)
+    return FakeModel(answers=lambda job, options: remaining.pop(0), has_full_context=False)
+
+
+GOOD = hypothesis(" good", SECONDS)
+
+
+@pytest.mark.parametrize(
+    "doubtful",
+    [
+        hypothesis(" la la la", compression_ratio=3.0),
+        hypothesis(" mumble", avg_logprob=-1.5),
+        hypothesis(" on and on and", is_cut_off=True),
+        hypothesis(" Call me back, please. Call me back please.", SECONDS),
+    ],
+    ids=["repeats itself", "is unlikely", "has no end", "ends twice"],
+)
+async def test_a_doubtful_text_of_a_short_context_is_decoded_again_in_full_context(
+    doubtful: Hypothesis,
+) -> None:
+    model = answering(doubtful, GOOD)
+    assert await transcribed(model) == "good"
+    assert model.contexts == [False, True]
+    assert [each.temperature for each in model.decode_options] == [0.0, 0.0]
+    assert len(model.encoded) == 2
+
+
+async def test_what_is_doubtful_in_full_context_is_decoded_at_rising_temperatures() -> None:
+    mumble = hypothesis(" mumble", avg_logprob=-1.5)
+    model = answering(mumble, mumble, GOOD)
+    assert await transcribed(model) == "good"
+    assert [each.temperature for each in model.decode_options] == [0.0, 0.0, 0.2]
+    assert len(model.encoded) == 2
+
+
+async def test_a_sure_text_and_silence_are_decoded_once() -> None:
+    sure = answering(hypothesis(" Yes, yes.", SECONDS))
+    assert await transcribed(sure) == "Yes, yes."
+    silent = answering(hypothesis(" you", avg_logprob=-1.5, no_speech_prob=0.9))
+    assert await transcribed(silent) == ""
+    assert sure.contexts == silent.contexts == [False]
+
+
+async def test_at_a_requested_temperature_full_context_is_tried_at_that_one_only() -> None:
+    model = answering(hypothesis(" la la", compression_ratio=3.0), GOOD)
+    assert await transcribed(model, Options(language="en", temperature=0.7)) == "good"
+    assert [each.temperature for each in model.decode_options] == [0.7, 0.7]

@@ -24,7 +24,7 @@ class Counting(FakeModel):
 
     count = 0
 
-    def features(self, samples: np.ndarray) -> np.ndarray:
+    def features(self, samples: np.ndarray, full_context: bool = False) -> np.ndarray:
         self.count += 1
         return np.array([self.count / 100], np.float32)
 

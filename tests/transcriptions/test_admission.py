@@ -36,7 +36,7 @@ post = partial(post_recording, language="en", timeout=30)
 
 
 def slow_to_warm_up() -> FakeModel:
-    """One second for its window of 30 s: the first guess is that a clip takes 0.58 s."""
+    """One second for its window of 30 s: the first guess is that a clip takes 0.37 s."""
     return FakeModel(warm_up_delay=1.0)
 
 
@@ -76,15 +76,15 @@ def test_a_request_that_would_wait_too_long_is_refused_and_the_sdks_own_retry_su
     model = slow_to_warm_up()
     refused = metric("stt_refused_requests_total", reason="wait")
     with (
-        stopped(model, limits={"max_wait_seconds": 1.3}) as url,
+        stopped(model, limits={"max_wait_seconds": 0.9}) as url,
         ThreadPoolExecutor(2) as callers,
     ):
         waiting = [callers.submit(post, url)]
         assert model.started.wait(10), "each window that is encoded lowers the guess"
         waiting.append(callers.submit(post, url))
-        both = pytest.approx(2 * (15.0 + 2.3), abs=0.2)  # once they are read, only speech counts
+        both = pytest.approx(2 * (7.5 + 3.5), abs=0.2)  # once they are read, only speech counts
         wait_until(lambda: metric("stt_backlog_audio_seconds") == both)
-        assert metric("stt_estimated_wait_seconds") > 0.65
+        assert metric("stt_estimated_wait_seconds") > 0.45
         answer = post(url)
         assert answer.status_code == 503
         assert answer.json()["error"]["type"] == "server_error"

@@ -41,7 +41,7 @@ class Metronome(FakeModel):
         self.priorities: set[tuple[bool, Priority]] = set()
         """Of drafts, and of windows that are complete."""
 
-    def features(self, samples: Samples) -> Features:
+    def features(self, samples: Samples, full_context: bool = False) -> Features:
         return np.array([len(samples) / SAMPLE_RATE], np.float32)
 
     def _words(self, job: Job, options: DecodeOptions) -> Hypothesis:
