@@ -54,7 +54,7 @@ def test_measured_models_need_less_silence_than_others(models: ModelsDirectory) 
         name: loading.local_profile(name, models).context_margin_seconds
         for name in ("base", "Systran/faster-whisper-base", "large-v3", "org/any")
     }
-    assert list(margins.values()) == [4.0, 4.0, 8.0, 8.0]
+    assert list(margins.values()) == [6.0, 6.0, 8.0, 8.0]
 
 
 def test_a_model_that_is_not_here_is_named_with_the_command_that_brings_it(
