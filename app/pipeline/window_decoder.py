@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Callable, Sequence
 from concurrent.futures import Executor
+from dataclasses import replace
 from typing import TypeVar
 
 from app.audio.windowing import WindowPolicy
@@ -71,18 +72,20 @@ class WindowDecoder:
         language: WindowLanguage,
         priority: Priority,
         work: Work | None = None,
+        full_context: bool = False,
     ) -> DecodedWindows:
         """Decode a window; parts in another language, and speech that has no text, are decoded as
         windows of their own.
 
         `options` must have passed `check`. `position`: windows of the request before this one.
+        `full_context`: encode it in full context at once.
         Sets `work.queue_seconds` from the first window. Raises EngineFailed and Overloaded.
         """
         with tracing.span("window", start=window.start, audio_seconds=window.duration):
             job = Job(
                 request_id,
                 window.duration,
-                await self._features(window),
+                await self._features(window, full_context),
                 priority,
                 position,
                 stretches(window),
@@ -109,7 +112,9 @@ class WindowDecoder:
             temperatures: Sequence[float] = (options.temperature,)
             if options.temperature == 0.0 and self._use_fallback:
                 temperatures = fallback.TEMPERATURES
-            hypothesis = await self._hypothesis(window, job, decode_options, temperatures)
+            full_context = full_context or self._model.is_context_full(window.duration)
+            best = self._best if full_context else self._best_of_contexts
+            hypothesis = await best(window, job, decode_options, temperatures)
         if work is not None and work.queue_seconds is None:
             work.queue_seconds = job.queue_seconds
         decoded: list[tuple[Window, Hypothesis]] = []
@@ -118,7 +123,9 @@ class WindowDecoder:
                 decoded.append((part, known))
                 continue
             metrics.FALLBACKS.labels("unheard_speech").inc()
-            decoded += await self.decode(part, options, request_id, position, language, priority)
+            decoded += await self.decode(
+                part, options, request_id, position, language, priority, full_context=True
+            )
         return decoded
 
     async def draft(
@@ -150,19 +157,23 @@ class WindowDecoder:
             hypothesis = await self._batcher.decode(job, decode_options)
             return fallback.checked_draft(hypothesis, decode_options)
 
-    async def _hypothesis(
+    async def _best_of_contexts(
         self, window: Window, job: Job, options: DecodeOptions, temperatures: Sequence[float]
     ) -> Hypothesis:
-        """The best hypothesis; a doubtful one of a short context is no answer, whatever its
-        temperature: the window is encoded and decoded again, in full context."""
-        if not self._model.is_context_full(window.duration):
-            first = await fallback.decode(
-                self._batcher, job, options, temperatures[:1], window.is_clear
-            )
-            if not (window.is_clear and fallback.needs_context(first)):
-                return first
-            metrics.FALLBACKS.labels("context").inc()
-            job.features, job.encoded = await self._features(window, full_context=True), None
+        """The best hypothesis of a window that is encoded in short context: if it is doubtful, the
+        window is encoded and decoded again in full context; one without clear speech has none."""
+        first = await self._best(window, job, options, temperatures[:1])
+        if not fallback.needs_context(first):
+            return first
+        if not window.is_clear:
+            return replace(first, segments=())
+        metrics.FALLBACKS.labels("context").inc()
+        job.features, job.encoded = await self._features(window, full_context=True), None
+        return await self._best(window, job, options, temperatures)
+
+    async def _best(
+        self, window: Window, job: Job, options: DecodeOptions, temperatures: Sequence[float]
+    ) -> Hypothesis:
         return await fallback.decode(self._batcher, job, options, temperatures, window.is_clear)
 
     async def _features(self, window: Window, full_context: bool = False) -> Features:

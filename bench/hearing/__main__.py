@@ -37,11 +37,18 @@ def main() -> None:
         default=(*corpus.KINDS, "nothing", "times"), help="of recordings; default: all",
     )  # fmt: skip
     parser.add_argument("--only", nargs="+", metavar="SYSTEM", help="systems; default: all four")
+    parser.add_argument(
+        "--margin", type=float, metavar="SECONDS",
+        help="of silence after short windows, 30: encode all in full context; default: the model's",
+    )  # fmt: skip
     parser.add_argument("--show", action="store_true", help="print the texts")
     arguments = parser.parse_args()
     logging.getLogger().setLevel(logging.WARNING)
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.WARNING))
-    with systems.verbatim(arguments.model) as ours, systems.faster_whisper(arguments.model) as all_:
+    with (
+        systems.verbatim(arguments.model, arguments.margin) as ours,
+        systems.faster_whisper(arguments.model) as all_,
+    ):
         every = {"verbatim": ours} | all_
         chosen = {name: every[name] for name in arguments.only or every}
         for half in (False, True):

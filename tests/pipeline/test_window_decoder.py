@@ -1,10 +1,12 @@
 import io
 
+import numpy as np
 import pytest
 
-from app.domain import Hypothesis, Options
+from app.domain import Hypothesis, Options, Priority, Window
 from app.engine.fake_model import FakeModel, hypothesis
 from app.errors import EngineFailed, InvalidRequest
+from app.pipeline.language import SpokenLanguage
 from tests.pipeline.transcribing import CALL, any_work, running, short_windows
 from tests.support.recordings import load_sample, wav
 
@@ -93,3 +95,23 @@ async def test_at_a_requested_temperature_full_context_is_tried_at_that_one_only
     model = answering(hypothesis(" la la", compression_ratio=3.0), GOOD)
     assert await transcribed(model, Options(language="en", temperature=0.7)) == "good"
     assert [each.temperature for each in model.decode_options] == [0.7, 0.7]
+
+
+async def test_speech_without_text_is_decoded_again_in_full_context_at_once() -> None:
+    model = answering(hypothesis(" Hello.", 3.0), hypothesis(" good", 9.0))
+    assert await transcribed(model) == "Hello. good"
+    assert model.contexts == [False, True]
+
+
+async def test_a_doubtful_text_without_clear_speech_is_dropped() -> None:
+    samples = np.zeros(80_000, np.float32)
+    for answer in (hypothesis(" no end", is_cut_off=True), hypothesis(" la la la la")):
+        model = answering(answer)
+        window = Window(0.0, samples, ((0.0, 5.0),), is_clear=False)
+        async with running(model) as transcriber:
+            language = SpokenLanguage(("en",)).next_window(Options(language="en"))
+            ((_, found),) = await transcriber.decoder.decode(
+                window, Options(language="en"), "r", 0, language, Priority.INTERACTIVE
+            )
+        assert found.segments == ()
+        assert model.contexts == [False]
