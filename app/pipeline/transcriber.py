@@ -128,7 +128,7 @@ class _Transcription:
             task.cancel()
         await asyncio.gather(*remaining, return_exceptions=True)
         self._work.mark_read_to_end()
-        await self._decoder.on_cpu(self._blocks.close)
+        self._blocks.close()  # closes the decoder's socket: no work for a thread
 
     async def _submit(self) -> None:
         """Submit all windows, and then the end of the recording: None, or an error."""
