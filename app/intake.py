@@ -1,6 +1,5 @@
 """Takes on work for a caller, whatever the transport: uploads, sockets and jobs call it alike."""
 
-import asyncio
 import json
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import AsyncExitStack
@@ -72,11 +71,14 @@ class Assignment:
         model does not support; Overloaded, ModelOnItsWay and ModelUnavailable; RateLimited; and
         DeadlineExceeded.
         """
-        services, order = self._services, self._order
+        services, order, caller = self._services, self._order, self._usage.caller
+        priority = order.priority if order.files else Priority.LIVE
         async with self._deadline.kept():
-            check_model(self._usage.caller, services, order.model)
+            check_model(caller, services, order.model)
             if order.speaker_references:
-                await asyncio.to_thread(check_references, order.speaker_references)
+                await services.cpu.run(
+                    caller.id, caller.weight, priority, check_references, order.speaker_references
+                )
             # A live session has spans of its own, one for each item.
             with tracing.span("model") if order.files else tracing.NOTHING:
                 lease = services.registry.lease(order.model)
@@ -87,8 +89,9 @@ class Assignment:
                     loaded.batcher,
                     services.cpu,
                     services.settings.engine.fallback,
-                    self._usage.caller.id,
-                    self._usage.caller.weight,
+                    caller.id,
+                    caller.weight,
+                    priority,
                 )
             )
             self.transcriber.decoder.check(order.options)
@@ -98,7 +101,6 @@ class Assignment:
             on_cpu = self.transcriber.decoder.on_cpu
             lengths = [await on_cpu(expected_length, file) for file in order.files]
         pace = self.transcriber.decoder.pace
-        caller = self._usage.caller
         admitted = services.admission.work(
             caller.id, pace, lengths, self._deadline, order.priority, caller.weight
         )

@@ -3,7 +3,6 @@
 import asyncio
 import gc
 from collections.abc import AsyncIterator
-from concurrent.futures import Executor, ThreadPoolExecutor
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -28,6 +27,7 @@ from app.openai.model_families import OPENAI_NAMES
 from app.pipeline.admission import Admission
 from app.process.cpus import available_cpus
 from app.process.event_loop import watch_lag
+from app.process.fair_threads import FairThreads
 from app.process.lifecycle import Lifecycle
 from app.process.watchdog import Watchdog
 from app.settings import OidcSettings, Settings, model_id
@@ -47,7 +47,7 @@ class Services:
     limiter: Limiter
     address_limits: AddressLimits
     metering: Metering
-    cpu: Executor
+    cpu: FairThreads
     """Threads for work on sound: decoding, voice activity, features."""
     lifecycle: Lifecycle
     watchdog: Watchdog
@@ -73,10 +73,8 @@ async def open_services(
         watchdog = stack.enter_context(Watchdog(settings.engine.stuck_seconds))
         beating = asyncio.create_task(watch_lag(watchdog.beat), name="event-loop-lag")
         stack.callback(beating.cancel)
-        cpu = ThreadPoolExecutor(
-            settings.audio.threads or available_cpus(), thread_name_prefix="audio"
-        )
-        stack.callback(cpu.shutdown)
+        threads = settings.audio.threads or available_cpus()
+        cpu = stack.enter_context(FairThreads(threads))
         start_decoder_server()
         if isinstance(keys, KeysFile):
             watching = asyncio.create_task(keys.watch(), name="keys-file")

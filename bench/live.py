@@ -8,7 +8,6 @@ import asyncio
 import io
 import time
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractAsyncContextManager
 from itertools import count
 
@@ -18,7 +17,7 @@ from openai import AsyncOpenAI
 from prometheus_client import REGISTRY, generate_latest
 
 from app.audio.expected_length import Length
-from app.domain import Options
+from app.domain import Options, Priority
 from app.engine.batcher import Batcher
 from app.engine.devices import chosen_device
 from app.models.loading import EngineChoices, load
@@ -28,6 +27,7 @@ from app.pipeline.live.events import LiveOptions, TurnDetection
 from app.pipeline.live.session import LiveSession
 from app.pipeline.transcriber import Transcriber
 from app.pipeline.window_decoder import WindowDecoder
+from app.process.fair_threads import FairThreads
 from app.process.memory import keep_memory
 from app.services import models_directory
 from app.settings import model_id, prepare_libraries, read_settings
@@ -69,9 +69,9 @@ async def in_process(arguments: argparse.Namespace) -> None:
     turns = TurnDetection(silence_seconds=arguments.silence)
     options = LiveOptions(Options(language=arguments.language), turns)
     ids = count()
-    with ThreadPoolExecutor(2) as cpu:
+    with FairThreads(2) as cpu:
         async with Batcher(model) as batcher:
-            decoder = WindowDecoder(model, batcher, cpu, use_fallback=True)
+            decoder = WindowDecoder(model, batcher, cpu, use_fallback=True, priority=Priority.LIVE)
             decoder.check(options.options)
 
             async def transcribed(wav: bytes) -> str:

@@ -6,15 +6,18 @@ import signal
 import threading
 import time
 from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import httpx
+import psutil
 import pytest
 
 from tests.support.client import CLIP, post_recording
 from tests.support.live_server import LiveServer
 from tests.support.recordings import FOLDER, reference
+from tests.support.waiting import wait_until
 from tests.support.words import word_errors
 
 CALL = FOLDER / "11_sales_call.mp3"
@@ -95,3 +98,42 @@ def test_no_half_answer_looks_whole_and_the_next_process_serves(
     with LiveServer(VERBATIM_SERVER__PORT=str(server.port)) as successor:
         answer = successor.transcribe(CLIP)
     assert word_errors(reference(CLIP.name), answer.text) == 0
+
+
+def served_at_last(url: str, number: int) -> str:
+    """The text of a recording, asked for until there is an answer."""
+    path, fields = KINDS[number % len(KINDS)]
+    deadline = time.monotonic() + 120
+    while time.monotonic() < deadline:
+        try:
+            answer = post_recording(url, path, **{"language": "en", **fields})
+        except httpx.TransportError:
+            time.sleep(0.1)
+            continue
+        if answer.status_code == 200:
+            assert word_errors(reference(path.name), text_of(answer)) == 0
+            return text_of(answer)
+        assert answer.status_code == 503
+    raise AssertionError("no answer")
+
+
+def test_clients_that_retry_are_served_after_a_kill_and_nothing_is_left(tmp_path: Path) -> None:
+    settings = {"VERBATIM_AUDIO__SPOOL_DIR": str(tmp_path)}
+    with ThreadPoolExecutor(CLIENTS) as clients:
+        with LiveServer(**settings) as server:
+            answers = [clients.submit(served_at_last, server.url, number) for number in range(8)]
+            wait_until(lambda: server.metric("stt_requests_in_flight") >= CLIENTS)
+            processes = psutil.Process(server.process.pid).children(recursive=True)
+            assert processes, "those that decode"
+            server.process.kill()
+            server.process.wait(30)
+            psutil.wait_procs(processes, timeout=30)
+            assert not any(each.is_running() for each in processes)
+            assert list(tmp_path.iterdir()) == []
+        with LiveServer(**settings, VERBATIM_SERVER__PORT=str(server.port)) as successor:
+            assert all(each.result() for each in answers)
+            wait_until(lambda: successor.metric("stt_requests_in_flight") <= 1)  # its own
+            for gauge in ("stt_queue_windows", "stt_backlog_audio_seconds"):
+                assert successor.metric(gauge) == 0
+            assert list(tmp_path.iterdir()) == []
+            assert successor.stop() == 0

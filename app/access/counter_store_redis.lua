@@ -15,7 +15,8 @@ local amounts, used = {}, 0
 local fields = redis.call('HGETALL', KEYS[1])
 for i = 1, #fields, 2 do
   local at = tonumber(fields[i])
-  if at <= bucket - buckets then
+  -- In the future: the clock was put back, and the caller would be refused until it is there again.
+  if at <= bucket - buckets or at > bucket then
     redis.call('HDEL', KEYS[1], fields[i])
   else
     table.insert(amounts, {at = at, amount = tonumber(fields[i + 1])})

@@ -3,7 +3,8 @@
 from collections.abc import Mapping
 
 from joserfc import jwt
-from joserfc.errors import ClaimError, ExpiredTokenError, InvalidKeyIdError, JoseError
+from joserfc.errors import ClaimError, DecodeError, ExpiredTokenError, InvalidKeyIdError, JoseError
+from joserfc.jwk import KeySet
 from joserfc.jws import JWSRegistry
 from joserfc.jwt import JWTClaimsRegistry
 
@@ -72,10 +73,15 @@ class OidcVerifier:
         """The claims of a token whose signature is valid. Raises JoseError, ProviderUnavailable."""
         keys = await self._keys.current()
         try:
-            return jwt.decode(token, keys, registry=self._registry).claims
+            return self._decoded(token, keys)
         except InvalidKeyIdError:  # perhaps a new key
-            keys = await self._keys.newer()
+            return self._decoded(token, await self._keys.newer())
+
+    def _decoded(self, token: str, keys: KeySet) -> jwt.Claims:
+        try:
             return jwt.decode(token, keys, registry=self._registry).claims
+        except RecursionError:  # of claims nested some hundred deep
+            raise DecodeError from None
 
 
 def _reason(error: JoseError) -> str:

@@ -128,7 +128,7 @@ class _Transcription:
             task.cancel()
         await asyncio.gather(*remaining, return_exceptions=True)
         self._work.mark_read_to_end()
-        await self._decoder.on_cpu(self._blocks.close)
+        self._blocks.close()  # closes the decoder's socket: no work for a thread
 
     async def _submit(self) -> None:
         """Submit all windows, and then the end of the recording: None, or an error."""
@@ -156,7 +156,6 @@ class _Transcription:
                 self._request_id,
                 self._window_count,
                 self._language.next_window(self._options, window.channel),
-                self._work.priority,
                 self._work,
             )
         )
@@ -174,16 +173,10 @@ class _Transcription:
             self._work.mark_decoded(window.start + window.duration)
 
     async def _next_windows(self) -> list[Window] | None:
-        """Read one block. Not cut short by cancellation: the thread reads the file."""
+        """Read one block."""
         started = time.perf_counter()
-        reading = asyncio.ensure_future(
-            self._decoder.on_cpu(metrics.timed, "audio", next, self._blocks, None)
-        )
         try:
-            return await asyncio.shield(reading)
-        except asyncio.CancelledError:
-            await asyncio.wait([reading])
-            raise
+            return await self._decoder.on_cpu(metrics.timed, "audio", next, self._blocks, None)
         finally:
             self._reading_seconds += time.perf_counter() - started
 

@@ -1,8 +1,6 @@
 """Decoding of one window with one model: features, language, the device, fallbacks."""
 
-import asyncio
 from collections.abc import Callable, Sequence
-from concurrent.futures import Executor
 from dataclasses import replace
 from typing import TypeVar
 
@@ -19,6 +17,7 @@ from app.pipeline.language import SpokenLanguage, WindowLanguage
 from app.pipeline.language_changes import stretches
 from app.pipeline.leftover_speech import split_leftover
 from app.pipeline.prompt_echo import distinct
+from app.process.fair_threads import FairThreads
 from app.telemetry import metrics, tracing
 
 T = TypeVar("T")
@@ -27,18 +26,19 @@ T = TypeVar("T")
 class WindowDecoder:
     """Decodes windows of one caller with one model. Stateless between requests.
 
-    `caller`: the id of the principal, for whose turns in the queue the windows wait; `weight`: the
-    number of consecutive turns.
+    `caller`: the id of the principal, for whose turns the windows wait, on CPU threads and in the
+    device's queue; `weight`: the number of consecutive turns.
     """
 
     def __init__(
         self,
         model: SpeechModel,
         batcher: Batcher,
-        cpu: Executor,
+        cpu: FairThreads,
         use_fallback: bool,
         caller: str = "",
         weight: int = 1,
+        priority: Priority = Priority.INTERACTIVE,
     ) -> None:
         self._model = model
         self._batcher = batcher
@@ -46,6 +46,7 @@ class WindowDecoder:
         self._use_fallback = use_fallback
         self._caller = caller
         self._weight = weight
+        self._priority = priority
         self.info = model.info
         self.languages = model.profile.languages
         self.pace = batcher.pace
@@ -70,7 +71,6 @@ class WindowDecoder:
         request_id: str,
         position: int,
         language: WindowLanguage,
-        priority: Priority,
         work: Work | None = None,
         full_context: bool = False,
     ) -> DecodedWindows:
@@ -86,7 +86,7 @@ class WindowDecoder:
                 request_id,
                 window.duration,
                 await self._features(window, full_context),
-                priority,
+                self._priority,
                 position,
                 stretches(window),
                 caller=self._caller,
@@ -98,7 +98,7 @@ class WindowDecoder:
                     each
                     for part, code in parts
                     for each in await self.decode(
-                        part, options, request_id, position, language.only(code), priority, work
+                        part, options, request_id, position, language.only(code), work
                     )
                 ]
             decode_options = DecodeOptions(
@@ -124,7 +124,7 @@ class WindowDecoder:
                 continue
             metrics.FALLBACKS.labels("unheard_speech").inc()
             decoded += await self.decode(
-                part, options, request_id, position, language, priority, full_context=True
+                part, options, request_id, position, language, full_context=True
             )
         return decoded
 
@@ -184,5 +184,5 @@ class WindowDecoder:
             )
 
     async def on_cpu(self, work: Callable[..., T], *arguments: object) -> T:
-        """Call `work` on a CPU thread."""
-        return await asyncio.get_running_loop().run_in_executor(self._cpu, work, *arguments)
+        """Call `work` on a CPU thread, as `FairThreads.run` does."""
+        return await self._cpu.run(self._caller, self._weight, self._priority, work, *arguments)

@@ -33,6 +33,10 @@ UNREAD_SECONDS = 30.0
 """A connection whose full write buffer does not shrink for so long, or twice as long, is closed.
 nginx's default `send_timeout` is 60 s."""
 
+LAST_READ_SECONDS = 0.01
+"""From the end of an idle time to the close. After a stall of the event loop, uvloop runs timers
+before it reads what arrived meanwhile: a request of a connection that was not idle at all."""
+
 LINGER_SECONDS = 5.0
 """nginx's default `lingering_timeout`: a client that is still sending can read a refusal."""
 
@@ -201,7 +205,15 @@ class HttpProtocol(HttpToolsProtocol):
         if self._head_timer is None:
             longest = self.timeout_keep_alive
             seconds = min(longest, HEAD_SECONDS) if self._has_begun else longest
-            self._head_timer = self.loop.call_later(seconds, self._on_late_head, seconds)
+            self._head_timer = self.loop.call_later(seconds, self._read_last, seconds)
+
+    def _read_last(self, seconds: int) -> None:
+        self._head_timer = self.loop.call_later(LAST_READ_SECONDS, self._on_late_head, seconds)
+
+    def timeout_keep_alive_handler(self) -> None:
+        self.timeout_keep_alive_task = self.loop.call_later(
+            LAST_READ_SECONDS, super().timeout_keep_alive_handler
+        )
 
     def _on_late_head(self, seconds: int) -> None:
         if self._has_begun and not self.transport.is_closing():

@@ -11,7 +11,9 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from multiprocessing.connection import Connection
 from pathlib import Path
+from queue import SimpleQueue
 from statistics import median
+from threading import Thread
 from typing import Literal
 
 import httpx
@@ -97,28 +99,41 @@ class Observation:
         return max(self.resident) - self.resident[0] if self.resident else 0.0
 
 
+Samples = SimpleQueue[Sample | None]
+"""As they were received; None after the last."""
+
+
 class Observer:
-    """Receives the samples of the process."""
+    """Receives the samples of the process, on a thread: a full pipe would stop the process, and a
+    clip that is under way would seem to take until the end of the attack."""
 
     def __init__(self, samples: Connection) -> None:
-        self._samples = samples
+        self._samples: Samples = SimpleQueue()
+        Thread(target=_receive, args=(samples, self._samples), daemon=True).start()
 
     def period(self) -> "Period":
         """A period that begins now."""
         return Period(self._samples)
 
 
+def _receive(connection: Connection, samples: Samples) -> None:
+    with suppress(EOFError, OSError):
+        while True:
+            samples.put(connection.recv())
+    samples.put(None)
+
+
 class Period:
     """Samples that began after its start."""
 
-    def __init__(self, samples: Connection) -> None:
+    def __init__(self, samples: Samples) -> None:
         self._samples = samples
         self._began = time.monotonic()
         self._observation = Observation()
 
     def observation(self) -> Observation:
         """All samples until now."""
-        while self._samples.poll():
+        while not self._samples.empty():
             self._receive()
         return self._observation
 
@@ -128,7 +143,9 @@ class Period:
             self._receive()
 
     def _receive(self) -> None:
-        sample: Sample = self._samples.recv()
+        sample = self._samples.get()
+        if sample is None:
+            raise EOFError("the observer has ended")
         if sample.began >= self._began:
             self._observation.add(sample)
 

@@ -5,7 +5,6 @@ import hashlib
 import io
 import json
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -21,6 +20,7 @@ from app.pipeline.admission import Work
 from app.pipeline.deadline import Deadline
 from app.pipeline.transcriber import Transcriber
 from app.pipeline.window_decoder import WindowDecoder
+from app.process.fair_threads import FairThreads
 from app.services import models_directory
 from app.settings import read_settings
 from bench.hearing.corpus import Spoken
@@ -50,7 +50,7 @@ def verbatim(model: str, margin_seconds: float | None = None) -> Iterator[System
         engine.profile = engine.profile.model_copy(update=update)
 
     async def transcribe(spoken: Spoken, words: bool) -> Heard:
-        with ThreadPoolExecutor(2) as cpu:
+        with FairThreads(2) as cpu:
             async with Batcher(engine) as batcher:
                 decoder = WindowDecoder(engine, batcher, cpu, use_fallback=True)
                 work = Work(batcher.pace, Length(0.0, is_claimed=False), Deadline())

@@ -9,7 +9,7 @@ import pytest
 
 from app.access.counter_store import CounterStore, MemoryStore
 from app.access.counter_store_redis import RedisStore
-from app.access.sliding_window import ROUNDING, Claim
+from app.access.sliding_window import BUCKETS, ROUNDING, Claim
 from tests.access.clock import Clock
 from tests.support.redis_server import RedisServer
 from tests.support.waiting import wait_until
@@ -159,6 +159,28 @@ async def test_keys_of_redis_expire(redis: RedisServer) -> None:
     ]
     await store.close()
     await asyncio.to_thread(wait_until, lambda: stored_keys(redis) == [], 10)
+
+
+@pytest.mark.parametrize("hours", [-1, 1])
+async def test_a_clock_of_redis_that_jumps_refuses_no_caller_for_long(
+    redis: RedisServer, hours: int
+) -> None:
+    redis.client.flushdb()
+    store = RedisStore(redis.url)
+    assert await enters(store, "r1", 1, None)
+    assert not await enters(store, "r2", 1, None)
+    [window] = stored_keys(redis)
+    amounts = redis.client.hgetall(window)
+    assert isinstance(amounts, dict)
+    [(bucket, amount)] = amounts.items()
+    redis.client.hdel(window, bucket)
+    # Seen from the new time, what was counted before lies as far on the other side.
+    redis.client.hset(window, str(int(bucket) - hours * 3600 * BUCKETS // 60), amount)
+    assert await enters(store, "r3", 1, None)
+    refused, _ = await store.enter("key:anna", "r4", 1, None)
+    assert (refused.is_accepted, refused.used) == (False, 1)
+    assert refused.wait_seconds <= 60
+    await store.close()
 
 
 async def test_the_slots_of_a_dead_replica_are_free_after_their_lease(redis: RedisServer) -> None:

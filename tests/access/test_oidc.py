@@ -123,8 +123,16 @@ async def test_a_token_is_refused_with_the_reason(
         await checked(provider, provider.token(**_now(token)))  # type: ignore[arg-type]
 
 
+_NESTED = b"[" * 20_000 + b"]" * 20_000
+_NESTED_HEADER = b'{"alg":"RS256","kid":"rsa","x":%s}' % _NESTED
+
+
+def _base64(part: bytes) -> str:
+    return base64.urlsafe_b64encode(part).rstrip(b"=").decode()
+
+
 def _encoded(part: object) -> str:
-    return base64.urlsafe_b64encode(json.dumps(part).encode()).rstrip(b"=").decode()
+    return _base64(json.dumps(part).encode())
 
 
 async def test_a_token_without_a_signature_is_refused(provider: Provider) -> None:
@@ -179,6 +187,7 @@ async def test_a_malformed_token_is_refused(provider: Provider) -> None:
         f"{header}.{claims}.{signature[:-4]}AAAA",
         "[" * 100_000,
         f"{base64.urlsafe_b64encode(b'[' * 45_000).decode()}.{claims}.{signature}",
+        f"{_base64(_NESTED_HEADER)}.{claims}.{signature}",
         # Keys that the token brings or points to, and names that are no names.
         f"{_encoded({'alg': 'RS256', 'jwk': RSA.as_dict(private=False)})}.{claims}.{signature}",
         f"{_encoded({'alg': 'RS256', 'kid': 'x', 'jku': provider.url})}.{claims}.{signature}",
@@ -194,9 +203,16 @@ async def test_a_malformed_token_is_refused(provider: Provider) -> None:
     assert provider.fetches == 1
 
 
-async def test_a_signed_text_without_claims_is_refused(provider: Provider) -> None:
-    signed = jws.serialize_compact({"alg": "RS256", "kid": "rsa"}, b'["sub"]', RSA)
-    with pytest.raises(WrongKey):
+@pytest.mark.parametrize(
+    "text",
+    [b'["sub"]', b"[" * 40_000, b'{"sub":%s}' % _NESTED, b'{"sub":"ada","groups":%s}' % _NESTED],
+    ids=["no object", "not closed", "as the subject", "besides"],
+)
+async def test_a_signed_text_without_claims_that_can_be_read_is_refused(
+    provider: Provider, text: bytes
+) -> None:
+    signed = jws.serialize_compact({"alg": "RS256", "kid": "rsa"}, text, RSA)
+    with pytest.raises(WrongKey, match="its form or its signature is wrong"):
         await checked(provider, signed)
 
 

@@ -1,9 +1,12 @@
 """The attacks and their observer, with the small model; times are the bench's business."""
 
+import multiprocessing
+import time
+
 import pytest
 
 from bench.attacks.__main__ import ATTACKS, Result, attackable, attacked, line
-from bench.attacks.observer import Observation
+from bench.attacks.observer import Observation, Observer, Sample
 from tests.support.model_names import STARTER
 
 QUICK = (
@@ -29,6 +32,19 @@ def test_quick_attacks_are_answered_as_they_should_be_and_others_are_served() ->
         assert result.during.ready
         assert result.during.resident
         assert result.outcome in line(result)
+
+
+@pytest.mark.timeout(30)
+def test_an_observer_is_not_stopped_by_samples_that_are_not_read_yet() -> None:
+    ours, theirs = multiprocessing.Pipe(duplex=False)
+    period = Observer(ours).period()
+    count = 10_000
+    for _ in range(count):  # far more than a pipe has room for
+        theirs.send(Sample("clip", time.monotonic(), 1.0))
+    theirs.close()
+    with pytest.raises(EOFError):
+        period.wait_for_clips(count + 1)
+    ours.close()
 
 
 @pytest.mark.parametrize(

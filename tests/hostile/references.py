@@ -18,9 +18,24 @@ def playlists() -> dict[str, bytes]:
     for kind, address in (("file", b"file://" + SECRET), ("http", ADDRESS)):
         texts |= {
             f"{kind}.m3u8": b"#EXTM3U\n#EXT-X-TARGETDURATION:1\n#EXTINF:1,\n%s\n" % address,
+            f"{kind}_keys.m3u8": b'#EXTM3U\n#EXT-X-KEY:METHOD=AES-128,URI="%s"\n'
+            b'#EXT-X-MAP:URI="%s"\n#EXTINF:1,\n%s\n' % (address, address, address),
+            f"{kind}_master.m3u8": b"#EXTM3U\n#EXT-X-STREAM-INF:BANDWIDTH=1\n%s\n" % address,
             f"{kind}.pls": b"[playlist]\nFile1=%s\nNumberOfEntries=1\n" % address,
             f"{kind}.ffconcat": b"ffconcat version 1.0\nfile '%s'\n" % address,
             f"{kind}_link.txt": address,
+            f"{kind}.asx": b"<asx version='3.0'><entry><ref href='%s'/></entry></asx>" % address,
+            f"{kind}.xspf": b"<?xml version='1.0'?><playlist version='1' xmlns='http://xspf.org/ns/"
+            b"0/'><trackList><track><location>%s</location></track></trackList></playlist>"
+            % address,
+            f"{kind}.ram": b"RTSPtextRTSP://" + address.partition(b"://")[2] + b"\r\n",
+            f"{kind}_reference.asf": b"[Reference]\r\nRef1=%s\r\n" % address,
+            f"{kind}_entity.xml": b"<?xml version='1.0'?><!DOCTYPE x [<!ENTITY y SYSTEM '%s'>]>"
+            b"<MPD xmlns='urn:mpeg:dash:schema:mpd:2011'>&y;</MPD>" % address,
+            f"{kind}_composition.xml": b"<?xml version='1.0'?><AssetMap><AssetList><Asset>"
+            b"<ChunkList><Chunk><Path>%s</Path></Chunk></ChunkList></Asset></AssetList></AssetMap>"
+            % address,
+            f"{kind}_subtitles.avi": playlist_as_subtitles(address),
             f"{kind}.smil": b"<smil><body><audio src='%s'/></body></smil>" % address,
             f"{kind}.sdp": b"v=0\no=- 0 0 IN IP4 127.0.0.1\ns=x\nu=%s\nm=audio 9 RTP/AVP 0\n"
             b"c=IN IP4 127.0.0.1\n" % address,
@@ -33,9 +48,40 @@ def playlists() -> dict[str, bytes]:
             f"{kind}_reference.mov": mp4.reference_movie(address),
             f"{kind}_tracks.mov": mp4.elsewhere(address),
         }
+    texts["neighbour.m3u8"] = b"#EXTM3U\n#EXTINF:1,\n../../../../etc/passwd\n"
+    texts["neighbour.ffconcat"] = b"ffconcat version 1.0\nfile ../../../../etc/passwd\n"
+    texts["subfile_link.txt"] = b"subfile,,start,0,end,100,,:" + SECRET
     texts["concat_link.txt"] = b"concat:" + SECRET + b"|" + SECRET
     texts["data_link.txt"] = b"data:audio/wav;base64,UklGRgAAAAA="
     return texts
+
+
+def playlist_as_subtitles(address: bytes) -> bytes:
+    """An avi of a second of silence, whose subtitles are a playlist (CVE-2016-1897 came so)."""
+    playlist = b"#EXTM3U\n#EXTINF:1,\n%s\n" % address
+    text = b"GAB2\0\2\0" + struct.pack("<I", 0) + struct.pack("<HI", 4, len(playlist)) + playlist
+    sound = struct.pack("<HHIIHH", 1, 1, 8_000, 16_000, 2, 16)
+    streams = [
+        _riff(
+            b"LIST",
+            b"strl",
+            _riff(b"strh", kind, bytes(16), struct.pack("<II", 1, rate), bytes(24)),
+            _riff(b"strf", form),
+        )
+        for kind, rate, form in ((b"auds", 8_000, sound), (b"txts", 1, b""))
+    ]
+    header = _riff(b"avih", bytes(24), struct.pack("<I", 2), bytes(28))
+    return _riff(
+        b"RIFF",
+        b"AVI ",
+        _riff(b"LIST", b"hdrl", header, *streams),
+        _riff(b"LIST", b"movi", _riff(b"01tx", text), _riff(b"00wb", bytes(16_000))),
+    )
+
+
+def _riff(tag: bytes, *parts: bytes) -> bytes:
+    body = b"".join(parts)
+    return tag + struct.pack("<I", len(body)) + body + bytes(len(body) % 2)
 
 
 def linked_segments(clip: Samples) -> bytes:

@@ -1,5 +1,7 @@
 import asyncio
+import gc
 import io
+import threading
 from contextlib import aclosing
 from itertools import pairwise
 
@@ -161,3 +163,29 @@ async def test_a_file_that_is_no_audio_is_refused() -> None:
     async with running(FakeModel()) as transcriber:
         with pytest.raises(UndecodableAudio):
             await transcriber.transcribe(io.BytesIO(b"text"), Options(), "r", any_work())
+
+
+async def test_a_bad_recording_that_is_left_while_it_is_read_is_not_logged(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    begun, gate = threading.Event(), threading.Event()
+
+    class Slow(io.BytesIO):
+        def read(self, size: int | None = -1, /) -> bytes:
+            begun.set()
+            gate.wait(30)
+            return super().read(size)
+
+    async with running(short_windows()) as transcriber:
+        task = asyncio.create_task(
+            transcriber.transcribe(Slow(b"text" * 1000), Options(), "r", any_work())
+        )
+        await asyncio.to_thread(begun.wait)
+        task.cancel()
+        await asyncio.sleep(0.01)
+        assert not task.done(), "a thread reads the file"
+        gate.set()
+        await asyncio.wait([task])
+        del task
+        gc.collect()
+    assert caplog.text == ""

@@ -3,7 +3,7 @@ import io
 import numpy as np
 import pytest
 
-from app.domain import Hypothesis, Options, Priority, Window
+from app.domain import Hypothesis, Options, Window
 from app.engine.fake_model import FakeModel, hypothesis
 from app.errors import EngineFailed, InvalidRequest
 from app.pipeline.language import SpokenLanguage
@@ -111,7 +111,7 @@ async def test_a_doubtful_text_without_clear_speech_is_dropped() -> None:
         async with running(model) as transcriber:
             language = SpokenLanguage(("en",)).next_window(Options(language="en"))
             ((_, found),) = await transcriber.decoder.decode(
-                window, Options(language="en"), "r", 0, language, Priority.INTERACTIVE
+                window, Options(language="en"), "r", 0, language
             )
         assert found.segments == ()
         assert model.contexts == [False]

@@ -1,7 +1,6 @@
 """A transcriber over a fake model, with windows as short as the starter's."""
 
 from collections.abc import AsyncIterator
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 
 import numpy as np
@@ -14,6 +13,7 @@ from app.pipeline.admission import Work
 from app.pipeline.deadline import Deadline
 from app.pipeline.transcriber import Transcriber
 from app.pipeline.window_decoder import WindowDecoder
+from app.process.fair_threads import FairThreads
 from tests.support.recordings import load_sample, wav
 
 CALL = wav(load_sample("08_long_call.flac"))
@@ -31,7 +31,7 @@ class Counting(FakeModel):
 
 @asynccontextmanager
 async def running(model: FakeModel) -> AsyncIterator[Transcriber]:
-    with ThreadPoolExecutor(2) as cpu:
+    with FairThreads(2) as cpu:
         async with Batcher(model) as batcher:
             yield Transcriber(WindowDecoder(model, batcher, cpu, use_fallback=True))
 

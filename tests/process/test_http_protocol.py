@@ -6,6 +6,7 @@ import shutil
 import socket
 import subprocess
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
@@ -16,7 +17,12 @@ from starlette.types import Message, Receive, Scope, Send
 from app.engine.fake_model import FakeModel
 from app.openai.error_replies import envelope
 from app.process import http_protocol
-from app.process.http_protocol import MAX_HANDSHAKE_LINE_BYTES, MAX_HEAD_BYTES, MAX_HEADERS
+from app.process.http_protocol import (
+    MAX_HANDSHAKE_LINE_BYTES,
+    MAX_HEAD_BYTES,
+    MAX_HEADERS,
+    HttpProtocol,
+)
 from tests.support.recordings import FOLDER
 from tests.support.served import fake_app, served
 
@@ -226,6 +232,32 @@ def test_a_connection_that_sends_no_request_is_closed(impatient: str, drip: byte
             except OSError:
                 return
     pytest.fail("the connection is still open")
+
+
+@pytest.mark.parametrize("is_kept", [False, True], ids=["the first", "another"])
+def test_a_request_that_arrives_while_the_event_loop_stalls_is_answered(
+    impatient: str, is_kept: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stalled, sent = threading.Event(), threading.Event()
+    on_url = HttpProtocol.on_url
+
+    def stall(protocol: HttpProtocol, url: bytes) -> None:
+        if url == b"/stall":
+            stalled.set()
+            sent.wait(30)
+            time.sleep(1.5)  # longer than a connection may be idle
+        on_url(protocol, url)
+
+    monkeypatch.setattr(HttpProtocol, "on_url", stall)
+    with closing(connect(impatient)) as connection, closing(connect(impatient)) as other:
+        if is_kept:
+            connection.sendall(GET + b"\r\n")
+            assert connection.recv(65536).startswith(b"HTTP/1.1 200 ")
+        other.sendall(GET.replace(b"/v1/models", b"/stall") + b"\r\n")
+        assert stalled.wait(30)
+        connection.sendall(GET + b"\r\n")
+        sent.set()
+        assert connection.recv(65536).startswith(b"HTTP/1.1 200 ")
 
 
 def test_a_head_that_drips_gets_a_408(impatient: str) -> None:

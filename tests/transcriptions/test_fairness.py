@@ -1,18 +1,24 @@
 """Callers beside each other: the whole application around a slow device, and two keys."""
 
+import os
 import socket
+import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, closing, contextmanager
 from functools import partial
+from typing import BinaryIO
 from urllib.parse import urlsplit
 
 import httpx
+import pytest
 from prometheus_client import REGISTRY
 
+from app.audio.expected_length import Length, expected_length
 from app.engine.fake_model import FakeModel
 from tests.support.api_keys import keys
 from tests.support.client import CLIP, FAKE_TEXT, TRANSCRIPTIONS, post_recording, post_recordings
+from tests.support.recordings import silence, wav
 from tests.support.served import fake_app, served
 from tests.support.waiting import wait_until
 
@@ -107,3 +113,28 @@ def test_slow_uploads_of_a_key_leave_slots_for_another() -> None:
         for _ in range(3):
             answer: httpx.Response = post(url, key=ALICE)
             assert answer.json()["text"] == FAKE_TEXT
+
+
+def test_a_clip_is_not_behind_recordings_of_another_key_whose_decoding_takes_long(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    gate, hostile = threading.Event(), wav(silence(1.0))
+
+    def slow_for_hostile(file: BinaryIO) -> Length:
+        if file.seek(0, os.SEEK_END) == len(hostile):
+            gate.wait(30)
+        return expected_length(file)
+
+    monkeypatch.setattr("app.intake.expected_length", slow_for_hostile)
+    with (
+        two_keys(FakeModel(), audio={"threads": 1}) as url,
+        ThreadPoolExecutor(4) as callers,
+    ):
+        many = [callers.submit(post, url, hostile, key=MALLORY) for _ in range(4)]
+        wait_until(lambda: metric("stt_requests_in_flight") == 4)
+        try:
+            assert post(url, key=ALICE).json()["text"] == FAKE_TEXT
+            assert not any(each.done() for each in many)
+        finally:
+            gate.set()
+        assert {each.result().status_code for each in many} == {200}

@@ -76,7 +76,7 @@ class AudioBuffer:
     async def close(self) -> None:
         """Returns once no thread analyses audio any more."""
         if self._analysing is not None:
-            await asyncio.wait([self._analysing])
+            await asyncio.gather(self._analysing, return_exceptions=True)
 
     def _step(self) -> Samples:
         parts: list[Samples] = []

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from app.audio.windowing import WindowPacker
-from app.domain import Hypothesis, Priority, Window
+from app.domain import Hypothesis, Window
 from app.errors import Overloaded, SpeechError
 from app.pipeline.live.events import Completed, Event, Failed, Partial
 from app.pipeline.live.turn_transcript import TurnTranscript
@@ -146,7 +146,6 @@ class DecoderLoop:
                         self._session_id,
                         min(position, 1),
                         turn.language.next_window(turn.options),
-                        Priority.LIVE,
                     )
                 self._emit_partial(turn, turn.add_window(decoded))
         except Overloaded:

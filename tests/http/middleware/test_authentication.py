@@ -4,7 +4,10 @@ import io
 import json
 import socket
 import subprocess
+import threading
+from collections import Counter
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import httpx
@@ -21,7 +24,7 @@ from websockets.typing import Subprotocol
 
 from app.access.api_keys import ApiKeys
 from app.access.client_secrets import ClientSecrets
-from app.access.keys_file import Holder, KeysDocument, added, edit, new_key, parse, revoked
+from app.access.keys_file import Holder, KeysDocument, added, edit, new_key, parse, revoked, rotated
 from app.engine.fake_model import FakeModel
 from tests.support.api_keys import ADMIN_KEY, SALES_KEY, bearer, keys
 from tests.support.live_server import LiveServer
@@ -334,3 +337,53 @@ def test_an_address_that_guesses_keys_gets_a_429_and_right_keys_are_served() -> 
         assert httpx.get(models, headers=bearer(SALES_KEY)).status_code == 200
         assert httpx.get(f"{url}/health/live").status_code == 200
     assert (count("refused") - before[0], count("blocked") - before[1]) == (30, 4)
+
+
+def test_keys_are_rotated_under_load_without_a_refusal(
+    guarded: LiveServer, keys_file: Path
+) -> None:
+    first, second = new_key(), new_key()
+    current, has_ended, refused = [second], threading.Event(), Counter[int]()
+
+    def status(key: str, client: httpx.Client | None = None) -> int:
+        get = httpx.get if client is None else client.get
+        return get(f"{guarded.url}/v1/models", headers=bearer(key)).status_code
+
+    def load(_: int) -> int:
+        count = 0
+        with httpx.Client() as client:
+            while not has_ended.is_set():
+                key = current[-1]
+                answer = status(key, client)
+                # A key that was replaced meanwhile may be refused.
+                if answer != 200 and current[-1] == key:
+                    refused[answer] += 1
+                count += 1
+        return count
+
+    def add(document: KeysDocument) -> KeysDocument:
+        pair = (document.stored(first, None), document.stored(second, None))
+        return added(document, Holder(name="rotated", keys=pair))
+
+    def replace(document: KeysDocument) -> KeysDocument:
+        [oldest, _] = next(each for each in document.holders if each.name == "rotated").keys
+        document = revoked(document, "rotated", oldest.id)
+        return rotated(document, "rotated", document.stored(third, None), None)
+
+    edit(keys_file, add, may_be_new=False)
+    wait_until(lambda: status(second) == 200)
+    with ThreadPoolExecutor(4) as clients:
+        counts = clients.map(load, range(4))
+        try:
+            for _ in range(3):
+                third = new_key()
+                edit(keys_file, replace, may_be_new=False)
+                wait_until(lambda: status(third) == 200)  # noqa: B023
+                current.append(third)
+                assert status(first) in (401, 429), "429 after too many wrong keys"
+                first, second = second, third
+        finally:
+            has_ended.set()
+        assert min(counts) > 10
+    assert refused == Counter()
+    edit(keys_file, lambda document: revoked(document, "rotated", None), may_be_new=False)

@@ -1,7 +1,6 @@
 """Live sessions for tests: a model that decodes how long its sound is, and audio sent fast."""
 
 from collections.abc import AsyncIterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from itertools import count
 from math import ceil
@@ -15,6 +14,7 @@ from app.engine.speech_model import DecodeOptions, Features, Job, SpeechModel
 from app.pipeline.live.events import Completed, Event, LiveOptions, Partial, TurnDetection
 from app.pipeline.live.session import LiveSession
 from app.pipeline.window_decoder import WindowDecoder
+from app.process.fair_threads import FairThreads
 from tests.support.recordings import load_sample
 from tests.support.waiting import until
 
@@ -60,9 +60,9 @@ def metronome(**arguments: object) -> Metronome:
 
 @asynccontextmanager
 async def window_decoder(model: SpeechModel) -> AsyncIterator[WindowDecoder]:
-    with ThreadPoolExecutor(2) as cpu:
+    with FairThreads(2) as cpu:
         async with Batcher(model) as batcher:
-            yield WindowDecoder(model, batcher, cpu, use_fallback=True)
+            yield WindowDecoder(model, batcher, cpu, use_fallback=True, priority=Priority.LIVE)
 
 
 def live(

@@ -1,5 +1,4 @@
 import asyncio
-from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -8,6 +7,7 @@ from app.engine.batcher import Batcher
 from app.errors import EngineFailed, Overloaded
 from app.pipeline.live.events import Completed, Failed, SpeechStarted
 from app.pipeline.window_decoder import WindowDecoder
+from app.process.fair_threads import FairThreads
 from tests.pipeline.live.sessions import (
     CLIP,
     ENGLISH,
@@ -72,7 +72,7 @@ async def test_a_window_the_model_cannot_decode_fails_its_turn_only() -> None:
 
 async def test_when_the_engine_closes_all_that_is_open_fails_and_the_session_ends() -> None:
     model = metronome()
-    with ThreadPoolExecutor(2) as cpu:
+    with FairThreads(2) as cpu:
         batcher = Batcher(model)
         async with live(WindowDecoder(model, batcher, cpu, use_fallback=True), UNBROKEN) as session:
             async with batcher:
