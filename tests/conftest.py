@@ -1,5 +1,6 @@
 """Fixtures of several folders; tests/README.md lists what else tests share."""
 
+import json
 import os
 import ssl
 from collections.abc import Iterator
@@ -20,12 +21,17 @@ from tests.access.provider import Provider
 from tests.support.live_server import LiveServer
 from tests.support.model_names import BASE, NO_MODELS, STARTER
 from tests.support.redis_server import RedisServer
+from tests.support.remembering_server import RememberingServer
+
+PATIENCE_SECONDS = 60.0
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """The slow ones first, which are of the whole process: at the end nobody waits for them."""
+    """The files that take longest first: a worker that begins one at the end works alone."""
     tests = Path(__file__).parent
-    items.sort(key=lambda item: item.path.parent not in (tests, tests / "process"))
+    slow = (tests / "conformance", tests / "process", tests, tests / "web", tests / "grafana")
+    rank = {folder: number for number, folder in enumerate(slow)}
+    items.sort(key=lambda item: rank.get(item.path.parent, len(slow)))
 
 
 @cache
@@ -47,6 +53,15 @@ def certificates_are_read_once() -> Iterator[None]:
         yield
 
 
+@pytest.fixture(scope="session", autouse=True)
+def clients_are_patient() -> Iterator[None]:
+    """A server on a busy machine may need longer than httpx waits by default, which is 5 s."""
+    with pytest.MonkeyPatch.context() as patch:
+        for phase in ("connect", "read", "write", "pool"):
+            patch.setattr(f"httpx._config.DEFAULT_TIMEOUT_CONFIG.{phase}", PATIENCE_SECONDS)
+        yield
+
+
 @pytest.fixture(scope="session")
 def starter() -> WhisperEngine:
     return load(str(STARTER), EngineChoices(device="cpu"), NO_MODELS)
@@ -56,6 +71,15 @@ def starter() -> WhisperEngine:
 def server() -> Iterator[LiveServer]:
     """`python -m app` with the starter: for whatever is not about the quality of words."""
     with LiveServer() as live:
+        yield live
+
+
+@pytest.fixture(scope="session")
+def remembering_server() -> Iterator[LiveServer]:
+    """The starter, and Whisper for the name `base`, computing equal windows once: for many
+    questions about a few recordings.
+    """
+    with RememberingServer(VERBATIM_MODELS__SERVED=json.dumps([BASE])) as live:
         yield live
 
 

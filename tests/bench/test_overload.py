@@ -1,3 +1,5 @@
+from statistics import median
+
 import psutil
 
 from app.engine.fake_model import FakeModel
@@ -30,10 +32,13 @@ async def test_an_overloaded_server_answers_admitted_requests_and_refuses_the_re
     assert len(refused) > len(answered) > 20, run.best_before
     assert not run.wrong
     latest = max(each.latency_seconds for each in answered)
-    # Other tests share the cores; without admission the last would wait for 15 s.
-    assert latest < plan.max_wait_seconds + 2.0
-    waits = sorted(each.latency_seconds for each in refused)
-    assert waits[len(waits) // 2] < 0.5
+    # Other tests share the cores, so the bounds are wide.
+    without_admission = plan.seconds * (plan.factor - 1)
+    assert latest < without_admission * 2 / 3
+    refused_after, answered_after = (
+        median(each.latency_seconds for each in some) for some in (refused, answered)
+    )
+    assert refused_after < answered_after / 4
     assert run.throughput > 0.5 * run.best_before
     assert f"refused {len(refused)}" in report(run, plan)
     assert run.words.said == len(answered) * len(normalise(clips[0].text))

@@ -1,6 +1,5 @@
 """One function for each client, which sends a case to the live server."""
 
-import json
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 
@@ -15,17 +14,15 @@ from tests.conformance.clients.litellm import litellm
 from tests.conformance.clients.node import node
 from tests.conformance.clients.python import asynchronous, plain, raw, streaming
 from tests.support.live_server import LiveServer
-from tests.support.model_names import BASE
 from tests.support.recordings import SENTENCES, SPEECH, decode, noise, wav
 
 Ask = Callable[[Case], Answer]
 
 
 @pytest.fixture(scope="session")
-def server() -> Iterator[LiveServer]:
-    """With the starter for every name but `base`, which is Whisper."""
-    with LiveServer(VERBATIM_MODELS__SERVED=json.dumps([BASE])) as live:
-        yield live
+def server(remembering_server: LiveServer) -> LiveServer:
+    """What one client was answered is not computed again for the next."""
+    return remembering_server
 
 
 @pytest.fixture(scope="session")

@@ -7,10 +7,12 @@ from typing import Any
 import httpx
 import pytest
 
+from app.engine.fake_model import FakeModel
 from tests.openai.document import DOCUMENT, check, problems, schema
 from tests.support.api_keys import ADMIN_KEY, SALES_KEY, bearer, keys
 from tests.support.live_server import LiveServer
 from tests.support.recordings import FOLDER, silence, wav
+from tests.support.served import fake_app, served
 
 CLIP = (FOLDER / "12_short_clip.wav").read_bytes()
 TRANSCRIPTIONS = "/v1/audio/transcriptions"
@@ -18,9 +20,14 @@ TRANSLATIONS = "/v1/audio/translations"
 BATCH = "/v1/audio/transcriptions_batch"
 
 
-def post(server: LiveServer, path: str, fields: dict[str, Any], *files: bytes) -> httpx.Response:
+@pytest.fixture(scope="module")
+def server(remembering_server: LiveServer) -> LiveServer:
+    return remembering_server
+
+
+def post(url: str, path: str, fields: dict[str, Any], *files: bytes) -> httpx.Response:
     return httpx.post(
-        server.url + path,
+        url + path,
         files=[("file", ("upload", content)) for content in files or (CLIP,)],
         data={"model": "starter", **fields},
         timeout=60,
@@ -53,10 +60,10 @@ FORMATS = [
 
 @pytest.mark.parametrize("fields", FORMATS, ids=str)
 def test_every_transcription_is_as_documented(server: LiveServer, fields: dict[str, Any]) -> None:
-    answer = post(server, TRANSCRIPTIONS, fields)
+    answer = post(server.url, TRANSCRIPTIONS, fields)
     assert answer.status_code == 200
     check(answer, TRANSCRIPTIONS)
-    check(post(server, TRANSCRIPTIONS, fields, wav(silence(1.0))), TRANSCRIPTIONS)
+    check(post(server.url, TRANSCRIPTIONS, fields, wav(silence(1.0))), TRANSCRIPTIONS)
 
 
 @pytest.mark.parametrize(
@@ -70,7 +77,7 @@ def test_every_transcription_is_as_documented(server: LiveServer, fields: dict[s
     ids=str,
 )
 def test_every_translation_is_as_documented(server: LiveServer, fields: dict[str, Any]) -> None:
-    answer = post(server, TRANSLATIONS, fields, (FOLDER / "09_german.wav").read_bytes())
+    answer = post(server.url, TRANSLATIONS, fields, (FOLDER / "09_german.wav").read_bytes())
     assert answer.status_code == 200
     check(answer, TRANSLATIONS)
 
@@ -78,7 +85,7 @@ def test_every_translation_is_as_documented(server: LiveServer, fields: dict[str
 @pytest.mark.parametrize("response_format", ["json", "srt", "verbose_json", "diarized_json"])
 def test_a_batch_is_as_documented(server: LiveServer, response_format: str) -> None:
     fields = {"response_format": response_format}
-    answer = post(server, BATCH, fields, CLIP, b"this is no recording", CLIP)
+    answer = post(server.url, BATCH, fields, CLIP, b"this is no recording", CLIP)
     check(answer, BATCH)
     first, broken, last = answer.json()["data"]
     assert first == last
@@ -98,28 +105,28 @@ def test_a_batch_is_as_documented(server: LiveServer, response_format: str) -> N
 def test_every_refusal_is_as_documented(
     server: LiveServer, path: str, fields: dict[str, Any], status: int
 ) -> None:
-    answer = post(server, path, fields)
+    answer = post(server.url, path, fields)
     assert answer.status_code == status
     check(answer, path)
 
 
 def test_recordings_that_cannot_be_decoded_are_refused_as_documented(server: LiveServer) -> None:
     for content in (b"", b"this is no recording", wav(silence(0.05))):
-        answer = post(server, TRANSCRIPTIONS, {}, content)
+        answer = post(server.url, TRANSCRIPTIONS, {}, content)
         assert answer.status_code == 400
         check(answer, TRANSCRIPTIONS)
 
 
 def test_a_body_that_is_too_large_is_refused_as_documented() -> None:
-    with LiveServer(VERBATIM_AUDIO__MAX_UPLOAD_BYTES="1000") as small:
-        answer = post(small, TRANSCRIPTIONS, {})
+    with served(fake_app(FakeModel(), audio={"max_upload_bytes": 1000})) as url:
+        answer = post(url, TRANSCRIPTIONS, {})
         assert answer.status_code == 413
         check(answer, TRANSCRIPTIONS)
 
 
 def test_too_many_requests_are_refused_as_documented() -> None:
-    with LiveServer(VERBATIM_LIMITS__REQUESTS_PER_MINUTE="1") as strict:
-        answers = [httpx.get(f"{strict.url}/v1/models") for _ in range(2)]
+    with served(fake_app(FakeModel(), limits={"requests_per_minute": 1})) as url:
+        answers = [httpx.get(f"{url}/v1/models") for _ in range(2)]
         assert [answer.status_code for answer in answers] == [200, 429]
         for answer in answers:
             assert "x-ratelimit-reset-requests" in answer.headers
@@ -166,27 +173,29 @@ def test_what_is_forbidden_to_all_is_refused_as_documented(
     ],
 )
 def test_administration_is_as_documented(
-    administered: LiveServer, key: str | None, action: str, name: str, status: int
+    administered: str, key: str | None, action: str, name: str, status: int
 ) -> None:
     headers = {} if key is None else bearer(key)
-    answer = httpx.post(f"{administered.url}/v1/models/{name}/{action}", headers=headers)
+    answer = httpx.post(f"{administered}/v1/models/{name}/{action}", headers=headers)
     assert answer.status_code == status
     check(answer, f"/v1/models/{{model_id}}/{action}")
 
 
 @pytest.fixture(scope="module")
-def administered() -> Iterator[LiveServer]:
-    with LiveServer(VERBATIM_ACCESS__KEYS=keys(sales={"key": SALES_KEY})) as live:
-        yield live
+def administered() -> Iterator[str]:
+    """The URL of a server with keys."""
+    with served(fake_app(FakeModel(), access={"keys": keys(sales={"key": SALES_KEY})})) as url:
+        yield url
 
 
 @pytest.mark.parametrize("method", ["get", "post"])
 def test_draining_is_as_documented(method: str) -> None:
     def drain(query: str, **headers: str) -> httpx.Response:
-        address = f"{live.url}/internal/drain?{query}"
+        address = f"{url}/internal/drain?{query}"
         return httpx.request(method, address, headers=headers)
 
-    with LiveServer(VERBATIM_ACCESS__KEYS=keys(sales={"key": SALES_KEY})) as live:
+    access = {"keys": keys(sales={"key": SALES_KEY})}
+    with served(fake_app(FakeModel(), access=access)) as url:
         forwarded = {"x-forwarded-for": "192.0.2.1"}
         admin = {"authorization": f"Bearer {ADMIN_KEY}"}
         own = admin if method == "get" else {}
@@ -197,8 +206,8 @@ def test_draining_is_as_documented(method: str) -> None:
             drain("wait=0", **forwarded, **admin),
             drain("wait=0", **own),
         ]
-        unready = httpx.get(f"{live.url}/health/ready")
-        refused = post(live, TRANSCRIPTIONS, {})
+        unready = httpx.get(f"{url}/health/ready")
+        refused = post(url, TRANSCRIPTIONS, {})
     assert [each.status_code for each in answers] == [400, 401, 401, 200, 200]
     for answer in answers:
         check(answer, "/internal/drain", method)
@@ -213,5 +222,5 @@ def test_sending_every_default_changes_nothing(server: LiveServer) -> None:
     defaults = {name: each["default"] for name, each in properties.items() if "default" in each}
     sent = {name: json.dumps(each).strip('"[]') for name, each in defaults.items()}
     assert set(sent.values()) == {"", "json", "0", "false", "42", "2"}
-    plain = post(server, TRANSCRIPTIONS, {})
-    assert post(server, TRANSCRIPTIONS, sent).json() == plain.json()
+    plain = post(server.url, TRANSCRIPTIONS, {})
+    assert post(server.url, TRANSCRIPTIONS, sent).json() == plain.json()

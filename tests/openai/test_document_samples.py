@@ -1,19 +1,21 @@
 """The code samples of the document, run as a reader would run them."""
 
 import json
-import os
 import subprocess
-import sys
 from collections.abc import Iterator
+from contextlib import redirect_stdout
+from io import StringIO
 
 import pytest
 
+from tests.conformance.clients.python import ANNOUNCEMENTS
 from tests.openai.document import operations
 from tests.support.api_keys import ADMIN_KEY, keys
 from tests.support.live_server import ROOT, LiveServer
 from tests.support.model_names import BASE, STARTER
 from tests.support.programs import require
 from tests.support.recordings import SPEECH, reference
+from tests.support.remembering_server import RememberingServer
 from tests.support.words import normalise
 
 ENGLISH, GERMAN = reference("jfk.flac", SPEECH), reference("german.wav", SPEECH)
@@ -53,7 +55,7 @@ def administered(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveServe
     """Base, with a key, and the second model of the samples, for which the starter stands in."""
     second = tmp_path_factory.mktemp("models") / "large-v3-turbo"
     second.symlink_to(STARTER)
-    with LiveServer(
+    with RememberingServer(
         VERBATIM_MODEL=BASE,
         VERBATIM_ACCESS__KEYS=keys(),
         VERBATIM_MODELS__SERVED=json.dumps([str(second)]),
@@ -61,30 +63,40 @@ def administered(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveServe
         yield live
 
 
+@pytest.mark.filterwarnings(ANNOUNCEMENTS)
 @pytest.mark.parametrize(("operation", "language", "source"), list(samples()))
 def test_a_sample_prints_the_words(
-    administered: LiveServer, operation: str, language: str, source: str
+    administered: LiveServer,
+    operation: str,
+    language: str,
+    source: str,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    monkeypatch.chdir(ROOT)
+    monkeypatch.setenv("OPENAI_API_KEY", ADMIN_KEY)
     assert "http://127.0.0.1:8000/" in source
     source = source.replace("http://127.0.0.1:8000/", f"{administered.url}/")
-    if language == "Shell":
-        assert source.startswith("curl ")
-        command = ["sh", "-c", source.replace("curl", f"{require('curl')} --fail -sS", 1)]
-    else:
-        command = [sys.executable, "-c", source]
-    run = subprocess.run(
-        command,
-        cwd=ROOT,
-        env={**os.environ, "OPENAI_API_KEY": ADMIN_KEY},
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
-    assert run.returncode == 0, run.stderr
-    printed = f" {' '.join(normalise(run.stdout))} "
+    shown = printed_by_shell(source) if language == "Shell" else printed_by_python(source)
+    printed = f" {' '.join(normalise(shown))} "
     for words in PRINTED[operation]:
         assert f" {' '.join(normalise(words))} " in printed
+
+
+def printed_by_shell(source: str) -> str:
+    assert source.startswith("curl ")
+    command = source.replace("curl", f"{require('curl')} --fail -sS", 1)
+    run = subprocess.run(
+        ["sh", "-c", command], capture_output=True, text=True, timeout=60, check=False
+    )
+    assert run.returncode == 0, run.stderr
+    return run.stdout
+
+
+def printed_by_python(source: str) -> str:
+    """In this process, which has imported the SDK."""
+    with redirect_stdout(StringIO()) as output:
+        exec(source, {"__name__": "__main__"})
+    return output.getvalue()
 
 
 def test_what_can_succeed_has_a_sample_for_curl_and_what_the_sdk_does_one_in_python() -> None:

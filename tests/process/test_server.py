@@ -25,9 +25,9 @@ TRANSCRIPTIONS = "/v1/audio/transcriptions"
 
 
 @pytest.fixture(scope="module")
-def twenty_minutes(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    path = tmp_path_factory.mktemp("recordings") / "twenty_minutes.wav"
-    repeat_to(path, load_sample("08_long_call.flac"), 1200.0)
+def ten_minutes(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("recordings") / "ten_minutes.wav"
+    repeat_to(path, load_sample("08_long_call.flac"), 600.0)
     return path
 
 
@@ -87,12 +87,12 @@ def test_the_whole_sequence_of_a_rollout_loses_nothing() -> None:
         assert server.stop() == 0
 
 
-def test_a_deadline_leaves_no_answer_that_looks_whole(twenty_minutes: Path) -> None:
+def test_a_deadline_leaves_no_answer_that_looks_whole(ten_minutes: Path) -> None:
     begun = threading.Event()
 
     def keep_alive(server: LiveServer) -> httpx.Response:
         with (
-            twenty_minutes.open("rb") as file,
+            ten_minutes.open("rb") as file,
             httpx.stream(
                 "POST",
                 server.url + TRANSCRIPTIONS,
@@ -112,12 +112,12 @@ def test_a_deadline_leaves_no_answer_that_looks_whole(twenty_minutes: Path) -> N
     }
     with LiveServer(**settings) as server:
         kept = in_background(lambda: keep_alive(server))
-        silent = in_background(lambda: post(server, twenty_minutes, response_format="srt"))
-        with server.stream(twenty_minutes, language="en") as stream:
+        silent = in_background(lambda: post(server, ten_minutes, response_format="srt"))
+        with server.stream(ten_minutes, language="en") as stream:
             lines = stream.iter_lines()
             next(lines)
             assert begun.wait(30)
-            wait_until(lambda: server.metric("stt_backlog_audio_seconds") > 2500)  # of all three
+            wait_until(lambda: server.metric("stt_backlog_audio_seconds") > 1250)  # of all three
             server.terminate()
             seen: list[str] = []
             with pytest.raises(httpx.RemoteProtocolError):
@@ -132,29 +132,27 @@ def test_a_deadline_leaves_no_answer_that_looks_whole(twenty_minutes: Path) -> N
     assert "Traceback" not in server.errors
 
 
-@pytest.mark.parametrize("prompt", ["lose the device", "run out of memory", "end the thread"])
-def test_a_broken_engine_ends_the_process(prompt: str) -> None:
-    with FaultyServer() as server:
-        failed = post(server, prompt=prompt)
-        assert failed.status_code == 503
-        assert failed.headers["x-should-retry"] == "true"
-        assert ended(server) == os.EX_SOFTWARE
-    assert "engine_broken" in server.errors
-
-
-def test_every_request_that_waits_for_a_broken_engine_is_answered(twenty_minutes: Path) -> None:
+def test_every_request_that_waits_for_a_broken_engine_is_answered_and_the_process_ends(
+    ten_minutes: Path,
+) -> None:
     with FaultyServer(
         VERBATIM_AUDIO__MAX_UPLOAD_BYTES=str(10**8), VERBATIM_SERVER__KEEP_ALIVE_SECONDS="0"
     ) as server:
-        waiting = [in_background(lambda: post(server, twenty_minutes)) for _ in range(3)]
+        waiting = [in_background(lambda: post(server, ten_minutes)) for _ in range(3)]
         wait_until(lambda: server.metric("stt_windows_total") > 4)
-        assert post(server, prompt="lose the device").status_code == 503
+        failed = post(server, prompt="lose the device")
+        assert failed.status_code == 503
+        assert failed.headers["x-should-retry"] == "true"
         assert [each.result(30).status_code for each in waiting] == [503] * 3
         assert ended(server) == os.EX_SOFTWARE
+    assert "engine_broken" in server.errors
+    assert "shutdown_hangs" not in server.errors
 
 
-def test_an_engine_that_fails_on_every_window_ends_the_process() -> None:
+def test_recordings_that_fail_do_not_end_the_process_and_a_device_that_fails_on_all_does() -> None:
     with FaultyServer() as server:
+        assert {post(server, prompt="fail").status_code for _ in range(8)} == {500}
+        assert word_errors(reference(CLIP.name), post(server).json()["text"]) == 0
         statuses = [post(server, prompt="break").status_code]
         while statuses[-1] == 500:  # a recording may have several windows
             statuses.append(post(server).status_code)
@@ -162,13 +160,7 @@ def test_an_engine_that_fails_on_every_window_ends_the_process() -> None:
         assert statuses[-1] == 503
         assert len(statuses) <= MAX_FAILURES_IN_ROW
         assert ended(server) == os.EX_SOFTWARE
-
-
-def test_recordings_that_fail_do_not_end_the_process() -> None:
-    with FaultyServer() as server:
-        assert {post(server, prompt="fail").status_code for _ in range(8)} == {500}
-        assert word_errors(reference(CLIP.name), post(server).json()["text"]) == 0
-        assert server.stop() == 0
+    assert "shutdown_hangs" not in server.errors
 
 
 def test_a_hung_device_call_fails_liveness_and_cannot_keep_the_process() -> None:
@@ -202,7 +194,7 @@ def test_a_process_that_was_stopped_for_a_while_has_not_hung() -> None:
     with LiveServer(VERBATIM_ENGINE__STUCK_SECONDS="1") as server:
         server.process.send_signal(signal.SIGSTOP)
         with pytest.raises(subprocess.TimeoutExpired):
-            server.process.wait(3)
+            server.process.wait(1.5)
         server.process.send_signal(signal.SIGCONT)
         assert word_errors(reference(CLIP.name), post(server).json()["text"]) == 0
         assert server.stop() == 0

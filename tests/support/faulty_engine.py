@@ -39,10 +39,6 @@ class FaultyEngine(WhisperEngine):
             case "lose the device":
                 error = "CUDA failed with error an illegal memory access was encountered"
                 raise RuntimeError(error)
-            case "run out of memory":
-                raise MemoryError
-            case "end the thread":
-                raise SystemExit
             case "hang":
                 hang()
             case "hang the event loop":

@@ -14,9 +14,10 @@ from app.engine.fake_model import FakeModel, hypothesis
 from app.engine.speech_model import DecodeOptions, Job
 from app.errors import EngineFailed
 from app.pipeline import fallback
-from tests.support.api_keys import ADMIN_KEY, bearer, keys
+from tests.support.api_keys import bearer, keys
 from tests.support.live_server import LiveServer
 from tests.support.recordings import FOLDER, load_sample, silence, wav
+from tests.support.served import fake_app, served
 from tests.support.waiting import until, wait_until
 
 OPTIONS = DecodeOptions("transcribe", "en")
@@ -119,14 +120,19 @@ def test_all_sound_is_speech_or_silence() -> None:
 
 def test_refusals_before_the_route_are_answers_too() -> None:
     visitor = {"key": "visitor", "requests_per_minute": 1}
-    with LiveServer(api_key=ADMIN_KEY, VERBATIM_ACCESS__KEYS=keys(visitor=visitor)) as guarded:
+    labels = {"handler": "/v1/models", "method": "GET", "status": "4xx"}
+
+    def answers() -> float:
+        return REGISTRY.get_sample_value("http_requests_total", labels) or 0.0
+
+    before = answers()
+    with served(fake_app(FakeModel(), access={"keys": keys(visitor=visitor)})) as url:
         statuses = [
-            httpx.get(f"{guarded.url}/v1/models", headers=bearer(key)).status_code
+            httpx.get(f"{url}/v1/models", headers=bearer(key)).status_code
             for key in ("visitor", "visitor", "a stranger")
         ]
         assert statuses == [200, 429, 401]
-        answers = 'http_requests_total{handler="/v1/models",method="GET",status="4xx"}'
-        wait_until(lambda: guarded.metric(answers) == 2)
+        wait_until(lambda: answers() == before + 2)
 
 
 def test_a_recording_counts_its_windows_and_its_stages(server: LiveServer) -> None:

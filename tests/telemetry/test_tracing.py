@@ -253,7 +253,7 @@ def test_windows_of_two_requests_link_to_the_one_call_that_they_shared(
         assert model.started.wait(10)
         answers += [callers.submit(post, url, each, language="en") for each in traces[1:]]
         answers += [callers.submit(post, url, new_trace(), flags=UNSAMPLED, language="en")]
-        wait_until(lambda: REGISTRY.get_sample_value("stt_queue_windows") == 3, 9)
+        wait_until(lambda: REGISTRY.get_sample_value("stt_queue_windows") == 3)
         model.gate.set()
         assert [answer.result().status_code for answer in answers] == [200] * 4
     spans = [collector.of_trace(each) for each in traces]

@@ -30,6 +30,11 @@ SPOKEN = [name for name, figures in BASELINE.items() if 0 < figures["words"] < 3
 MIXED = "15_english_then_german.wav"
 
 
+@pytest.fixture(scope="module")
+def server(remembering_server: LiveServer) -> LiveServer:
+    return remembering_server
+
+
 def cue_text(subtitles: str) -> str:
     """What an srt or vtt document says."""
     return " ".join(

@@ -13,6 +13,11 @@ BASELINE = json.loads((FOLDER / "baseline.json").read_text(encoding="utf-8"))
 CALL = "08_long_call.flac"
 
 
+@pytest.fixture(scope="module")
+def server(remembering_server: LiveServer) -> LiveServer:
+    return remembering_server
+
+
 def chunked(server: LiveServer, content: bytes, **vad: float) -> Any:
     strategy = json.dumps({"type": "server_vad", **vad}) if vad else "auto"
     answer = server.post(content, response_format="verbose_json", chunking_strategy=strategy)

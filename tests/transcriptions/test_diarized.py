@@ -27,6 +27,11 @@ CALL = "13_stereo_call.m4a"
 MODEL = "gpt-4o-transcribe-diarize"
 
 
+@pytest.fixture(scope="module")
+def server(remembering_server: LiveServer) -> LiveServer:
+    return remembering_server
+
+
 def diarized(server: LiveServer, content: bytes, **fields: Any) -> Any:
     answer = server.post(
         content,

@@ -6,13 +6,20 @@ from typing import Any
 import httpx
 import pytest
 
+from app.engine.fake_model import FakeModel
 from tests.openai.document import check, problems
 from tests.support.client import CLIP, chunks
 from tests.support.live_server import LiveServer
 from tests.support.programs import require
 from tests.support.recordings import MEDIA, load_sample
+from tests.support.served import fake_app, served
 
 CONTENT = CLIP.read_bytes()
+
+
+@pytest.fixture(scope="module")
+def server(remembering_server: LiveServer) -> LiveServer:
+    return remembering_server
 
 
 def post(
@@ -147,9 +154,9 @@ def test_a_body_that_is_too_large_is_refused_and_nothing_of_it_stays() -> None:
 
 
 def test_it_is_refused_while_the_server_drains() -> None:
-    with LiveServer() as draining:
-        httpx.post(f"{draining.url}/internal/drain?wait=0&propagation=0")
-        answer = post(draining)
+    with served(fake_app(FakeModel())) as url:
+        httpx.post(f"{url}/internal/drain?wait=0&propagation=0")
+        answer = httpx.post(f"{url}/transcribe", content=CONTENT)
     assert answer.status_code == 503
     assert problems({"$ref": "#/components/schemas/ErrorResponse"}, answer.json()) == []
     assert answer.json()["error"]["message"] == "The server is shutting down. Please retry."

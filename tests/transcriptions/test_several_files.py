@@ -17,11 +17,14 @@ BASELINE = json.loads((FOLDER / "baseline.json").read_text(encoding="utf-8"))
 RECORDINGS: list[Recording] = [FOLDER / name for name in NAMES]
 
 
-@pytest.mark.parametrize("field", ["file", "file[]"])
-def test_the_answers_come_in_the_order_of_the_files(server: LiveServer, field: str) -> None:
-    answer = post_recordings(server.url, RECORDINGS, field=field).json()
+@pytest.mark.parametrize(("field", "names"), [("file", NAMES), ("file[]", NAMES[:2])])
+def test_the_answers_come_in_the_order_of_the_files(
+    server: LiveServer, field: str, names: list[str]
+) -> None:
+    recordings: list[Recording] = [FOLDER / name for name in names]
+    answer = post_recordings(server.url, recordings, field=field).json()
     assert answer["object"] == "list"
-    for name, each in zip(NAMES, answer["data"], strict=True):
+    for name, each in zip(names, answer["data"], strict=True):
         assert word_errors(reference(name), each["text"]) <= BASELINE[name]["errors"]
         assert each["usage"]["type"] == "duration"
 

@@ -10,7 +10,8 @@ import httpx
 import pytest
 from openai import BadRequestError
 
-from tests.support.client import CLIP, TRANSCRIPTIONS, chunks, form
+from app.engine.fake_model import FakeModel
+from tests.support.client import CLIP, TRANSCRIPTIONS, chunks, form, post_recording
 from tests.support.live_server import LiveServer
 from tests.support.recordings import (
     BROKEN,
@@ -21,6 +22,8 @@ from tests.support.recordings import (
     reference,
     repeat_to,
 )
+from tests.support.remembering_server import RememberingServer
+from tests.support.served import fake_app, served
 from tests.support.waiting import wait_until
 from tests.support.words import normalise, word_errors
 
@@ -68,7 +71,7 @@ def test_nothing_is_left_on_disk_and_no_file_stays_open(server: LiveServer, tmp_
     spool.mkdir()
     long = tmp_path / "long.wav"
     repeat_to(long, load_sample(CLIP.name), 45.0)  # more than 1 MB: shorter ones stay in memory
-    with LiveServer(VERBATIM_AUDIO__SPOOL_DIR=str(spool)) as own:
+    with RememberingServer(VERBATIM_AUDIO__SPOOL_DIR=str(spool)) as own:
         own.transcribe(CLIP)
         before = own.open_files
         for content in (long.read_bytes(), BROKEN["random.mp3"](load_sample(CLIP.name)) * 1000):
@@ -84,9 +87,9 @@ def test_nothing_is_left_on_disk_and_no_file_stays_open(server: LiveServer, tmp_
         assert list(spool.iterdir()) == []
 
 
-def test_an_upload_that_is_too_large_is_refused(server: LiveServer) -> None:
-    with LiveServer(VERBATIM_AUDIO__MAX_UPLOAD_BYTES="100000") as small:
-        answer = small.post(b"x" * 200_000)
+def test_an_upload_that_is_too_large_is_refused() -> None:
+    with served(fake_app(FakeModel(), audio={"max_upload_bytes": 100_000})) as url:
+        answer = post_recording(url, b"x" * 200_000)
         assert answer.status_code == 413
         message = answer.json()["error"]["message"]
         assert re.fullmatch(
@@ -98,7 +101,7 @@ def test_an_upload_that_is_too_large_is_refused(server: LiveServer) -> None:
                 yield b"x" * 10_000
 
         unannounced = httpx.post(
-            small.url + TRANSCRIPTIONS,
+            url + TRANSCRIPTIONS,
             content=endless(),
             headers={"content-type": "multipart/form-data; boundary=y"},
         )

@@ -43,7 +43,7 @@ def own(spool: Path) -> Iterator[LiveServer]:
 def large(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("large") / "large.wav"
     with path.open("wb") as file:
-        file.truncate(200 * MB)
+        file.truncate(100 * MB)
     return path
 
 

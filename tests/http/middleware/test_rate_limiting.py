@@ -236,7 +236,7 @@ def test_a_slot_comes_back_when_its_client_leaves(fields: dict[str, Any]) -> Non
     with served(fake_app(model, access=holders(anna={"max_concurrent": 1}))) as url:
         model.gate.clear()
         hang_up_early(url, **fields)
-        wait_until(lambda: is_free(url), 10)
+        wait_until(lambda: is_free(url))
         model.gate.set()
         outcomes = usage(url)["models"]
         assert [each for each in outcomes if each["model"] == "starter"] == [
@@ -253,7 +253,7 @@ def test_a_slot_comes_back_when_a_stream_is_cut() -> None:
             next(lines)
             model.gate.clear()
             assert not is_free(url)
-        wait_until(lambda: is_free(url), 10)
+        wait_until(lambda: is_free(url))
         model.gate.set()
         (used,) = [each for each in usage(url)["models"] if each["model"] == "starter"]
         assert used["errors"] == 1, "the caller left"
@@ -292,7 +292,7 @@ def test_a_live_session_is_a_request_and_has_its_slot_until_it_ends() -> None:
             assert answer.headers["x-ratelimit-remaining-requests"] == "3"
             socket.send("hello")
             assert socket.recv() == "hello"
-        wait_until(lambda: usage(url)["models"] != [], 10)
+        wait_until(lambda: usage(url)["models"] != [])
         for _ in range(2):
             httpx.get(f"{url}/v1/models", headers=bearer("anna"))
         with pytest.raises(InvalidStatus, match="429") as refused:

@@ -44,14 +44,11 @@ def test_base_that_is_there_is_used_without_network(base: Path, no_network: None
     assert pull("base", ModelsDirectory(base), Progress()) == base / "base"
 
 
-@pytest.mark.parametrize("name", BASE_FILES)
-def test_a_flipped_byte_of_base_is_reported_in_one_line(
-    name: str, base: Path, tmp_path: Path
-) -> None:
-    damage(base / "base" / name)
+def test_a_flipped_byte_of_base_is_reported_in_one_line(base: Path, tmp_path: Path) -> None:
+    damage(base / "base" / "model.bin")
     message = CommandLine(base, tmp_path).refused("verify", "base")
     assert message == (
-        f"Verbatim: the model in {base}/base is damaged: {name} does not have its digest; "
+        f"Verbatim: the model in {base}/base is damaged: model.bin does not have its digest; "
         "`python -m app models pull base` brings it"
     )
 
