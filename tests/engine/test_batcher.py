@@ -158,7 +158,7 @@ async def test_the_pace_begins_with_the_warm_up_and_goes_on_with_measured_calls(
         await asyncio.sleep(0.5)
         model.gate.set()
         await first
-        assert batcher.pace.cost == pytest.approx(3.5 / (30.0 + 15.5), rel=0.1)
+        assert batcher.pace.cost == pytest.approx(3.5 / (30.0 + 8.25), rel=0.1)
 
 
 async def test_only_the_wait_of_the_first_window_of_a_request_is_observed() -> None:

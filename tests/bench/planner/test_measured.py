@@ -21,5 +21,5 @@ def test_the_planner_reads_a_servers_metrics() -> None:
         engine = from_metrics(url, "any", 30.0)
         shorter = from_metrics(url, "any", 10.0)
     assert engine.capacity > 0
-    assert shorter.capacity == pytest.approx(engine.capacity / 2)  # 10 s cost as much as 20
+    assert shorter.capacity == pytest.approx(engine.capacity * 2 / 3)  # 10 s cost as 15
     assert (engine.device, engine.workers) == ("cpu", FakeModel().info.workers)
