@@ -156,9 +156,7 @@ class EngineSettings(Group):
         120.0, gt=0, description="a device call or event loop that takes longer hangs"
     )
     fallback: bool = Field(True, description="decode a doubtful window again, at temperatures > 0")
-    full_context: bool = Field(
-        False, description="encode short windows as slowly as windows of 30 s"
-    )
+    full_context: bool = Field(False, description="encode short windows with 30 s of context, too")
 
 
 class BatchingSettings(Group):

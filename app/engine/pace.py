@@ -7,11 +7,11 @@ HORIZON_SECONDS = 30.0
 """Seconds of device time after which the weight of a measurement is 1/e of a new one's."""
 
 FIXED_SHARE = 0.25
-"""Share of a full window's device time that every window needs, however little of it is sound: 10
-to 15 % with Whisper base on a CPU, half where each window is encoded in full context, as encoding
-alone is 42 to 55 % (docs/engine.md §5). Between the two, and not measured: callers choose the
-lengths of their windows, and whatever they choose, the estimate for other lengths cannot rise by
-more than 1 / FIXED_SHARE."""
+"""Share of a full window's device time that every window needs, however little of it is sound:
+half where each window is encoded in full context, as encoding alone is 42 to 55 % of the time of
+Whisper tiny and base on a CPU (docs/engine.md §5), less elsewhere. Assumed and not measured:
+callers choose the lengths of their windows, and whatever they choose, the estimate for other
+lengths cannot rise by more than 1 / FIXED_SHARE."""
 
 OUTLIER = 4.0
 """A call counts as no more than this many times the time that its windows need for all calls

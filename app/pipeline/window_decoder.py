@@ -109,12 +109,9 @@ class WindowDecoder:
                 words=options.words,
                 token_scores=options.token_scores,
             )
-            temperatures: Sequence[float] = (options.temperature,)
-            if options.temperature == 0.0 and self._use_fallback:
-                temperatures = fallback.TEMPERATURES
             full_context = full_context or self._model.is_context_full(window.duration)
             best = self._best if full_context else self._best_of_contexts
-            hypothesis = await best(window, job, decode_options, temperatures)
+            hypothesis = await best(window, job, decode_options, self._temperatures(options))
         if work is not None and work.queue_seconds is None:
             work.queue_seconds = job.queue_seconds
         decoded: list[tuple[Window, Hypothesis]] = []
@@ -156,6 +153,11 @@ class WindowDecoder:
             )
             hypothesis = await self._batcher.decode(job, decode_options)
             return fallback.checked_draft(hypothesis, decode_options)
+
+    def _temperatures(self, options: Options) -> Sequence[float]:
+        if options.temperature == 0.0 and self._use_fallback:
+            return fallback.TEMPERATURES
+        return (options.temperature,)
 
     async def _best_of_contexts(
         self, window: Window, job: Job, options: DecodeOptions, temperatures: Sequence[float]

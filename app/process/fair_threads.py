@@ -94,8 +94,8 @@ class FairThreads:
     """Runs blocking calls on threads, by class of priority and then by turns of callers.
 
     Callers take turns of one call, and as many in a row as a caller's weight is. A caller has at
-    most `count` threads at a time, and there is one more: calls of seconds (files that mean harm)
-    do not occupy all threads. Use as a context manager, which in the end waits for all calls.
+    most `count` threads at a time, and there is one more: calls of seconds (hostile files) do
+    not occupy all threads. Use as a context manager, which in the end waits for all calls.
     """
 
     def __init__(self, count: int) -> None:
