@@ -329,10 +329,10 @@ class Queue:
         """Decode now, or let the batch grow by encoding waiting windows first?
 
         A full batch is decoded at once. A smaller one is if it has the only window of a caller, and
-        the next window to encode would be a second one of another caller. It also is if it
-        completes a request or has the first window of one, and the next window to encode would only
-        be a further one of a request in the batch, or a later one of a recording: growing would
-        delay the former.
+        the next window to encode would be a second one of another caller, of whichever key. It also
+        is if it completes a request or has the first window of one, and the next window to encode
+        would only be a further one of a request in the batch, or a later one of a recording:
+        growing would delay the former.
         """
         if len(batch) >= self._max_batch_size or len(self._ready) >= 2 * self._max_batch_size:
             return True
@@ -342,7 +342,8 @@ class Queue:
         if batch[0].job.priority < coming.job.priority:
             return True
         others = [ticket for ticket in batch if ticket.job.caller != coming.job.caller]
-        if 0 < len(others) < len(batch) and any(self._is_only_one(ticket) for ticket in others):
+        is_second = any(ticket.job.caller == coming.job.caller for ticket in self._ready)
+        if is_second and any(self._is_only_one(ticket) for ticket in others):
             return True
         inside = {ticket.job.request_id for ticket in batch}
         if coming.job.position < FIRST_WINDOWS and coming.job.request_id not in inside:
