@@ -14,6 +14,7 @@ from app.domain import (
 )
 from app.errors import SpeechError
 from app.pipeline.channel_merge import DecodedWindows
+from app.pipeline.fallback import is_shouted
 from app.pipeline.language import SpokenLanguage
 from app.pipeline.live.events import LiveOptions, Partial
 from app.pipeline.live.local_agreement import LocalAgreement, words_of
@@ -53,6 +54,8 @@ class TurnTranscript:
         self.span.note(item_id=self.id, start=start)
         self._segments: list[Segment] = []
         """Segments of complete windows."""
+        self.last_segments: tuple[Segment, ...] = ()
+        """Segments of the last complete window."""
         self._final = ""
         """Text sent to the client that will not change."""
         self._pending = ""
@@ -79,7 +82,7 @@ class TurnTranscript:
         if self._has_partials and not self.options.token_scores:
             self._agreement.add_hypothesis(
                 "".join(segment.text for segment in segments),
-                is_sure=hypothesis.avg_logprob >= SURE_LOGPROB,
+                is_sure=hypothesis.avg_logprob >= SURE_LOGPROB and not is_shouted(hypothesis.text),
             )
             final += self._agreement.confirmed
             beyond = self._agreement.pending
@@ -99,6 +102,7 @@ class TurnTranscript:
             is_silent = not words_of(joined_text(segments))
             segments = self._agreement.close(self._draft if is_silent else segments)
         self._segments += segments
+        self.last_segments = tuple(segments)
         self.window_count += 1
         self._agreement, self._draft = LocalAgreement(), []
         text = joined_text(self._segments)
