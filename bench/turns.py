@@ -128,9 +128,12 @@ async def report(
     print(f"\n{half:28}seconds turns       live    request  between  as written", flush=True)
     texts: list[tuple[str, str, str]] = []
     delays: list[float] = []
+    cpu_seconds = 0.0
     for one in found:
         requested = await request(decoder, one)
+        started = time.process_time()
         live = await session(decoder, one, turns, drafts)
+        cpu_seconds += time.process_time() - started
         texts.append((one.text, live.text, requested))
         delays += live.delays
         print(f"{one.name:28}{one.seconds:7.1f} {len(live.turns):5} {_row(texts[-1:])}", flush=True)
@@ -139,10 +142,8 @@ async def report(
             print(f"    request: {requested}", flush=True)
     print(f"{'all':28}{sum(one.seconds for one in found):7.1f} {len(delays):5} {_row(texts)}")
     p50, p95 = np.percentile(delays, (50, 95))
-    print(
-        f"from a turn's end to its text: mean {np.mean(delays):.2f} s, p50 {p50:.2f}, p95 {p95:.2f}",
-        flush=True,
-    )
+    print(f"from a turn's end to its text: p50 {p50:.2f}, p95 {p95:.2f} s", end="")
+    print(f"; of the sessions {cpu_seconds / len(delays):.2f} CPU seconds a turn", flush=True)
 
 
 def _row(texts: Sequence[tuple[str, str, str]]) -> str:

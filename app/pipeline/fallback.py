@@ -132,7 +132,7 @@ def needs_context(hypothesis: Hypothesis) -> bool:
 def lacks_sound(hypothesis: Hypothesis) -> bool:
     """Is the text likely to be another one with the sound before the window?"""
     text = hypothesis.text
-    return bool(text) and (hypothesis.avg_logprob < MIN_ALONE_LOGPROB or is_shouted(text))
+    return not text or hypothesis.avg_logprob < MIN_ALONE_LOGPROB or is_shouted(text)
 
 
 def is_shouted(text: str) -> bool:

@@ -100,10 +100,10 @@ class DecoderLoop:
         self._is_finished = True
         self._changed.set()
 
-    def has_caught_up(self) -> bool:
-        """Is all speech so far in the text?"""
+    def has_caught_up(self, speech_end: float) -> bool:
+        """Is all speech up to `speech_end`, in seconds of the session, in the text?"""
         speech = None if self._open_window is None else self._open_window.packer.open_speech
-        is_drafted = speech is None or speech[1] <= self._drafted_until
+        is_drafted = speech is None or min(speech[1], speech_end) <= self._drafted_until
         return not self._backlog and self._drafting is None and is_drafted
 
     async def run(self) -> None:

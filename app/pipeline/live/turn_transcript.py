@@ -55,7 +55,7 @@ class TurnTranscript:
         self._segments: list[Segment] = []
         """Segments of complete windows."""
         self.last_segments: tuple[Segment, ...] = ()
-        """Segments of the last complete window."""
+        """Segments of the last complete window, as they were decoded."""
         self._final = ""
         """Text sent to the client that will not change."""
         self._pending = ""
@@ -97,12 +97,12 @@ class TurnTranscript:
             segments += to_recording_time(hypothesis, window, end)
             end = segments[-1].end if segments else end
             self._prompt_token_count = max(self._prompt_token_count, hypothesis.prompt_token_count)
+        self.last_segments = tuple(segments)
         if self._agreement.confirmed:
             # Text that was sent stays, even if the whole window has no words.
             is_silent = not words_of(joined_text(segments))
             segments = self._agreement.close(self._draft if is_silent else segments)
         self._segments += segments
-        self.last_segments = tuple(segments)
         self.window_count += 1
         self._agreement, self._draft = LocalAgreement(), []
         text = joined_text(self._segments)

@@ -5,7 +5,10 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
-from app.domain import Options
+from app.audio.voice_activity import FRAME_SAMPLES, VoiceActivity
+from app.domain import SAMPLE_RATE, Hypothesis, Options, Samples
+from app.engine.fake_model import FakeModel, hypothesis
+from app.engine.speech_model import DecodeOptions, Job
 from app.errors import AudioTooShort, InvalidRequest, Overloaded
 from app.pipeline.live.events import (
     Cleared,
@@ -275,3 +278,28 @@ async def test_a_pause_in_an_unfinished_sentence_does_not_end_the_turn() -> None
     async with window_decoder(metronome()) as decoder:
         events = await events_of(decoder, sound, LiveOptions(Options(language="en"), patient))
     assert len(completed(events)) == 1
+
+
+async def test_faint_words_beside_certain_ones_are_of_their_turn(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    # Seconds of sound whose loudness is its probability of speech: 1 faint, 1 certain, 1 faint.
+    loudness = np.repeat([0.0, 0.3, 0.9, 0.3, 0.0], SAMPLE_RATE).astype(np.float32)
+
+    def probabilities(_: VoiceActivity, samples: Samples) -> Samples:
+        return samples[FRAME_SAMPLES // 2 :: FRAME_SAMPLES]
+
+    monkeypatch.setattr(VoiceActivity, "_probabilities", probabilities)
+    async with window_decoder(FakeModel(answers=_length)) as decoder:
+        events = await events_of(decoder, loudness, ENGLISH)
+        alone = await events_of(decoder, np.minimum(loudness, 0.3), ENGLISH)
+    (started,) = [event for event in events if isinstance(event, SpeechStarted)]
+    assert started.start == pytest.approx(2.0 - 0.3, abs=0.04)
+    (item,) = completed(events)
+    (segment,) = item.transcript.segments
+    assert (segment.start, segment.end) == pytest.approx((1.0, 3.0 + 0.5), abs=0.1)
+    assert completed(alone) == []
+
+
+def _length(job: Job, options: DecodeOptions) -> Hypothesis:
+    return hypothesis(" Hello.", job.duration, options)
