@@ -179,7 +179,7 @@ class WindowDecoder:
         window is encoded and decoded again, with the speech before it or else in full context; one
         without clear speech has none."""
         first = await self._best(window, job, options, temperatures[:1])
-        if preceding is not None and fallback.lacks_sound(first):
+        if preceding is not None and (preceding.breaks_off or fallback.lacks_sound(first)):
             own = await self._in_context(preceding, window, job, options, first)
             if own is not None:
                 return own

@@ -134,7 +134,7 @@ def _together(text: str, avg_logprob: float = -0.4) -> Hypothesis:
 
 
 async def turn(
-    *answers: Hypothesis, options: Options | None = None
+    *answers: Hypothesis, options: Options | None = None, known: PrecedingSpeech = KNOWN
 ) -> tuple[Hypothesis, FakeModel]:
     """What a short turn after the known speech is decoded as."""
     model = answering(*answers)
@@ -143,7 +143,7 @@ async def turn(
     async with running(model) as transcriber:
         language = SpokenLanguage(("en", "de")).next_window(options)
         ((_, found),) = await transcriber.decoder.decode(
-            window, options, "r", 0, language, preceding=KNOWN
+            window, options, "r", 0, language, preceding=known
         )
     return found, model
 
@@ -184,6 +184,14 @@ async def test_a_turn_that_is_sure_or_in_another_language_is_decoded_alone() -> 
     assert found.text == "NATO."
     german, _ = await turn(SHOUTED, options=Options(language="de"))
     assert german.text == "ASK NOT!"
+
+
+async def test_a_turn_after_a_sentence_that_breaks_off_is_decoded_with_it() -> None:
+    known = replace(KNOWN, text=" And so...")
+    found, _ = await turn(
+        hypothesis(" Asked not.", 1.8, avg_logprob=-0.45), _together("And so ask not"), known=known
+    )
+    assert found.text == "ask not"
 
 
 async def test_a_doubtful_text_that_context_does_not_have_is_dropped() -> None:

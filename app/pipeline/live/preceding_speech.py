@@ -48,6 +48,11 @@ class PrecedingSpeech:
     def seconds(self) -> float:
         return len(self.samples) / SAMPLE_RATE
 
+    @property
+    def breaks_off(self) -> bool:
+        """Does the text end as Whisper writes a sentence that goes on?"""
+        return self.text.endswith(("...", "\u2026", "-", "\u2013", "\u2014", ","))
+
     def then(self, samples: Samples, speech: Sequence[Span]) -> tuple[Samples, tuple[Span, ...]]:
         """The sound and other sound after it."""
         later = ((start + self.seconds, end + self.seconds) for start, end in speech)

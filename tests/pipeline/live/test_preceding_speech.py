@@ -7,7 +7,9 @@ from app.pipeline.live.preceding_speech import MAX_SECONDS, PrecedingSpeech, Rec
 
 def window(start: float, end: float) -> Window:
     """Sound whose samples are its times; speech but for 0.3 s at both ends."""
-    samples = np.arange(start, end, 1 / SAMPLE_RATE, np.float32)
+    samples = (start + np.arange(round((end - start) * SAMPLE_RATE)) / SAMPLE_RATE).astype(
+        np.float32
+    )
     return Window(start, samples, ((0.3, end - start - 0.3),))
 
 
