@@ -4,7 +4,13 @@ import asyncio
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import replace
 
-from app.audio.voice_activity import FRAME_SAMPLES, SPEECH_BEGINS, Activity, SpeechState
+from app.audio.voice_activity import (
+    CLEAR_SPEECH,
+    FRAME_SAMPLES,
+    SPEECH_BEGINS,
+    Activity,
+    SpeechState,
+)
 from app.audio.windowing import WindowPacker
 from app.domain import SAMPLE_RATE, Samples, Window
 from app.errors import AudioTooShort, Overloaded
@@ -200,6 +206,9 @@ class LiveSession:
         """Windows outside of turns are dropped: their sound was too short for a word."""
         for window in windows:
             if self._turn is not None:
+                # Few frames of a turn's only word may be certain; they began the turn.
+                is_certain = self._turns is not None and self._turns.threshold >= CLEAR_SPEECH
+                window = replace(window, is_clear=window.is_clear or is_certain)
                 self._decoding.submit(self._turn, window)
 
     def _on_boundary(self, boundary: Boundary) -> None:

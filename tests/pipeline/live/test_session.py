@@ -283,13 +283,10 @@ async def test_a_pause_in_an_unfinished_sentence_does_not_end_the_turn() -> None
 async def test_faint_words_beside_certain_ones_are_of_their_turn(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    # Seconds of sound whose loudness is its probability of speech: 1 faint, 1 certain, 1 faint.
+    # A second faint, one certain, one faint.
     loudness = np.repeat([0.0, 0.3, 0.9, 0.3, 0.0], SAMPLE_RATE).astype(np.float32)
 
-    def probabilities(_: VoiceActivity, samples: Samples) -> Samples:
-        return samples[FRAME_SAMPLES // 2 :: FRAME_SAMPLES]
-
-    monkeypatch.setattr(VoiceActivity, "_probabilities", probabilities)
+    monkeypatch.setattr(VoiceActivity, "_probabilities", _loudness)
     async with window_decoder(FakeModel(answers=_length)) as decoder:
         events = await events_of(decoder, loudness, ENGLISH)
         alone = await events_of(decoder, np.minimum(loudness, 0.3), ENGLISH)
@@ -303,3 +300,18 @@ async def test_faint_words_beside_certain_ones_are_of_their_turn(
 
 def _length(job: Job, options: DecodeOptions) -> Hypothesis:
     return hypothesis(" Hello.", job.duration, options)
+
+
+async def test_a_turn_of_one_short_word_needs_no_more_certainty_than_its_beginning(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(VoiceActivity, "_probabilities", _loudness)
+    sound = np.repeat(np.array([0.0, 0.9, 0.0], np.float32), [16_000, 4 * FRAME_SAMPLES, 16_000])
+    model = FakeModel(answers={0.0: hypothesis(" No.", 0.9, avg_logprob=-0.8)})
+    async with window_decoder(model) as decoder:
+        assert text(await events_of(decoder, sound, ENGLISH)) == "No."
+
+
+def _loudness(_: VoiceActivity, samples: Samples) -> Samples:
+    """Sound whose loudness is its probability of speech."""
+    return samples[FRAME_SAMPLES // 2 :: FRAME_SAMPLES]
