@@ -181,6 +181,10 @@ class Hypothesis:
     def text(self) -> str:
         return "".join(segment.text for segment in self.segments).strip()
 
+    def without_words(self) -> "Hypothesis":
+        """The hypothesis without times of words."""
+        return replace(self, segments=tuple(replace(each, words=()) for each in self.segments))
+
 
 @dataclass(frozen=True, slots=True)
 class Transcript:

@@ -52,6 +52,28 @@ class Activity:
     speech: NDArray[np.bool_]
 
 
+class SpeechState:
+    """Whether a frame is speech, by its probability and the frame before it.
+
+    `threshold`: the probability, 0 to 1, at which speech begins. At 0 everything is speech.
+    """
+
+    def __init__(self, threshold: float) -> None:
+        self.set_threshold(threshold)
+        self.is_speech = False
+        """Of the last frame."""
+
+    def set_threshold(self, threshold: float) -> None:
+        """Set the probability at which speech begins, from the next frame on."""
+        self._begins = threshold
+        self._ends = max(threshold - _HYSTERESIS, threshold / 2)
+
+    def push(self, probability: float) -> bool:
+        """Add the next frame: is it speech?"""
+        self.is_speech = probability >= (self._ends if self.is_speech else self._begins)
+        return self.is_speech
+
+
 class VoiceActivity:
     """The detector of one stream of sound. Not for use by two threads at once.
 
@@ -59,7 +81,8 @@ class VoiceActivity:
     """
 
     def __init__(self, threshold: float = SPEECH_BEGINS) -> None:
-        self.set_threshold(threshold)
+        self._state = SpeechState(threshold)
+        self.set_threshold = self._state.set_threshold
         self._session = get_vad_model().session  # one for the process, safe to run in parallel
         self._silent_frames = 0
         self._h = self._c = np.zeros(_STATE_SHAPE, np.float32)
@@ -67,12 +90,6 @@ class VoiceActivity:
         """The last samples classified, `WARM_UP_FRAMES` at most."""
         self._context = np.zeros(_CONTEXT_SAMPLES, np.float32)
         self._rest = np.zeros(0, np.float32)
-        self._speaking = False
-
-    def set_threshold(self, threshold: float) -> None:
-        """Set the probability at which speech begins, from the next frame on."""
-        self._begins = threshold
-        self._ends = max(threshold - _HYSTERESIS, threshold / 2)
 
     def push(self, block: Samples) -> Activity:
         """Classify a block of any length; samples that fill no frame wait for the next block."""
@@ -92,9 +109,8 @@ class VoiceActivity:
         probabilities = self._probabilities(samples)
         speech = np.empty(len(probabilities), np.bool_)
         for index, probability in enumerate(probabilities.tolist()):
-            self._speaking = probability >= (self._ends if self._speaking else self._begins)
-            speech[index] = self._speaking
-            self._silent_frames = 0 if self._speaking else self._silent_frames + 1
+            speech[index] = self._state.push(probability)
+            self._silent_frames = 0 if speech[index] else self._silent_frames + 1
         self._recent = np.concatenate([self._recent, samples])[-WARM_UP_FRAMES * FRAME_SAMPLES :]
         if self._silent_frames >= MAX_SILENT_FRAMES:
             self._reset()
@@ -125,7 +141,7 @@ class VoiceActivity:
     def _is_constant(self, samples: Samples) -> bool:
         """Is there no speech, and only the last value repeated? Hours of it can be uploaded."""
         return (
-            not self._speaking
+            not self._state.is_speech
             and len(samples) >= MIN_CONSTANT_FRAMES * FRAME_SAMPLES
             and bool(np.all(self._context == samples[0]))
             and bool(np.all(samples == samples[0]))

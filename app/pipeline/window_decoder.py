@@ -16,6 +16,7 @@ from app.pipeline.channel_merge import DecodedWindows
 from app.pipeline.language import SpokenLanguage, WindowLanguage
 from app.pipeline.language_changes import stretches
 from app.pipeline.leftover_speech import split_leftover
+from app.pipeline.live.preceding_speech import PrecedingSpeech
 from app.pipeline.prompt_echo import distinct
 from app.process.fair_threads import FairThreads
 from app.telemetry import metrics, tracing
@@ -73,12 +74,14 @@ class WindowDecoder:
         language: WindowLanguage,
         work: Work | None = None,
         full_context: bool = False,
+        preceding: PrecedingSpeech | None = None,
     ) -> DecodedWindows:
         """Decode a window; parts in another language, and speech that has no text, are decoded as
         windows of their own.
 
         `options` must have passed `check`. `position`: windows of the request before this one.
-        `full_context`: encode it in full context at once.
+        `full_context`: encode it in full context at once. `preceding`: speech before the window, in
+        whose context it is decoded again if its own sound is too little for its text.
         Sets `work.queue_seconds` from the first window. Raises EngineFailed and Overloaded.
         """
         with tracing.span("window", start=window.start, audio_seconds=window.duration):
@@ -110,8 +113,13 @@ class WindowDecoder:
                 token_scores=options.token_scores,
             )
             full_context = full_context or self._model.is_context_full(window.duration)
-            best = self._best if full_context else self._best_of_contexts
-            hypothesis = await best(window, job, decode_options, self._temperatures(options))
+            temperatures = self._temperatures(options)
+            if full_context:
+                hypothesis = await self._best(window, job, decode_options, temperatures)
+            else:
+                hypothesis = await self._best_of_contexts(
+                    window, job, decode_options, temperatures, preceding
+                )
         if work is not None and work.queue_seconds is None:
             work.queue_seconds = job.queue_seconds
         decoded: list[tuple[Window, Hypothesis]] = []
@@ -152,7 +160,7 @@ class WindowDecoder:
                 distinct(options.keywords),
             )
             hypothesis = await self._batcher.decode(job, decode_options)
-            return fallback.checked_draft(hypothesis, decode_options)
+            return fallback.checked(hypothesis, decode_options)
 
     def _temperatures(self, options: Options) -> Sequence[float]:
         if options.temperature == 0.0 and self._use_fallback:
@@ -160,11 +168,21 @@ class WindowDecoder:
         return (options.temperature,)
 
     async def _best_of_contexts(
-        self, window: Window, job: Job, options: DecodeOptions, temperatures: Sequence[float]
+        self,
+        window: Window,
+        job: Job,
+        options: DecodeOptions,
+        temperatures: Sequence[float],
+        preceding: PrecedingSpeech | None,
     ) -> Hypothesis:
         """The best hypothesis of a window that is encoded in short context: if it is doubtful, the
-        window is encoded and decoded again in full context; one without clear speech has none."""
+        window is encoded and decoded again, with the speech before it or else in full context; one
+        without clear speech has none."""
         first = await self._best(window, job, options, temperatures[:1])
+        if preceding is not None and (preceding.breaks_off or fallback.lacks_sound(first)):
+            own = await self._in_context(preceding, window, job, options, first)
+            if own is not None:
+                return own
         if not fallback.needs_context(first):
             return first
         if not window.is_clear:
@@ -172,6 +190,34 @@ class WindowDecoder:
         metrics.FALLBACKS.labels("context").inc()
         job.features, job.encoded = await self._features(window, full_context=True), None
         return await self._best(window, job, options, temperatures)
+
+    async def _in_context(
+        self,
+        preceding: PrecedingSpeech,
+        window: Window,
+        job: Job,
+        options: DecodeOptions,
+        alone: Hypothesis,
+    ) -> Hypothesis | None:
+        """The hypothesis of the window decoded with the speech before it; None if that is less
+        probable than `alone`, of another language, or cannot be told from the speech before."""
+        if preceding.language != options.language:
+            return None
+        metrics.FALLBACKS.labels("preceding_speech").inc()
+        joined = preceding.joined(window)
+        features = await self._features(joined)
+        decoded = await self._batcher.decode(
+            replace(job, duration=joined.duration, features=features, encoded=None),
+            replace(options, words=True),
+        )
+        again = fallback.checked(decoded, options)
+        is_worse = again.avg_logprob < alone.avg_logprob or fallback.needs_context(again)
+        if is_worse or not again.segments:
+            return None
+        own = preceding.own_part(again, joined)
+        if own is None or not (own.segments or fallback.is_doubtful(alone)):
+            return None
+        return own if options.words else own.without_words()
 
     async def _best(
         self, window: Window, job: Job, options: DecodeOptions, temperatures: Sequence[float]

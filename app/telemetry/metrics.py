@@ -170,6 +170,7 @@ _KNOWN_LABELS: dict[Counter | Histogram, tuple[str, ...]] = {
         "prompt_echo",
         "keyword_echo",
         "unheard_speech",
+        "preceding_speech",
     ),
     VOICE_ACTIVITY_SECONDS: ("speech", "silence"),
     REFUSED_REQUESTS: ("wait", "uploads", "sessions"),

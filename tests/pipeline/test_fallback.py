@@ -207,9 +207,9 @@ async def test_a_prompt_that_comes_back_does_not_cost_the_keywords() -> None:
 def test_a_draft_shows_nothing_that_a_second_try_would_have_to_confirm(
     decoded: Hypothesis, options: DecodeOptions
 ) -> None:
-    assert fallback.checked_draft(decoded, options).segments == ()
+    assert fallback.checked(decoded, options).segments == ()
 
 
 def test_a_draft_that_is_only_unsure_is_shown() -> None:
     decoded = hypothesis(" Anna said so", avg_logprob=-1.5)
-    assert fallback.checked_draft(decoded, replace(OPTIONS, keywords=("Anna",))) == decoded
+    assert fallback.checked(decoded, replace(OPTIONS, keywords=("Anna",))) == decoded

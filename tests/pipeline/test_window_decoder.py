@@ -1,12 +1,14 @@
 import io
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
-from app.domain import Hypothesis, Options, Window
+from app.domain import Hypothesis, Options, Window, Word
 from app.engine.fake_model import FakeModel, hypothesis
 from app.errors import EngineFailed, InvalidRequest
 from app.pipeline.language import SpokenLanguage
+from app.pipeline.live.preceding_speech import PrecedingSpeech
 from tests.pipeline.transcribing import CALL, any_work, running, short_windows
 from tests.support.recordings import load_sample, wav
 
@@ -115,3 +117,85 @@ async def test_a_doubtful_text_without_clear_speech_is_dropped() -> None:
             )
         assert found.segments == ()
         assert model.contexts == [False]
+
+
+KNOWN = PrecedingSpeech(np.zeros(32_000, np.float32), ((0.3, 1.7),), " And so", "en")
+SHOUTED = hypothesis(" ASK NOT!", 1.8, avg_logprob=-0.5)
+
+
+def _together(text: str, avg_logprob: float = -0.4) -> Hypothesis:
+    """Of the known sound and the window: its words, of half a second each from 0.4 s on."""
+    words = tuple(
+        Word(0.4 + 0.8 * number, 0.8 + 0.8 * number, f" {word}", 0.9)
+        for number, word in enumerate(text.split())
+    )
+    whole = hypothesis(f" {text}", 3.8, avg_logprob=avg_logprob)
+    return replace(whole, segments=(replace(whole.segments[0], words=words),))
+
+
+async def turn(
+    *answers: Hypothesis, options: Options | None = None, known: PrecedingSpeech = KNOWN
+) -> tuple[Hypothesis, FakeModel]:
+    """What a short turn after the known speech is decoded as."""
+    model = answering(*answers)
+    options = options or Options(language="en")
+    window = Window(2.0, np.zeros(28_800, np.float32), ((0.3, 1.5),))
+    async with running(model) as transcriber:
+        language = SpokenLanguage(("en", "de")).next_window(options)
+        ((_, found),) = await transcriber.decoder.decode(
+            window, options, "r", 0, language, preceding=known
+        )
+    return found, model
+
+
+async def test_a_turn_that_lacks_context_is_decoded_with_the_speech_before_it() -> None:
+    found, model = await turn(SHOUTED, _together("And so ask not"))
+    assert found.text == "ask not"
+    assert (found.segments[0].start, found.segments[0].end) == pytest.approx((0.3, 1.2))
+    assert found.segments[0].words == ()
+    assert model.contexts == [False, False]
+    assert len(model.encoded) == 2
+
+
+async def test_the_words_of_a_turn_in_context_have_times_if_requested() -> None:
+    found, _ = await turn(
+        SHOUTED, _together("And so ask not"), options=Options(language="en", words=True)
+    )
+    assert [word.text for word in found.segments[0].words] == [" ask", " not"]
+
+
+@pytest.mark.parametrize(
+    "together",
+    [
+        _together("And so ask not", avg_logprob=-0.6),
+        _together("And so"),
+        _together("One two three four"),
+        replace(_together("And so ask not"), compression_ratio=3.0),
+    ],
+    ids=["less probable", "no word of the turn", "other words before", "repeats itself"],
+)
+async def test_a_turn_keeps_its_text_if_context_gives_no_better_one(together: Hypothesis) -> None:
+    found, _ = await turn(SHOUTED, together)
+    assert found.text == "ASK NOT!"
+
+
+async def test_a_turn_that_is_sure_or_in_another_language_is_decoded_alone() -> None:
+    found, _ = await turn(hypothesis(" NATO.", 1.8))
+    assert found.text == "NATO."
+    german, _ = await turn(SHOUTED, options=Options(language="de"))
+    assert german.text == "ASK NOT!"
+
+
+async def test_a_turn_after_a_sentence_that_breaks_off_is_decoded_with_it() -> None:
+    known = replace(KNOWN, text=" And so...")
+    found, _ = await turn(
+        hypothesis(" Asked not.", 1.8, avg_logprob=-0.45), _together("And so ask not"), known=known
+    )
+    assert found.text == "ask not"
+
+
+async def test_a_doubtful_text_that_context_does_not_have_is_dropped() -> None:
+    found, _ = await turn(
+        hypothesis(" Ahem.", 1.8, avg_logprob=-1.2), _together("And so", avg_logprob=-0.4)
+    )
+    assert found.segments == ()

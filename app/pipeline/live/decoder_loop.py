@@ -13,6 +13,7 @@ from app.audio.windowing import WindowPacker
 from app.domain import Hypothesis, Window
 from app.errors import Overloaded, SpeechError
 from app.pipeline.live.events import Completed, Event, Failed, Partial
+from app.pipeline.live.preceding_speech import RecentSpeech
 from app.pipeline.live.turn_transcript import TurnTranscript
 from app.pipeline.window_decoder import WindowDecoder
 from app.telemetry import metrics
@@ -53,6 +54,8 @@ class DecoderLoop:
         self._session_id = session_id
         self._emit = emit
         self._backlog: deque[tuple[TurnTranscript, Window] | _EndOfTurn] = deque()
+        policy = decoder.policy
+        self._recent = RecentSpeech(policy.max_seconds, policy.max_gap_seconds)
         self._turns: dict[str, TurnTranscript] = {}
         """Turns for which neither Completed nor Failed was emitted, by id."""
         self._open_window: _OpenWindow | None = None
@@ -97,10 +100,10 @@ class DecoderLoop:
         self._is_finished = True
         self._changed.set()
 
-    def has_caught_up(self) -> bool:
-        """Is all speech so far in the text?"""
+    def has_caught_up(self, speech_end: float) -> bool:
+        """Is all speech up to `speech_end`, in seconds of the session, in the text?"""
         speech = None if self._open_window is None else self._open_window.packer.open_speech
-        is_drafted = speech is None or speech[1] <= self._drafted_until
+        is_drafted = speech is None or min(speech[1], speech_end) <= self._drafted_until
         return not self._backlog and self._drafting is None and is_drafted
 
     async def run(self) -> None:
@@ -146,8 +149,10 @@ class DecoderLoop:
                         self._session_id,
                         min(position, 1),
                         turn.language.next_window(turn.options),
+                        preceding=self._recent.before(window, turn.options.task),
                     )
                 self._emit_partial(turn, turn.add_window(decoded))
+                self._recent.add(window, turn.last_segments, turn.options.task)
         except Overloaded:
             raise
         except SpeechError as error:

@@ -4,7 +4,13 @@ import asyncio
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import replace
 
-from app.audio.voice_activity import FRAME_SAMPLES, SPEECH_BEGINS, Activity
+from app.audio.voice_activity import (
+    CLEAR_SPEECH,
+    FRAME_SAMPLES,
+    SPEECH_BEGINS,
+    Activity,
+    SpeechState,
+)
 from app.audio.windowing import WindowPacker
 from app.domain import SAMPLE_RATE, Samples, Window
 from app.errors import AudioTooShort, Overloaded
@@ -59,10 +65,12 @@ class LiveSession:
         self._decoding = DecoderLoop(decoder, session_id, self._events.put_nowait)
         self._audio = AudioBuffer(decoder, _threshold(options.turns))
         policy = decoder.policy.within(options.max_window_seconds)
-        # What is speech, the threshold of the turns alone decides.
+        # What is a turn, its threshold alone decides.
         self._packer = WindowPacker(replace(policy, min_probability=0.0, may_be_undetected=False))
         self._turns = options.turns
         self._detector = _detector(options.turns, 0.0)
+        self._speech = SpeechState(_turn_threshold(options.turns))
+        """Of turns. Within them, all is decoded that is speech in a request, too."""
         self._order = asyncio.Lock()
         """Held while audio is analysed, so that calls take effect in order."""
         self._buffer_start = 0.0
@@ -181,11 +189,11 @@ class LiveSession:
         else:
             is_sentence = (
                 self._turn is not None
-                and self._decoding.has_caught_up()
+                and self._decoding.has_caught_up(detector.speech_end)
                 and self._turn.seems_finished
             )
-            for count, speech in enumerate(activity.speech.tolist(), 1):
-                boundary = detector.push(speech, is_sentence)
+            for count, probability in enumerate(activity.probabilities.tolist(), 1):
+                boundary = detector.push(self._speech.push(probability), is_sentence)
                 if boundary is not None:
                     first, rest = split(activity, count)
                     self._submit(self._packer.push(first))
@@ -198,6 +206,9 @@ class LiveSession:
         """Windows outside of turns are dropped: their sound was too short for a word."""
         for window in windows:
             if self._turn is not None:
+                # Few frames of a turn's only word may be certain; they began the turn.
+                is_certain = self._turns is not None and self._turns.threshold >= CLEAR_SPEECH
+                window = replace(window, is_clear=window.is_clear or is_certain)
                 self._decoding.submit(self._turn, window)
 
     def _on_boundary(self, boundary: Boundary) -> None:
@@ -239,6 +250,7 @@ class LiveSession:
             self._turns = turns
             self._detector = _detector(turns, at)
             self._audio.set_threshold(_threshold(turns))
+            self._speech.set_threshold(_turn_threshold(turns))
 
 
 def _detector(turns: TurnDetection | None, at: float) -> TurnDetector | None:
@@ -248,5 +260,10 @@ def _detector(turns: TurnDetection | None, at: float) -> TurnDetector | None:
     return TurnDetector(turns, round(at * SAMPLE_RATE) // FRAME_SAMPLES)
 
 
-def _threshold(turns: TurnDetection | None) -> float:
+def _turn_threshold(turns: TurnDetection | None) -> float:
     return SPEECH_BEGINS if turns is None else turns.threshold
+
+
+def _threshold(turns: TurnDetection | None) -> float:
+    """Of the sound that is decoded: a turn begins at a word that is certain, and has others."""
+    return min(SPEECH_BEGINS, _turn_threshold(turns))

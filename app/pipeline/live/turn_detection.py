@@ -58,6 +58,11 @@ class TurnDetector:
         boundary = self._on_speech_frame() if speech else self._on_silent_frame(is_sentence)
         return boundary or self._on_timeout()
 
+    @property
+    def speech_end(self) -> float:
+        """End of the last frame of speech."""
+        return self._now - self._silent_frames * FRAME_SAMPLES / SAMPLE_RATE
+
     def end(self) -> None:
         """End the turn here, or the silence since the last one, at the client's request."""
         self._last_end = self._now

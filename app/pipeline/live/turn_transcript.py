@@ -14,6 +14,7 @@ from app.domain import (
 )
 from app.errors import SpeechError
 from app.pipeline.channel_merge import DecodedWindows
+from app.pipeline.fallback import is_shouted
 from app.pipeline.language import SpokenLanguage
 from app.pipeline.live.events import LiveOptions, Partial
 from app.pipeline.live.local_agreement import LocalAgreement, words_of
@@ -53,6 +54,8 @@ class TurnTranscript:
         self.span.note(item_id=self.id, start=start)
         self._segments: list[Segment] = []
         """Segments of complete windows."""
+        self.last_segments: tuple[Segment, ...] = ()
+        """Segments of the last complete window, as they were decoded."""
         self._final = ""
         """Text sent to the client that will not change."""
         self._pending = ""
@@ -79,7 +82,7 @@ class TurnTranscript:
         if self._has_partials and not self.options.token_scores:
             self._agreement.add_hypothesis(
                 "".join(segment.text for segment in segments),
-                is_sure=hypothesis.avg_logprob >= SURE_LOGPROB,
+                is_sure=hypothesis.avg_logprob >= SURE_LOGPROB and not is_shouted(hypothesis.text),
             )
             final += self._agreement.confirmed
             beyond = self._agreement.pending
@@ -94,6 +97,7 @@ class TurnTranscript:
             segments += to_recording_time(hypothesis, window, end)
             end = segments[-1].end if segments else end
             self._prompt_token_count = max(self._prompt_token_count, hypothesis.prompt_token_count)
+        self.last_segments = tuple(segments)
         if self._agreement.confirmed:
             # Text that was sent stays, even if the whole window has no words.
             is_silent = not words_of(joined_text(segments))

@@ -1,9 +1,13 @@
 import asyncio
+from dataclasses import replace
 
+import numpy as np
 import pytest
 
-from app.domain import Priority
+from app.domain import Hypothesis, Priority
 from app.engine.batcher import Batcher
+from app.engine.fake_model import FakeModel, hypothesis
+from app.engine.speech_model import DecodeOptions, Job
 from app.errors import EngineFailed, Overloaded
 from app.pipeline.live.events import Completed, Failed, SpeechStarted
 from app.pipeline.window_decoder import WindowDecoder
@@ -21,7 +25,7 @@ from tests.pipeline.live.sessions import (
     text,
     window_decoder,
 )
-from tests.support.recordings import noise
+from tests.support.recordings import noise, silence
 from tests.support.waiting import until
 
 
@@ -86,3 +90,22 @@ async def test_when_the_engine_closes_all_that_is_open_fails_and_the_session_end
     assert failed.item_id == started.item_id
     assert isinstance(failed.error, Overloaded)
     assert not completed(events)
+
+
+async def test_a_turn_that_lacks_sound_is_decoded_with_the_turn_before_it() -> None:
+    lengths: list[float] = []
+
+    def answer(job: Job, options: DecodeOptions) -> Hypothesis:
+        lengths.append(job.duration)
+        return hypothesis(" Mumble.", job.duration, options, avg_logprob=-0.65)
+
+    model = FakeModel(answers=answer, has_full_context=False)
+    without_drafts = replace(ENGLISH, partials=False)
+    async with window_decoder(model) as decoder:
+        await events_of(decoder, CLIP, without_drafts)
+        first, second, both = lengths
+        assert both == pytest.approx(first + second)
+        lengths.clear()
+        apart = np.concatenate([CLIP[:32_000], silence(3.0), CLIP[32_000:]])
+        await events_of(decoder, apart, without_drafts)
+        assert len(lengths) == 2

@@ -5,7 +5,10 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
-from app.domain import Options
+from app.audio.voice_activity import FRAME_SAMPLES, VoiceActivity
+from app.domain import SAMPLE_RATE, Hypothesis, Options, Samples
+from app.engine.fake_model import FakeModel, hypothesis
+from app.engine.speech_model import DecodeOptions, Job
 from app.errors import AudioTooShort, InvalidRequest, Overloaded
 from app.pipeline.live.events import (
     Cleared,
@@ -275,3 +278,40 @@ async def test_a_pause_in_an_unfinished_sentence_does_not_end_the_turn() -> None
     async with window_decoder(metronome()) as decoder:
         events = await events_of(decoder, sound, LiveOptions(Options(language="en"), patient))
     assert len(completed(events)) == 1
+
+
+async def test_faint_words_beside_certain_ones_are_of_their_turn(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    # A second faint, one certain, one faint.
+    loudness = np.repeat([0.0, 0.3, 0.9, 0.3, 0.0], SAMPLE_RATE).astype(np.float32)
+
+    monkeypatch.setattr(VoiceActivity, "_probabilities", _loudness)
+    async with window_decoder(FakeModel(answers=_length)) as decoder:
+        events = await events_of(decoder, loudness, ENGLISH)
+        alone = await events_of(decoder, np.minimum(loudness, 0.3), ENGLISH)
+    (started,) = [event for event in events if isinstance(event, SpeechStarted)]
+    assert started.start == pytest.approx(2.0 - 0.3, abs=0.04)
+    (item,) = completed(events)
+    (segment,) = item.transcript.segments
+    assert (segment.start, segment.end) == pytest.approx((1.0, 3.0 + 0.5), abs=0.1)
+    assert completed(alone) == []
+
+
+def _length(job: Job, options: DecodeOptions) -> Hypothesis:
+    return hypothesis(" Hello.", job.duration, options)
+
+
+async def test_a_turn_of_one_short_word_needs_no_more_certainty_than_its_beginning(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(VoiceActivity, "_probabilities", _loudness)
+    sound = np.repeat(np.array([0.0, 0.9, 0.0], np.float32), [16_000, 4 * FRAME_SAMPLES, 16_000])
+    model = FakeModel(answers={0.0: hypothesis(" No.", 0.9, avg_logprob=-0.8)})
+    async with window_decoder(model) as decoder:
+        assert text(await events_of(decoder, sound, ENGLISH)) == "No."
+
+
+def _loudness(_: VoiceActivity, samples: Samples) -> Samples:
+    """Sound whose loudness is its probability of speech."""
+    return samples[FRAME_SAMPLES // 2 :: FRAME_SAMPLES]

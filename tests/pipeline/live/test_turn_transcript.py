@@ -3,6 +3,7 @@ from dataclasses import replace
 import pytest
 
 from app.domain import Options
+from app.engine.fake_model import hypothesis
 from app.pipeline import fallback
 from app.pipeline.live.events import LiveOptions, Partial
 from tests.pipeline.live.sessions import (
@@ -50,3 +51,16 @@ async def test_without_partials_the_text_of_each_complete_window_comes_once() ->
     assert len(partials) == len(model.decoded) == 3
     assert all(event.delta and not event.pending for event in partials)
     assert completed(events)
+
+
+async def test_drafts_in_capitals_confirm_nothing() -> None:
+    model = metronome()
+    model.answers = lambda job, options: hypothesis(
+        " Ask not what" if job.duration > 3.5 else " ASK NOT WHAT", job.duration, options
+    )
+    async with window_decoder(model) as decoder:
+        events = await events_of(decoder, noise(3.6), UNBROKEN)
+    *early, last = [event for event in events if isinstance(event, Partial)]
+    assert early
+    assert all(event.pending and not event.delta for event in early)
+    assert last.delta == "Ask not what"

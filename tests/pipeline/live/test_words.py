@@ -9,11 +9,14 @@ import pytest
 from app.audio.expected_length import Length
 from app.domain import Options, Samples, Transcript, joined_text
 from app.engine.whisper import WhisperEngine
+from app.models.loading import EngineChoices, load
 from app.pipeline.admission import Work
 from app.pipeline.deadline import Deadline
 from app.pipeline.live.events import LiveOptions, Partial
 from app.pipeline.transcriber import Transcriber
 from app.pipeline.window_decoder import WindowDecoder
+from app.services import models_directory
+from app.settings import read_settings
 from tests.pipeline.live.sessions import (
     completed,
     events_of,
@@ -23,7 +26,8 @@ from tests.pipeline.live.sessions import (
     text,
     window_decoder,
 )
-from tests.support.recordings import load_sample, noise, reference, wav
+from tests.support.model_names import BASE
+from tests.support.recordings import SPEECH, decode, load_sample, noise, reference, wav
 from tests.support.words import normalise, word_errors
 
 SAMPLES = ["02_two_voices.wav", "09_german.wav"]
@@ -51,6 +55,16 @@ async def test_words_and_times_are_those_of_a_request_for_the_same_sound(
         for each, other in zip(segments, request.segments, strict=True):
             # A turn begins at a higher probability of speech than a request's window.
             assert (each.start, each.end) == pytest.approx((other.start, other.end), abs=0.1)
+
+
+async def test_a_short_turn_of_whisper_has_its_words_in_context() -> None:
+    base = load(BASE, EngineChoices(device="cpu"), models_directory(read_settings()))
+    options = LiveOptions(Options(language="en"), partials=False)
+    async with window_decoder(base) as decoder:
+        events = await events_of(decoder, decode(SPEECH / "jfk.flac"), options)
+    turns = [each.transcript.text for each in completed(events)]
+    assert turns[1] == "ask not"
+    assert word_errors(reference("jfk.flac", SPEECH), " ".join(turns)) == 0
 
 
 async def test_a_german_turn_after_an_english_one_is_decoded_as_german(
