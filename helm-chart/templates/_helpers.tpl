@@ -42,6 +42,38 @@ app.kubernetes.io/managed-by: {{ .Release.Service }}
 {{- end -}}
 {{- end }}
 
+{{/* Whether callers must show a key that the chart makes: nothing else says who may call. */}}
+{{- define "verbatim.generatesKey" -}}
+{{- if not (or .Values.open .Values.secrets.keys (dig "access" "oidc" "issuer" "" .Values.settings)) -}}true{{- end -}}
+{{- end }}
+
+{{/* The name under which Prometheus knows the pods: by the operator's rules, of the PodMonitor or the
+Service. Empty where something else scrapes them. */}}
+{{- define "verbatim.job" -}}
+{{- if .Values.podMonitor.enabled -}}
+{{- printf "%s/%s" .Release.Namespace (include "verbatim.fullname" .) -}}
+{{- else if .Values.serviceMonitor.enabled -}}
+{{- include "verbatim.fullname" . -}}
+{{- end -}}
+{{- end }}
+
+{{/* How a scaler of Kubernetes goes about it: without a tolerance upwards where Kubernetes knows it
+(1.35). With 10 % of it, 21 pods would stay 21 where 23 are wanted. */}}
+{{- define "verbatim.behavior" -}}
+{{- $behavior := deepCopy .Values.autoscaling.behavior -}}
+{{- if semverCompare ">=1.35-0" .Capabilities.KubeVersion.Version -}}
+{{- $up := $behavior.scaleUp | default dict -}}
+{{- $_ := set $behavior "scaleUp" (merge $up (dict "tolerance" "0")) -}}
+{{- end -}}
+{{- toYaml $behavior -}}
+{{- end }}
+
+{{/* How often a claim that the chart makes can be mounted. */}}
+{{- define "verbatim.accessModes" -}}
+{{- $pvc := .Values.modelCache.pvc -}}
+{{- $pvc.accessModes | default (list (empty $pvc.storageClassName | ternary "ReadWriteOnce" "ReadWriteMany")) | toJson -}}
+{{- end }}
+
 {{/* The port of /metrics: its own where the settings name one. */}}
 {{- define "verbatim.metricsPort" -}}
 {{- $telemetry := .Values.settings.telemetry | default dict -}}
@@ -155,15 +187,22 @@ running on the CPU, and use all GPUs of the pod. */}}
 {{- if and .Values.open $guarded -}}
 {{- fail "open is true, but keys or an identity provider say who may call: leave one of them out" -}}
 {{- end -}}
-{{- if not (or .Values.open $guarded) -}}
-{{- fail "nobody could call: name a Secret with keys (secrets.keys), an identity provider (settings.access.oidc.issuer), or set open to true" -}}
-{{- end -}}
 {{- if and .Values.secrets.metricsToken (eq (include "verbatim.metricsPort" .) "metrics") -}}
 {{- fail "secrets.metricsToken guards /metrics on the server's own port, but settings.telemetry.metrics_port gives them another: leave one of them out" -}}
 {{- end -}}
-{{- range $type := list "existingClaim" "hostPath" "csi" -}}
+{{- range $type := list "existingClaim" "persistentVolume" "hostPath" "csi" -}}
 {{- if and (eq $.Values.modelCache.type $type) (not (index $.Values.modelCache $type)) -}}
 {{- fail (printf "modelCache.type is %s, but modelCache.%s is empty" $type $type) -}}
+{{- end -}}
+{{- end -}}
+{{- if eq .Values.modelCache.type "csi" -}}
+{{- if has .Values.modelCache.csi.driver (list "disk.csi.azure.com" "ebs.csi.aws.com" "efs.csi.aws.com" "fsx.csi.aws.com" "pd.csi.storage.gke.io" "s3.csi.aws.com") -}}
+{{- fail (printf "modelCache.csi: %s mounts no inline volumes, so pods would wait for ever: use modelCache.type persistentVolume" .Values.modelCache.csi.driver) -}}
+{{- end -}}
+{{- end -}}
+{{- if and (eq .Values.modelCache.type "pvc") (not (has "ReadWriteMany" (include "verbatim.accessModes" . | fromJsonArray))) (not (has "ReadOnlyMany" (include "verbatim.accessModes" . | fromJsonArray))) -}}
+{{- if or (ne .Values.autoscaling.type "none") (gt (int .Values.replicas) 1) (ne .Values.strategy.type "Recreate") -}}
+{{- fail "modelCache.pvc is ReadWriteOnce, so a second pod on another node would wait for ever: name a storageClassName that offers ReadWriteMany (EFS, NFS, Filestore), or set replicas to 1 and strategy.type to Recreate" -}}
 {{- end -}}
 {{- end -}}
 {{- range .Values.extraVolumeMounts -}}
@@ -178,6 +217,14 @@ running on the CPU, and use all GPUs of the pod. */}}
 {{- if and (ne .Values.autoscaling.type "none") (lt (int .Values.autoscaling.maxReplicas) (int .Values.autoscaling.minReplicas)) -}}
 {{- fail "autoscaling.maxReplicas is below minReplicas" -}}
 {{- end -}}
+{{- if and (ne .Values.autoscaling.type "none") (not .Values.autoscaling.rulesElsewhere) -}}
+{{- if not (and .Values.prometheusRule.enabled (include "verbatim.job" .)) -}}
+{{- fail "autoscaling follows stt:replicas_wanted, which nothing would make: enable prometheusRule, and podMonitor or serviceMonitor, or say with autoscaling.rulesElsewhere that they are not of this release" -}}
+{{- end -}}
+{{- end -}}
+{{- if and (eq .Values.autoscaling.type "hpa") .Values.podMonitor.enabled (not .Values.autoscaling.hpa.selector) -}}
+{{- fail "the selector of an HPA cannot name the job of a PodMonitor, which has a slash: enable serviceMonitor instead, or give autoscaling.hpa.selector" -}}
+{{- end -}}
 {{- end }}
 
 {{/* The volume of models, if there is one. */}}
@@ -188,7 +235,7 @@ running on the CPU, and use all GPUs of the pod. */}}
 {{- if eq $cache.type "emptyDir" }}
   emptyDir:
     sizeLimit: {{ $cache.sizeLimit }}
-{{- else if eq $cache.type "pvc" }}
+{{- else if has $cache.type (list "pvc" "persistentVolume") }}
   persistentVolumeClaim:
     claimName: {{ include "verbatim.fullname" . }}-models
 {{- else if eq $cache.type "existingClaim" }}
@@ -197,7 +244,7 @@ running on the CPU, and use all GPUs of the pod. */}}
 {{- else if eq $cache.type "hostPath" }}
   hostPath:
     path: {{ $cache.hostPath }}
-    type: DirectoryOrCreate
+    type: {{ $cache.readOnly | ternary "Directory" "DirectoryOrCreate" }}
 {{- else if eq $cache.type "csi" }}
   csi: {{- toYaml $cache.csi | nindent 4 }}
 {{- end }}
@@ -218,4 +265,48 @@ running on the CPU, and use all GPUs of the pod. */}}
 {{- $hosts = append $hosts "*" }}
 {{- end }}
 {{- $hosts | uniq | toJson }}
+{{- end }}
+
+{{/* How many pods the Deployment asks for; empty: what a scaler has set stays. Helm would take
+`replicas` out of a Deployment whose scaler is new, and Kubernetes would make it 1. */}}
+{{- define "verbatim.replicas" -}}
+{{- if eq .Values.autoscaling.type "none" -}}
+{{- .Values.replicas -}}
+{{- else -}}
+{{- dig "spec" "replicas" "" (lookup "apps/v1" "Deployment" .Release.Namespace (include "verbatim.fullname" .)) -}}
+{{- end -}}
+{{- end }}
+
+{{/* Where a pod may run, and from where its image comes: of the server, and of what holds room for it. */}}
+{{- define "verbatim.placement" -}}
+{{- with .Values.nodeSelector }}
+nodeSelector: {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- with .Values.affinity }}
+affinity: {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- if or .Values.tolerations (gt (int .Values.gpu.count) 0) }}
+tolerations:
+  {{- if gt (int .Values.gpu.count) 0 }}
+  - {key: nvidia.com/gpu, operator: Exists, effect: NoSchedule}
+  {{- end }}
+  {{- with .Values.tolerations }}
+  {{- toYaml . | nindent 2 }}
+  {{- end }}
+{{- end }}
+{{- with .Values.runtimeClassName }}
+runtimeClassName: {{ . }}
+{{- end }}
+{{- with .Values.imagePullSecrets }}
+imagePullSecrets: {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- end }}
+
+{{/* What the server's container asks for: the values and the GPUs. */}}
+{{- define "verbatim.resources" -}}
+{{- $resources := deepCopy .Values.resources }}
+{{- if gt (int .Values.gpu.count) 0 }}
+{{- $_ := set $resources "limits" (set ($resources.limits | default dict) .Values.gpu.resource (int .Values.gpu.count)) }}
+{{- end }}
+{{- toYaml $resources }}
 {{- end }}

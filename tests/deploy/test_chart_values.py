@@ -108,7 +108,6 @@ def test_settings_arrive_as_they_were_written(monkeypatch: pytest.MonkeyPatch) -
         ({"secrets": {"keys": {"name": "keys"}}}, "secrets.keys"),
         ({"autoscaling": {"type": "vpa"}}, "autoscaling.type"),
         ({"image": {"digest": "sha256:12"}}, "image.digest"),
-        ({"open": False}, "nobody could call"),
         ({"secrets": {"keys": {"name": "a", "key": "b"}}}, "open is true, but keys"),
         (
             {"serviceMonitor": {"enabled": True}, "podMonitor": {"enabled": True}},
@@ -133,6 +132,31 @@ def test_settings_arrive_as_they_were_written(monkeypatch: pytest.MonkeyPatch) -
         ({"modelCache": {"type": "existingClaim"}}, "modelCache.existingClaim is empty"),
         ({"modelCache": {"type": "hostPath"}}, "modelCache.hostPath is empty"),
         ({"modelCache": {"type": "csi"}}, "modelCache.csi is empty"),
+        ({"modelCache": {"type": "persistentVolume"}}, "modelCache.persistentVolume is empty"),
+        (
+            {"modelCache": {"type": "csi", "csi": {"driver": "s3.csi.aws.com"}}},
+            "s3.csi.aws.com mounts no inline volumes",
+        ),
+        ({"modelCache": {"type": "pvc"}, "replicas": 2}, "modelCache.pvc is ReadWriteOnce"),
+        ({"autoscaling": {"type": "keda"}}, "which nothing would make"),
+        (
+            {"autoscaling": {"type": "hpa"}, "serviceMonitor": {"enabled": True}},
+            "which nothing would make",
+        ),
+        (
+            {
+                "autoscaling": {"type": "hpa"},
+                "podMonitor": {"enabled": True},
+                "prometheusRule": {"enabled": True},
+            },
+            "enable serviceMonitor instead",
+        ),
+        ({"ingress": {"paths": ["v1"]}}, "ingress.paths"),
+        (
+            {"ingress": {"alb": {"sslPolicy": "ELBSecurityPolicy-2016-08"}}},
+            "ingress.alb.sslPolicy",
+        ),
+        ({"autoscaling": {"keda": {"cron": [{"start": "8:00"}]}}}, "timezone is required"),
         ({"extraVolumeMounts": [{"name": "a", "mountPath": "/"}]}, "/ would hide the models in"),
         ({"extraVolumeMounts": [{"name": "a", "mountPath": "/opt/"}]}, "/opt/ would hide"),
         (
@@ -153,7 +177,12 @@ def test_values_on_the_right_side_of_each_limit_are_accepted() -> None:
     values = {
         "terminationGracePeriodSeconds": 345,
         "ingress": {"enabled": True, "alb": {"idleTimeoutSeconds": 74}},
-        "autoscaling": {"type": "hpa", "minReplicas": 2, "maxReplicas": 2},
+        "autoscaling": {
+            "type": "hpa",
+            "minReplicas": 2,
+            "maxReplicas": 2,
+            "rulesElsewhere": True,
+        },
         "extraVolumeMounts": [{"name": "tmp", "mountPath": "/opt/models-of-mine"}],
     }
     assert not refusal("cpu", values)
