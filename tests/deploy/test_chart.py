@@ -207,6 +207,7 @@ def test_the_load_balancer_waits_as_long_as_the_pod_drains(
     assert targets["load_balancing.algorithm.type"] == "least_outstanding_requests"
     balancer = ingress[f"{prefix}load-balancer-attributes"]
     assert "idle_timeout.timeout_seconds=600" in balancer
+    assert "access_logs.s3.bucket=speech-access-logs-111122223333" in balancer
     kept = environment(shapes["gpu-alb-keda"])["VERBATIM_SERVER__IDLE_CONNECTION_SECONDS"]
     assert int(kept) > 600
     # It notices within two checks that a pod is not ready; the pod takes work for longer.

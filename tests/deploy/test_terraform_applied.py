@@ -4,6 +4,7 @@ import json
 import re
 from pathlib import PurePosixPath
 
+import pytest
 import yaml
 
 from tests.deploy import policies
@@ -44,6 +45,32 @@ def test_nothing_but_the_load_balancer_is_reached_from_the_internet(applied: App
 
 def test_everything_is_encrypted_where_it_lies(applied: Applied) -> None:
     assert policies.readable_on_disk(applied.infrastructure) == []
+
+
+def test_nothing_is_sent_in_the_clear(applied: Applied) -> None:
+    assert policies.readable_on_the_way(applied.infrastructure) == []
+
+
+def test_pods_count_limits_in_the_store_that_the_infrastructure_has(applied: Applied) -> None:
+    told = environment(rendered(None, {**_values(applied.release("verbatim"))}))
+    (store,) = _only(applied, "aws_elasticache_replication_group")
+    endpoint = store.values["primary_endpoint_address"]
+    assert told["VERBATIM_LIMITS__STORE"] == f"rediss://{endpoint}:6379/0"
+
+
+@pytest.mark.parametrize("agents", [100, 1000])
+def test_the_example_for_so_many_agents_is_planned_if_the_quota_has_room(
+    tf: Terraform, applied: Applied, agents: int
+) -> None:
+    """The stub's account may run 24 vCPUs."""
+    given = ["-var-file=terraform.tfvars.example", f"-var-file=agents-{agents}.tfvars.example"]
+    planned = tf.run(applied.folder / "platform", "plan", *given)
+    if _gpu_pools(applied):
+        assert ("fewer nodes than replicas.minimum" in planned.stderr) == bool(planned.returncode)
+    elif agents == 100:
+        assert planned.returncode == 0, planned.stdout + planned.stderr
+    else:
+        assert "are 108 vCPUs, and the account's quota is 24" in " ".join(planned.stderr.split())
 
 
 def test_pods_cannot_take_a_nodes_role(applied: Applied) -> None:
