@@ -23,6 +23,9 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
 {{ include "verbatim.selectorLabels" . }}
 app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
 app.kubernetes.io/managed-by: {{ .Release.Service }}
+{{- with .Values.commonLabels }}
+{{ toYaml . }}
+{{- end }}
 {{- end }}
 
 {{- define "verbatim.serviceAccountName" -}}
@@ -211,6 +214,9 @@ running on the CPU, and use all GPUs of the pod. */}}
 {{- fail (printf "extraVolumeMounts: %s would hide the models in the image: /models is for others" .mountPath) -}}
 {{- end -}}
 {{- end -}}
+{{- if and .Values.gpu.claimTemplate (lt (int .Values.gpu.count) 1) -}}
+{{- fail "gpu.claimTemplate: say with gpu.count how many GPUs it claims" -}}
+{{- end -}}
 {{- if and .Values.httpRoute.enabled (not .Values.httpRoute.parentRefs) -}}
 {{- fail "httpRoute.parentRefs is empty: of which gateway?" -}}
 {{- end -}}
@@ -267,6 +273,23 @@ running on the CPU, and use all GPUs of the pod. */}}
 {{- $hosts | uniq | toJson }}
 {{- end }}
 
+{{/* The Secrets whose values a pod reads once, at its start, by variable. */}}
+{{- define "verbatim.variableSecrets" -}}
+{{- dict "VERBATIM_ACCESS__SIGNING_KEY" .Values.secrets.signingKey "VERBATIM_LIMITS__STORE" .Values.secrets.limitStore "VERBATIM_TELEMETRY__METRICS_TOKEN" .Values.secrets.metricsToken "HF_TOKEN" .Values.secrets.hubToken | toJson -}}
+{{- end }}
+
+{{/* A digest of these values as they are in the cluster, so that an upgrade rolls out what was rotated;
+empty where there is no cluster to ask. */}}
+{{- define "verbatim.secretsDigest" -}}
+{{- $values := list -}}
+{{- range $variable, $secret := include "verbatim.variableSecrets" . | fromJson -}}
+{{- if $secret -}}
+{{- $values = append $values (dig "data" $secret.key "" (lookup "v1" "Secret" $.Release.Namespace $secret.name)) -}}
+{{- end -}}
+{{- end -}}
+{{- if compact $values -}}{{- $values | toJson | sha256sum -}}{{- end -}}
+{{- end }}
+
 {{/* How many pods the Deployment asks for; empty: what a scaler has set stays. Helm would take
 `replicas` out of a Deployment whose scaler is new, and Kubernetes would make it 1. */}}
 {{- define "verbatim.replicas" -}}
@@ -294,6 +317,10 @@ tolerations:
   {{- toYaml . | nindent 2 }}
   {{- end }}
 {{- end }}
+{{- with .Values.gpu.claimTemplate }}
+resourceClaims:
+  - {name: gpu, resourceClaimTemplateName: {{ . }}}
+{{- end }}
 {{- with .Values.runtimeClassName }}
 runtimeClassName: {{ . }}
 {{- end }}
@@ -305,7 +332,9 @@ imagePullSecrets: {{- toYaml . | nindent 2 }}
 {{/* What the server's container asks for: the values and the GPUs. */}}
 {{- define "verbatim.resources" -}}
 {{- $resources := deepCopy .Values.resources }}
-{{- if gt (int .Values.gpu.count) 0 }}
+{{- if .Values.gpu.claimTemplate }}
+{{- $_ := set $resources "claims" (list (dict "name" "gpu")) }}
+{{- else if gt (int .Values.gpu.count) 0 }}
 {{- $_ := set $resources "limits" (set ($resources.limits | default dict) .Values.gpu.resource (int .Values.gpu.count)) }}
 {{- end }}
 {{- toYaml $resources }}

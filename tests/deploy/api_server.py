@@ -123,6 +123,7 @@ def api_server(folder: Path) -> Iterator[tuple[ApiServer, Path]]:
     server.daemon_threads = True
     threading.Thread(target=server.serve_forever, daemon=True).start()
     config = folder / "kubeconfig"
+    config.touch(0o600)
     address = f"http://127.0.0.1:{server.server_address[1]}"
     context = {"name": "test", "context": {"cluster": "test", "user": "test"}}
     config.write_text(

@@ -350,3 +350,25 @@ def test_only_the_keys_of_a_secret_are_files(shapes: dict[str, list[Manifest]]) 
 def test_a_strategy_without_rolling_leaves_its_figures_out() -> None:
     manifests = rendered("cpu", {"strategy": {"type": "Recreate"}})
     assert servers(manifests)["spec"]["strategy"] == {"type": "Recreate"}
+
+
+def test_a_claim_takes_the_place_of_a_resource() -> None:
+    """Dynamic resource allocation (KEP-4381); the placeholder has a claim of its own."""
+    gpu: Values = {"gpu": {"count": 1, "claimTemplate": "one-gpu"}, "placeholder": {"replicas": 1}}
+    manifests = rendered("cpu", gpu)
+    for deployment in of_kinds(manifests, "Deployment"):
+        pod = deployment["spec"]["template"]["spec"]
+        assert pod["resourceClaims"] == [{"name": "gpu", "resourceClaimTemplateName": "one-gpu"}]
+        assert pod["containers"][0]["resources"]["claims"] == [{"name": "gpu"}]
+        assert "nvidia.com/gpu" not in pod["containers"][0]["resources"]["limits"]
+    assert environment(manifests)["VERBATIM_ENGINE__DEVICE"] == "cuda"
+    assert complaints({VERSIONS[-1]: manifests}) == []
+
+
+def test_labels_of_ones_own_are_on_every_object_and_in_no_selector(
+    shapes: dict[str, list[Manifest]],
+) -> None:
+    own = [each for each in shapes["own"] if each["kind"] not in ("ConfigMap", "Pod")]
+    assert {each["metadata"]["labels"].get("team") for each in own} == {"speech"}
+    assert "team" not in servers(shapes["own"])["spec"]["selector"]["matchLabels"]
+    assert only(shapes["own"], "Service")["spec"]["loadBalancerClass"] == "service.k8s.aws/nlb"

@@ -106,6 +106,22 @@ def test_the_generated_key_is_the_only_one_that_the_server_takes(
     assert "VERBATIM_ACCESS__OPEN" not in told
 
 
+def test_a_rotated_secret_reaches_pods_with_the_next_upgrade(cluster: Cluster) -> None:
+    values: Values = {"secrets": {"signingKey": {"name": "own", "key": "signing"}}}
+    place = "/api/v1/namespaces/speech/secrets/own"
+
+    def pod(secret: str) -> Json:
+        data = {"signing": base64.b64encode(secret.encode()).decode()}
+        kind = {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "own"}}
+        cluster.api.objects[place] = {**kind, "data": data}
+        found: Json = cluster.release(values)["spec"]["template"]
+        return found
+
+    first = pod("of more than 32 characters, the first")
+    assert pod("of more than 32 characters, the first") == first
+    assert pod("of more than 32 characters, another") != first
+
+
 def test_keys_of_ones_own_take_the_place_of_a_generated_one() -> None:
     manifests = rendered(None, {"secrets": {"keys": {"name": "own", "key": "keys.yaml"}}})
     assert not [each for each in manifests if each["kind"] == "Secret"]
