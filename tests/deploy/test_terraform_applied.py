@@ -58,6 +58,24 @@ def test_pods_count_limits_in_the_store_that_the_infrastructure_has(applied: App
     assert told["VERBATIM_LIMITS__STORE"] == f"rediss://{endpoint}:6379/0"
 
 
+def test_the_job_that_pulls_a_model_is_one_that_kubernetes_takes(
+    tf: Terraform, applied: Applied
+) -> None:
+    given = ["-var-file=terraform.tfvars.example", "-var=model_source=bucket"]
+    given += ["-var=model_prefix=models/turbo", "-var=pulled_model=large-v3-turbo"]
+    folder = applied.folder / "platform"
+    tf.check(folder, "plan", "-out=pull.tfplan", *given)
+    plan = json.loads(tf.check(folder, "show", "-json", "pull.tfplan"))
+    (release,) = [
+        each["change"]["after"]
+        for each in plan["resource_changes"]
+        if each["address"] == "helm_release.model[0]"
+    ]
+    objects = yaml.safe_load(release["values"][0])["objects"]
+    assert [each["kind"] for each in objects] == ["ServiceAccount", "Job"]
+    assert complaints({VERSIONS[-1]: objects}) == []
+
+
 @pytest.mark.parametrize("agents", [100, 1000])
 def test_the_example_for_so_many_agents_is_planned_if_the_quota_has_room(
     tf: Terraform, applied: Applied, agents: int

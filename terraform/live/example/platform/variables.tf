@@ -67,6 +67,17 @@ variable "model_prefix" {
   }
 }
 
+variable "pulled_model" {
+  description = "A model by its name or hub id, as large-v3-turbo, which a job pulls to model_prefix in the bucket, once; null: the bucket has it."
+  type        = string
+  default     = null
+
+  validation {
+    condition     = var.pulled_model == null || (var.model_source == "bucket" && var.pulled_model != "base")
+    error_message = "pulled_model is for model_source = \"bucket\"; base is in every image."
+  }
+}
+
 variable "replicas" {
   description = "Pods, of one GPU each. One serves, two survive the loss of a node or a zone."
   type = object({

@@ -5,10 +5,12 @@ locals {
   grace_seconds = var.drain_seconds + local.stop_seconds + 15
   model         = var.model_source == "bucket" ? "/models/${basename(var.model_prefix)}" : var.model
 
+  aws_cli = "public.ecr.aws/aws-cli/aws-cli:2.31.0"
+
   # Models of the bucket are copied to the node's disk before the server starts.
   fetch_model = [for prefix in compact([var.model_prefix]) : {
     name  = "fetch-model"
-    image = "public.ecr.aws/aws-cli/aws-cli:2.31.0"
+    image = local.aws_cli
     args = [
       "s3", "sync", "--no-progress",
       "s3://${local.infrastructure.models_bucket}/${prefix}", local.model,
@@ -138,6 +140,7 @@ resource "helm_release" "verbatim" {
     helm_release.external_dns,
     helm_release.keda,
     helm_release.load_balancer_controller,
+    helm_release.model,
     helm_release.node_pool,
     helm_release.secrets,
   ]

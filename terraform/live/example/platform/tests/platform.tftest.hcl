@@ -21,6 +21,7 @@ override_data {
         external-secrets         = { namespace = "external-secrets", account = "external-secrets", annotations = {} }
         fluent-bit               = { namespace = "monitoring", account = "fluent-bit", annotations = {} }
         load-balancer-controller = { namespace = "kube-system", account = "aws-load-balancer-controller", annotations = {} }
+        model-pull               = { namespace = "verbatim", account = "model-pull", annotations = {} }
         verbatim                 = { namespace = "verbatim", account = "verbatim", annotations = {} }
       }
       karpenter = {
@@ -256,6 +257,38 @@ run "models_come_from_the_bucket" {
     )
     error_message = "the server must find what was copied"
   }
+}
+
+run "a_job_pulls_a_model_into_the_bucket_once" {
+  variables {
+    model_source = "bucket"
+    model_prefix = "models/large-v3-turbo"
+    pulled_model = "large-v3-turbo"
+  }
+
+  assert {
+    condition = (
+      yamldecode(helm_release.model[0].values[0]).objects[1].spec.template.spec.initContainers[0].command[3] == "large-v3-turbo" &&
+      yamldecode(helm_release.model[0].values[0]).objects[1].spec.template.spec.containers[0].command[3] ==
+      "s3://speech-models-111122223333/models/large-v3-turbo" &&
+      yamldecode(helm_release.verbatim.values[0]).settings.model == "/models/large-v3-turbo" &&
+      helm_release.model[0].wait_for_jobs
+    )
+    error_message = "pods find in the bucket what the job has put there"
+  }
+
+  assert {
+    condition     = yamldecode(helm_release.model[0].values[0]).objects[1].spec.template.spec.serviceAccountName == "model-pull"
+    error_message = "the server's role may not write"
+  }
+}
+
+run "a_model_that_nobody_would_read_is_not_pulled" {
+  command = plan
+  variables {
+    pulled_model = "large-v3-turbo"
+  }
+  expect_failures = [var.pulled_model]
 }
 
 run "models_come_from_the_hub" {
