@@ -215,10 +215,18 @@ CACHE = {"type": "emptyDir"}
             {"settings": {"model": "/models/own"}, "modelCache": CACHE},
             "with /models/own.\n\nIs it ready?",
         ),
+        ({"open": False}, "get secret verbatim-key -o jsonpath='{.data.key}' | base64 -d"),
+        (
+            {
+                "ingress": {"enabled": True},
+                "settings": {"server": {"idle_connection_seconds": 660}},
+            },
+            "kubectl label namespace default elbv2.k8s.aws/pod-readiness-gate-inject=enabled",
+        ),
     ],
     ids=str,
 )
-def test_the_notes_say_where_the_model_comes_from(
+def test_the_notes_say_where_the_model_comes_from_and_what_is_left_to_do(
     values: dict[str, object], words: str, tmp_path: Path
 ) -> None:
     assert words in notes({"open": True, **values}, tmp_path)
