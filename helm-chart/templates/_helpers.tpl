@@ -60,15 +60,10 @@ Service. Empty where something else scrapes them. */}}
 {{- end -}}
 {{- end }}
 
-{{/* How a scaler of Kubernetes goes about it: without a tolerance upwards where Kubernetes knows it
-(1.35). With 10 % of it, 21 pods would stay 21 where 23 are wanted. */}}
-{{- define "verbatim.behavior" -}}
-{{- $behavior := deepCopy .Values.autoscaling.behavior -}}
-{{- if semverCompare ">=1.35-0" .Capabilities.KubeVersion.Version -}}
-{{- $up := $behavior.scaleUp | default dict -}}
-{{- $_ := set $behavior "scaleUp" (merge $up (dict "tolerance" "0")) -}}
-{{- end -}}
-{{- toYaml $behavior -}}
+{{/* What alerts and dashboards find Kubernetes' objects by, in place of `.*verbatim.*`. */}}
+{{- define "verbatim.pattern" -}}
+{{- $name := include "verbatim.fullname" . -}}
+{{- contains "verbatim" $name | ternary ".*verbatim.*" (printf ".*(verbatim|%s).*" $name) -}}
 {{- end }}
 
 {{/* How often a claim that the chart makes can be mounted. */}}

@@ -33,6 +33,9 @@ BUSY_OF_AN_AGENT = 0.56 / 51
 QUEUE_SECONDS = 30
 """The longest wait that is taken on: half of VERBATIM_LIMITS__MAX_WAIT_SECONDS."""
 
+TOLERANCE = 0.1
+"""Of the scaler, up and down."""
+
 COUNTERS = ("refused_sessions", "opened", "refused_uploads", "answered", "busy")
 
 
@@ -93,8 +96,8 @@ def behavior() -> Any:
 
 
 class Scaler:
-    """A HorizontalPodAutoscaler on an external metric of AverageValue 1 (kubernetes
-    pkg/controller/podautoscaler/horizontal.go), without a tolerance upwards."""
+    """A HorizontalPodAutoscaler on an external metric of AverageValue 1, as KEDA makes it
+    (kubernetes pkg/controller/podautoscaler/horizontal.go)."""
 
     def __init__(self, least: int, most: int) -> None:
         self._least, self._most = least, most
@@ -103,7 +106,8 @@ class Scaler:
 
     def replicas(self, now: int, current: int, metric: float) -> int:
         """How many pods there shall be."""
-        wish = max(self._least, min(self._most, ceil(metric - 1e-9)))
+        wish = current if abs(metric / current - 1) <= TOLERANCE else ceil(metric - 1e-9)
+        wish = max(self._least, min(self._most, wish))
         self._wishes.append((now, wish))
         down = behavior()["scaleDown"]
         quiet = down["stabilizationWindowSeconds"]

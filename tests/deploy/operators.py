@@ -78,6 +78,9 @@ def _scaled_object(manifest: Manifest, manifests: list[Manifest]) -> Iterator[st
     ]
     if targets.count(spec["scaleTargetRef"]["name"]) > 1:
         yield f"{kind}: {spec['scaleTargetRef']['name']} has a second scaler"
+    scaling = spec.get("advanced", {}).get("horizontalPodAutoscalerConfig", {}).get("behavior", {})
+    if any("tolerance" in each for each in scaling.values()):
+        yield f"{kind}: its behavior knows no tolerance, which Kubernetes has had since 1.33"
     if "fallback" in spec and all(each["type"] in ("cpu", "memory") for each in spec["triggers"]):
         yield f"{kind}: fallback holds for no trigger"
     yield from _triggers(spec)

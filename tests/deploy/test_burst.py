@@ -101,8 +101,9 @@ def test_the_scaler_takes_the_policies_of_the_chart() -> None:
     assert scaler.replicas(5, 6, 16.0) == 6
     assert scaler.replicas(15, 6, 16.0) == 12
     assert scaler.replicas(30, 12, 16.0) == 16
-    assert scaler.replicas(45, 16, 16.2) == 17, "without a tolerance"
-    assert scaler.replicas(100, 17, 1.0) == 17, "not down within ten minutes"
-    assert scaler.replicas(646, 17, 1.0) == 16
-    assert scaler.replicas(661, 16, 1.0) == 16, "one every two minutes"
-    assert scaler.replicas(766, 16, 1.0) == 15
+    assert scaler.replicas(45, 16, 17.5) == 16, "within its tolerance"
+    assert scaler.replicas(60, 16, 17.7) == 18
+    assert scaler.replicas(100, 18, 1.0) == 18, "not down within ten minutes"
+    assert scaler.replicas(661, 18, 1.0) == 17
+    assert scaler.replicas(676, 17, 1.0) == 17, "one every two minutes"
+    assert scaler.replicas(781, 17, 1.0) == 16

@@ -1,8 +1,10 @@
 """What the chart tells autoscalers."""
 
+import json
+
 import pytest
 
-from tests.deploy.helm import Values, only, rendered
+from tests.deploy.helm import Values, of_kinds, only, rendered
 from tests.deploy.operators import refused
 
 KEDA: Values = {
@@ -54,8 +56,10 @@ def test_a_wish_for_a_tenth_more_is_followed_where_kubernetes_can(
     assert hpa["spec"]["behavior"]["scaleUp"].get("tolerance") == tolerance
 
 
-def test_an_alert_on_the_maximum_finds_a_release_of_any_name() -> None:
-    rule = only(rendered("cpu", {**KEDA, "fullnameOverride": "live"}), "PrometheusRule")
+def test_alerts_and_dashboards_find_a_release_of_any_name() -> None:
+    named = {**KEDA, "fullnameOverride": "live", "dashboards": {"enabled": True}}
+    manifests = rendered("cpu", named)
+    rule = only(manifests, "PrometheusRule")
     (alert,) = [
         each
         for group in rule["spec"]["groups"]
@@ -63,3 +67,10 @@ def test_an_alert_on_the_maximum_finds_a_release_of_any_name() -> None:
         if each.get("alert") == "VerbatimScalingAtMax"
     ]
     assert 'horizontalpodautoscaler=~".*(verbatim|live).*"' in alert["expr"]
+    (capacity,) = [
+        each["data"]["capacity.json"]
+        for each in of_kinds(manifests, "ConfigMap")
+        if "capacity.json" in each["data"]
+    ]
+    assert ".*(verbatim|live).*" in capacity
+    assert json.loads(capacity)["panels"]

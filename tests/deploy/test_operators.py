@@ -50,6 +50,11 @@ def _formula_over_a_nameless_trigger(fleet: list[Manifest]) -> None:
     spec["advanced"]["scalingModifiers"] = {"formula": "wanted + 1", "target": "1"}
 
 
+def _a_tolerance(fleet: list[Manifest]) -> None:
+    advanced = only(fleet, "ScaledObject")["spec"]["advanced"]
+    advanced["horizontalPodAutoscalerConfig"]["behavior"]["scaleUp"]["tolerance"] = "0"
+
+
 def _two_of_a_name(fleet: list[Manifest]) -> None:
     only(fleet, "ScaledObject")["spec"]["triggers"][1]["name"] = "wanted"
 
@@ -81,6 +86,7 @@ PLANTED: dict[Callable[[list[Manifest]], None], str] = {
     _idle_above_least: "idleReplicaCount is not below",
     _formula_without_target: "no target",
     _formula_over_a_nameless_trigger: "needs a name for each",
+    _a_tolerance: "knows no tolerance",
     _two_of_a_name: "two triggers are wanted",
     _cron_that_never_ends: "start and end are the same",
     _a_number: "must be strings",
