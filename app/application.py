@@ -55,6 +55,7 @@ def whisper_loader(settings: Settings) -> LoadModel:
         device=engine.device,
         compute_type=engine.compute_type,
         device_indexes=engine.device_indexes,
+        cpus=settings.server.cpus,
         workers=engine.workers,
         threads_per_worker=engine.threads_per_worker,
         beam_size=engine.beam_size,

@@ -25,7 +25,7 @@ from app.models.registry import Registry
 from app.models.residency import LoadModel
 from app.openai.model_families import OPENAI_NAMES
 from app.pipeline.admission import Admission
-from app.process.cpus import available_cpus
+from app.process.cpus import planned_cpus
 from app.process.event_loop import watch_lag
 from app.process.fair_threads import FairThreads
 from app.process.lifecycle import Lifecycle
@@ -73,7 +73,7 @@ async def open_services(
         watchdog = stack.enter_context(Watchdog(settings.engine.stuck_seconds))
         beating = asyncio.create_task(watch_lag(watchdog.beat), name="event-loop-lag")
         stack.callback(beating.cancel)
-        threads = settings.audio.threads or available_cpus()
+        threads = settings.audio.threads or planned_cpus(settings.server.cpus)
         cpu = stack.enter_context(FairThreads(threads))
         start_decoder_server()
         if isinstance(keys, KeysFile):

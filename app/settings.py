@@ -48,6 +48,9 @@ class Group(BaseModel):
 class ServerSettings(Group):
     host: str = "127.0.0.1"
     port: int = Field(8000, ge=0, le=65535)
+    cpus: int | None = Field(
+        None, ge=1, description="CPUs to plan threads for, of those that the process may use"
+    )
     drain_seconds: int = Field(300, ge=0, description="how long requests may finish after SIGTERM")
     keep_alive_seconds: float = Field(
         30.0, ge=0.0, description="a silent answer sends a comment or white space; 0: never"

@@ -26,7 +26,8 @@ _SCALING = Row(
         ),
         Panel(
             "Why so many",
-            "Replicas wanted for the queue, the busy device and live sessions; the largest counts.",
+            "Replicas wanted for the queue, the busy device and live sessions, with what is "
+            "refused; the largest counts.",
             "none",
             (Query(f"sum by (signal) (stt:replicas_wanted:by_signal{{{OURS}}})", "{{signal}}"),),
             width=12,

@@ -13,7 +13,7 @@ from app.engine.whisper import WhisperEngine
 from app.errors import SetupError
 from app.models.directory import ModelsDirectory
 from app.models.known import known_name, table
-from app.process.cpus import available_cpus
+from app.process.cpus import planned_cpus
 from app.settings import model_id
 
 _MAX_BATCH_SIZES = {"cpu": 4, "cuda": 16}
@@ -28,6 +28,7 @@ class EngineChoices:
     device: str = "auto"
     compute_type: str = "auto"
     device_indexes: tuple[int, ...] = (0,)
+    cpus: int | None = None
     workers: int | None = None
     threads_per_worker: int | None = None
     beam_size: int = 5
@@ -44,7 +45,7 @@ def load(source: str, choices: EngineChoices, models: ModelsDirectory) -> Whispe
     """
     device = chosen_device(choices.device)
     check_device(device, choices.compute_type, choices.device_indexes)
-    workers, threads = _cpu_split(available_cpus()) if device == "cpu" else (1, 4)
+    workers, threads = _cpu_split(planned_cpus(choices.cpus)) if device == "cpu" else (1, 4)
     workers = choices.workers or workers
     threads = choices.threads_per_worker or threads
     directory = models.check(source)

@@ -214,6 +214,7 @@ class Admission:
         if not free or self._sessions[caller] >= free * SESSION_FACTOR * weight:
             metrics.REFUSED_REQUESTS.labels("sessions").inc()
             raise Overloaded("The server has as many live sessions as it can take. Please retry.")
+        metrics.LIVE_SESSIONS_OPENED.inc()
         with _counted(self._sessions, caller):
             yield
 

@@ -1,6 +1,7 @@
 """CPUs that the process may use: a container's limit, not the machine's number."""
 
 import os
+import sys
 from collections.abc import Iterator
 from math import ceil, inf
 from pathlib import Path, PurePosixPath
@@ -16,6 +17,14 @@ def available_cpus(cgroups: Path = CGROUPS, own: Path = OWN_CGROUPS) -> int:
     """
     limits = [_limit(folder) for folder in _folders(cgroups, own)]
     return max(1, ceil(min([*limits, _affinity()])))
+
+
+def planned_cpus(most: int | None) -> int:
+    """The CPUs to plan threads for: those available, and no more than `most`.
+
+    A container that requests CPUs without a limit on them shows its request nowhere.
+    """
+    return min(available_cpus(), most or sys.maxsize)
 
 
 def _affinity() -> int:

@@ -100,6 +100,7 @@ CANCELLED_REQUESTS = Counter(
     ["stage"],
 )
 LIVE_SESSIONS = Gauge("stt_live_sessions", "Live sessions that are open.")
+LIVE_SESSIONS_OPENED = Counter("stt_live_sessions_opened", "Live sessions that were opened.")
 LIVE_SESSIONS_MAX = Gauge("stt_live_sessions_max", "Live sessions that may be open at once.")
 LIVE_LAG_SECONDS = Histogram(
     "stt_live_lag_seconds",

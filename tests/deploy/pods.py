@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from pathlib import PurePosixPath
 
-from tests.deploy.helm import Manifest
+from tests.deploy.helm import Manifest, servers
 
 USER = 10001
 """The image's; tests/deploy/test_image.py holds the image to it."""
@@ -59,8 +59,8 @@ def _container(container: Manifest, pod: Manifest) -> Iterator[str]:
     if security.get("capabilities", {}).get("drop") != ["ALL"]:
         yield "keeps capabilities"
     resources = container.get("resources", {})
-    if not {"cpu", "memory"} <= set(resources.get("requests", {})):
-        yield "requests no cpu or memory"
+    if not {"cpu", "memory", "ephemeral-storage"} <= set(resources.get("requests", {})):
+        yield "requests no cpu, memory or ephemeral storage"
     if "memory" not in resources.get("limits", {}):
         yield "has no limit on memory"
     tag = container["image"].rpartition(":")[2]
@@ -92,11 +92,16 @@ def _probes(container: Manifest) -> Iterator[str]:
 
 def _selectors(manifests: list[Manifest]) -> Iterator[str]:
     """Services, budgets, policies and monitors must select the servers and nobody else."""
-    (server,) = [each for each in manifests if each["kind"] == "Deployment"]
+    server = servers(manifests)
     labels = server["spec"]["template"]["metadata"]["labels"]
     ports = {each["name"] for each in server["spec"]["template"]["spec"]["containers"][0]["ports"]}
     others = [each["metadata"].get("labels", {}) for each in manifests if each["kind"] == "Pod"]
-    for each in manifests:
+    deployments = [each for each in manifests if each["kind"] == "Deployment"]
+    yield from _own_pods(deployments)
+    others += [
+        each["spec"]["template"]["metadata"]["labels"] for each in deployments if each is not server
+    ]
+    for each in [each for each in manifests if each not in deployments]:
         spec = each.get("spec", {})
         selector = spec.get("podSelector", spec.get("selector"))
         if selector is None or each["kind"] == "ServiceMonitor":
@@ -112,3 +117,10 @@ def _selectors(manifests: list[Manifest]) -> Iterator[str]:
         for endpoint in spec.get("podMetricsEndpoints", []):
             if endpoint["port"] not in ports:
                 yield f"PodMonitor scrapes {endpoint['port']}, which is no port"
+
+
+def _own_pods(deployments: list[Manifest]) -> Iterator[str]:
+    for each in deployments:
+        made = each["spec"]["template"]["metadata"]["labels"]
+        if not each["spec"]["selector"]["matchLabels"].items() <= made.items():
+            yield f"{each['metadata']['name']} does not select its own pods"

@@ -94,12 +94,34 @@ def readable_on_disk(resources: Iterable[Resource]) -> list[str]:
                 safe = values["sqs_managed_sse_enabled"]
             case "aws_sns_topic":
                 safe = bool(values["kms_master_key_id"])
+            case "aws_elasticache_replication_group":
+                safe = values["at_rest_encryption_enabled"] in (True, "true")
             case "aws_ecr_repository":
                 safe = bool(values["encryption_configuration"])
             case "aws_eks_cluster":
                 safe = values["encryption_config"][0]["resources"] == ["secrets"]
             case _:
                 safe = True
+        if not safe:
+            broken.append(each.address)
+    return broken
+
+
+def readable_on_the_way(resources: Iterable[Resource]) -> list[str]:
+    """Stores that are talked to without TLS, and buckets that take requests without it."""
+    resources = list(resources)
+    kept = {
+        each.values["bucket"]
+        for each in resources
+        if each.type == "aws_s3_bucket_policy"
+        for statement in statements(each)
+        if statement.get("Condition") == {"Bool": {"aws:SecureTransport": "false"}}
+    }
+    broken = []
+    for each in resources:
+        safe = each.type != "aws_s3_bucket" or each.values["id"] in kept
+        if each.type == "aws_elasticache_replication_group":
+            safe = each.values["transit_encryption_enabled"] in (True, "true")
         if not safe:
             broken.append(each.address)
     return broken

@@ -18,6 +18,7 @@ _DATA: dict[str, dict[str, Value]] = {
     "aws_caller_identity": {"account_id": ACCOUNT},
     "aws_partition": {"partition": "aws", "dns_suffix": "amazonaws.com"},
     "aws_region": {"region": REGION},
+    "aws_servicequotas_service_quota": {"value": 24},
     "aws_route53_zone": {"zone_id": "Z1", "arn": "arn:aws:route53:::hostedzone/Z1"},
 }
 _numbers = count(1)

@@ -2,26 +2,30 @@
 
 import copy
 import json
+import subprocess
 from pathlib import Path
 
 import pytest
 import yaml
 
-from app.settings import ServerSettings
 from tests.deploy.helm import (
     CHART,
+    HELM,
     SHAPES,
     VERSIONS,
     Manifest,
+    Values,
     environment,
     helm,
     of_kinds,
     only,
     rendered,
     server,
+    servers,
     shape_file,
 )
 from tests.deploy.manifests import complaints, is_custom
+from tests.deploy.operators import refused
 from tests.deploy.pods import PROBES, broken_rules, pod_specs
 from tests.support.live_server import ROOT
 
@@ -32,18 +36,29 @@ OPTIONAL_KINDS = {
     "HorizontalPodAutoscaler",
     "Ingress",
     "NetworkPolicy",
+    "PersistentVolume",
     "PersistentVolumeClaim",
     "PodDisruptionBudget",
     "PodMonitor",
+    "PriorityClass",
     "PrometheusRule",
     "ScaledObject",
+    "Secret",
     "ServiceMonitor",
 }
 
 
+ARGO = "argocd"
+"""The values in deploy/argocd."""
+
+every_shape = pytest.mark.parametrize("shape", [*SHAPES, ARGO])
+
+
 @pytest.fixture(scope="module")
 def shapes() -> dict[str, list[Manifest]]:
-    return {shape: rendered(shape) for shape in SHAPES}
+    found = {shape: rendered(shape) for shape in SHAPES}
+    application = yaml.safe_load((ROOT / "deploy/argocd/application.yaml").read_text())
+    return {**found, ARGO: rendered(None, application["spec"]["source"]["helm"]["valuesObject"])}
 
 
 @pytest.mark.parametrize("shape", SHAPES)
@@ -52,13 +67,63 @@ def test_helm_finds_nothing_wrong(shape: str) -> None:
     assert done.returncode == 0, done.stdout + done.stderr
 
 
-def test_it_can_be_packaged(tmp_path: Path) -> None:
-    done = helm("package", str(CHART), "--destination", str(tmp_path))
-    assert done.returncode == 0, done.stderr
-    (package,) = tmp_path.iterdir()
-    version = f"--kube-version={VERSIONS[0]}"
-    again = helm("template", "verbatim", str(package), version, shape_file("gpu-alb-keda"))
-    assert "kind: ScaledObject" in again.stdout, again.stderr
+def test_the_chart_of_a_release_runs_the_images_of_that_release(tmp_path: Path) -> None:
+    """Those that image.yml pushes, whatever the values leave open."""
+    workflows = [
+        yaml.safe_load((ROOT / f".github/workflows/{name}.yml").read_text())["jobs"]
+        for name in ("image", "chart")
+    ]
+    pushed = workflows[0]["build"]["env"]["IMAGE"].replace(
+        "${{ github.repository }}", "Me/Verbatim"
+    )
+    suffixes = [each["suffix"] for each in workflows[0]["build"]["strategy"]["matrix"]["include"]]
+    (script,) = [
+        each["run"]
+        for each in workflows[1]["chart"]["steps"]
+        if "package.sh" in each.get("run", "")
+    ]
+    packaging = script.partition("helm registry login")[0]
+    helm("version")  # Skips the test without Helm.
+    subprocess.run(
+        ["bash", "-euo", "pipefail", "-c", f"cd '{tmp_path}'\n{packaging}"],
+        env={
+            "PATH": f"{ROOT}:/usr/bin:/bin",
+            "HELM": str(HELM),
+            "HOME": str(tmp_path),
+            "GITHUB_REF_NAME": "v1.2.3",
+            "GITHUB_REPOSITORY": "Me/Verbatim",
+            "GITHUB_WORKSPACE": str(ROOT),
+        },
+        check=True,
+        capture_output=True,
+    )
+    (package,) = tmp_path.glob("*.tgz")
+    for suffix in suffixes:
+        gpus = f"--set=gpu.count={1 if suffix else 0}"
+        version = f"--kube-version={VERSIONS[0]}"
+        again = helm("template", "verbatim", str(package), version, gpus)
+        assert f"image: {pushed.lower()}:1.2.3{suffix}\n" in again.stdout, again.stderr
+    fleet = helm("template", "verbatim", str(package), version, shape_file("gpu-alb-keda"))
+    assert "kind: ScaledObject" in fleet.stdout, fleet.stderr
+    assert "stt:replicas_wanted" in fleet.stdout, "the rules came along"
+
+
+def test_a_server_plans_its_threads_for_the_cpus_that_its_pod_requests() -> None:
+    def cpus(values: Values) -> list[Manifest]:
+        variables = server(rendered("cpu", values))["env"]
+        return [each for each in variables if each["name"] == "VERBATIM_SERVER__CPUS"]
+
+    (own,) = cpus({})
+    assert own["valueFrom"]["resourceFieldRef"]["resource"] == "requests.cpu"
+    assert cpus({"resources": {"requests": {"cpu": None}}}) == []
+    (chosen,) = cpus({"settings": {"server": {"cpus": 3}}})
+    assert chosen["value"] == "3"
+
+
+def test_pods_are_spread_over_zones_and_nodes(shapes: dict[str, list[Manifest]]) -> None:
+    spread = servers(shapes["default"])["spec"]["template"]["spec"]["topologySpreadConstraints"]
+    keys = [each["topologyKey"] for each in spread]
+    assert keys == ["topology.kubernetes.io/zone", "kubernetes.io/hostname"]
 
 
 def test_the_shapes_use_everything_that_the_chart_can_make(
@@ -68,11 +133,12 @@ def test_the_shapes_use_everything_that_the_chart_can_make(
     assert kinds == OPTIONAL_KINDS | {"Deployment", "Pod", "Service", "ServiceAccount"}
 
 
-def test_kubernetes_and_operators_accept_every_field() -> None:
+def test_kubernetes_and_operators_accept_every_field(shapes: dict[str, list[Manifest]]) -> None:
     every = {
         version: [each for shape in SHAPES for each in rendered(shape, version=version)]
         for version in VERSIONS
     }
+    every[VERSIONS[-1]] += shapes[ARGO]
     assert complaints(every) == []
 
 
@@ -89,55 +155,35 @@ def test_misspelt_fields_are_found(shapes: dict[str, list[Manifest]]) -> None:
             assert any(f"{each['kind']} spec" in found for found in judged)
 
 
-@pytest.mark.parametrize("shape", SHAPES)
+@every_shape
+def test_operators_and_nodes_take_every_shape(
+    shape: str, shapes: dict[str, list[Manifest]]
+) -> None:
+    assert refused(shapes[shape]) == []
+
+
+@every_shape
 def test_every_pod_keeps_the_rules(shape: str, shapes: dict[str, list[Manifest]]) -> None:
     assert broken_rules(shapes[shape]) == []
 
 
-@pytest.mark.parametrize("shape", SHAPES)
+@every_shape
 def test_one_scaler_at_most_says_how_many_pods_there_are(
     shape: str, shapes: dict[str, list[Manifest]]
 ) -> None:
     scalers = of_kinds(shapes[shape], "HorizontalPodAutoscaler", "ScaledObject")
     assert len(scalers) <= 1
-    assert ("replicas" in only(shapes[shape], "Deployment")["spec"]) is not bool(scalers)
+    assert ("replicas" in servers(shapes[shape])["spec"]) is not bool(scalers)
 
 
-@pytest.mark.parametrize("shape", SHAPES)
+@every_shape
 def test_nodes_are_drained_one_pod_at_a_time(shape: str, shapes: dict[str, list[Manifest]]) -> None:
     budget = only(shapes[shape], "PodDisruptionBudget")["spec"]
     assert budget["maxUnavailable"] in (1, "25%")
+    assert budget["unhealthyPodEvictionPolicy"] == "AlwaysAllow", "broken pods block no drain"
 
 
-def trusted_hosts(**values: object) -> list[str]:
-    """Of an open server."""
-    hosts = environment(rendered("cpu", values))["VERBATIM_SERVER__TRUSTED_HOSTS"]
-    return list(ServerSettings.model_validate({"trusted_hosts": json.loads(hosts)}).trusted_hosts)
-
-
-def test_an_open_server_is_called_by_the_names_of_its_service() -> None:
-    hosts = trusted_hosts(fullnameOverride="stt")
-    assert hosts == ["stt.speech", "stt.speech.svc", "stt.speech.svc.cluster.local"]
-
-
-def test_an_open_server_is_called_by_the_names_of_its_ingress_and_route() -> None:
-    ingress = {"enabled": True, "hosts": ["a.example.com"], "alb": {"enabled": False}}
-    assert trusted_hosts(ingress=ingress)[3:] == ["a.example.com"]
-    route = {"enabled": True, "hostnames": ["*.example.com"], "parentRefs": [{"name": "gateway"}]}
-    assert trusted_hosts(httpRoute=route)[3:] == ["*.example.com"]
-
-
-def test_an_open_server_whose_ingress_takes_any_name_does_too() -> None:
-    assert "*" in trusted_hosts(ingress={"enabled": True, "alb": {"enabled": False}})
-    assert "*" in trusted_hosts(service={"type": "LoadBalancer"})
-
-
-def test_names_that_are_chosen_take_the_place_of_the_chart_s() -> None:
-    chosen = {"server": {"trusted_hosts": ["b.example.com"]}}
-    assert trusted_hosts(settings=chosen) == ["b.example.com"]
-
-
-@pytest.mark.parametrize("shape", SHAPES)
+@every_shape
 def test_a_pod_has_the_time_that_its_drain_and_sigterm_take(
     shape: str, shapes: dict[str, list[Manifest]]
 ) -> None:
@@ -161,6 +207,7 @@ def test_the_load_balancer_waits_as_long_as_the_pod_drains(
     assert targets["load_balancing.algorithm.type"] == "least_outstanding_requests"
     balancer = ingress[f"{prefix}load-balancer-attributes"]
     assert "idle_timeout.timeout_seconds=600" in balancer
+    assert "access_logs.s3.bucket=speech-access-logs-111122223333" in balancer
     kept = environment(shapes["gpu-alb-keda"])["VERBATIM_SERVER__IDLE_CONNECTION_SECONDS"]
     assert int(kept) > 600
     # It notices within two checks that a pod is not ready; the pod takes work for longer.
@@ -175,10 +222,17 @@ def test_keda_does_not_scale_down_when_it_knows_nothing(
     shapes: dict[str, list[Manifest]],
 ) -> None:
     scaler = only(shapes["gpu-alb-keda"], "ScaledObject")["spec"]
-    (trigger,) = scaler["triggers"]
+    trigger, cron = scaler["triggers"]
     assert trigger["metadata"]["ignoreNullValues"] == "false"
     assert scaler["fallback"]["behavior"] == "currentReplicasIfHigher"
-    assert trigger["metadata"]["query"] == 'max(stt:replicas_wanted{namespace="speech"})'
+    own = 'max(stt:replicas_wanted{namespace="speech",job="speech/verbatim"})'
+    assert trigger["metadata"]["query"] == own, "not of another release in the namespace"
+    assert cron["metadata"] == {
+        "timezone": "Europe/Berlin",
+        "start": "45 8 * * 1-5",
+        "end": "0 18 * * 1-5",
+        "desiredReplicas": "16",
+    }
     assert scaler["minReplicaCount"] >= 1
 
 
@@ -233,50 +287,20 @@ def test_the_model_in_the_image_needs_neither_a_volume_nor_the_network() -> None
     assert {each["port"] for each in rule["ports"]} == {53}
 
 
-def test_the_policy_lets_all_call_the_servers_port_and_pods_of_the_cluster_scrape() -> None:
-    settings = {"telemetry": {"metrics_port": 9090}}
-    calls, scrapes, _ = only(rendered("cpu", {"settings": settings}), "NetworkPolicy")["spec"][
-        "ingress"
-    ]
-    assert calls == {"ports": [{"protocol": "TCP", "port": "http"}]}
-    assert scrapes["from"] == [{"namespaceSelector": {}}]
-    assert scrapes["ports"] == [{"protocol": "TCP", "port": "metrics"}]
-    without = rendered("cpu", {"networkPolicy": {"enabled": False}})
-    assert "NetworkPolicy" not in {each["kind"] for each in without}
-
-
 @pytest.mark.parametrize(
-    ("values", "ports"),
-    [
-        ({"modelCache": {"type": "emptyDir"}}, {443}),
-        ({"modelCache": {"type": "emptyDir"}, "settings": {"models": {"offline": True}}}, set()),
-        ({"secrets": {"limitStore": {"name": "redis", "key": "url"}}}, {6379}),
-        ({"settings": {"access": {"oidc": {"issuer": "https://idp.example.com/x"}}}}, {443}),
-        ({"settings": {"access": {"oidc": {"issuer": "http://idp:8080/realms/x"}}}}, {8080}),
-        ({"settings": {"telemetry": {"otlp_endpoint": "http://otel:4318/v1/traces"}}}, {4318}),
-    ],
-    ids=str,
+    "kind", ["emptyDir", "pvc", "existingClaim", "persistentVolume", "hostPath", "csi"]
 )
-def test_pods_reach_what_the_settings_name_and_no_metadata_of_the_cloud(
-    values: dict[str, object], ports: set[int]
-) -> None:
-    """Redis' address is in a Secret, so it counts as if it had its usual port."""
-    if "access" in str(values):
-        values = {**values, "open": False}
-    dns, *more = only(rendered("cpu", values), "NetworkPolicy")["spec"]["egress"]
-    assert {each["port"] for each in dns["ports"]} == {53}
-    assert {port["port"] for rule in more for port in rule["ports"]} == ports
-    for rule in more:
-        blocks = [peer["ipBlock"] for peer in rule["to"] if "ipBlock" in peer]
-        assert ["169.254.0.0/16"] in [block["except"] for block in blocks]
-
-
-@pytest.mark.parametrize("kind", ["emptyDir", "pvc", "existingClaim", "hostPath", "csi"])
 @pytest.mark.parametrize("read_only", [False, True])
 def test_models_are_pulled_to_a_volume_that_can_be_written(kind: str, read_only: bool) -> None:
-    cache = {"existingClaim": "models", "hostPath": "/srv/models", "csi": {"driver": "a"}}
-    values = {"modelCache": {**cache, "type": kind, "readOnly": read_only}}
-    manifests = rendered("cpu", {**values, "settings": {"model": "small"}})
+    cache = {
+        "existingClaim": "models",
+        "persistentVolume": {"nfs": {"server": "files", "path": "/models"}},
+        "hostPath": "/srv/models",
+        "csi": {"driver": "a"},
+    }
+    values: Values = {"modelCache": {**cache, "type": kind, "readOnly": read_only}}
+    values |= {"settings": {"model": "small"}, "strategy": {"type": "Recreate"}}
+    manifests = rendered("cpu", values)
     (mount,) = [each for each in server(manifests)["volumeMounts"] if each["name"] == "models"]
     assert mount == {"name": "models", "mountPath": "/models", "readOnly": read_only}
     told = environment(manifests)
@@ -325,4 +349,26 @@ def test_only_the_keys_of_a_secret_are_files(shapes: dict[str, list[Manifest]]) 
 
 def test_a_strategy_without_rolling_leaves_its_figures_out() -> None:
     manifests = rendered("cpu", {"strategy": {"type": "Recreate"}})
-    assert only(manifests, "Deployment")["spec"]["strategy"] == {"type": "Recreate"}
+    assert servers(manifests)["spec"]["strategy"] == {"type": "Recreate"}
+
+
+def test_a_claim_takes_the_place_of_a_resource() -> None:
+    """Dynamic resource allocation (KEP-4381); the placeholder has a claim of its own."""
+    gpu: Values = {"gpu": {"count": 1, "claimTemplate": "one-gpu"}, "placeholder": {"replicas": 1}}
+    manifests = rendered("cpu", gpu)
+    for deployment in of_kinds(manifests, "Deployment"):
+        pod = deployment["spec"]["template"]["spec"]
+        assert pod["resourceClaims"] == [{"name": "gpu", "resourceClaimTemplateName": "one-gpu"}]
+        assert pod["containers"][0]["resources"]["claims"] == [{"name": "gpu"}]
+        assert "nvidia.com/gpu" not in pod["containers"][0]["resources"]["limits"]
+    assert environment(manifests)["VERBATIM_ENGINE__DEVICE"] == "cuda"
+    assert complaints({VERSIONS[-1]: manifests}) == []
+
+
+def test_labels_of_ones_own_are_on_every_object_and_in_no_selector(
+    shapes: dict[str, list[Manifest]],
+) -> None:
+    own = [each for each in shapes["own"] if each["kind"] not in ("ConfigMap", "Pod")]
+    assert {each["metadata"]["labels"].get("team") for each in own} == {"speech"}
+    assert "team" not in servers(shapes["own"])["spec"]["selector"]["matchLabels"]
+    assert only(shapes["own"], "Service")["spec"]["loadBalancerClass"] == "service.k8s.aws/nlb"

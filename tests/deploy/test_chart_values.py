@@ -21,6 +21,8 @@ FROM_SECRETS = {
     "limits.store": "limitStore",
     "telemetry.metrics_token": "metricsToken",
 }
+OTHER_SECRETS = {"hubToken"}
+"""Which are no settings of the server: what it is built on reads them."""
 INSTEAD_OF = {
     "access.keys": "secrets.keys",
     "access.open": "open",
@@ -64,7 +66,10 @@ def test_every_setting_of_the_server_can_be_reached() -> None:
     definitions = Settings.model_json_schema()
     every = set(leaves(chart_schema.inlined(definitions, definitions["$defs"])))
     assert every - reached == FROM_SECRETS.keys() | INSTEAD_OF.keys()
-    assert set(SCHEMA["properties"]["secrets"]["properties"]) == set(FROM_SECRETS.values())
+    assert (
+        set(SCHEMA["properties"]["secrets"]["properties"])
+        == set(FROM_SECRETS.values()) | OTHER_SECRETS
+    )
 
 
 @pytest.mark.parametrize("shape", SHAPES)
@@ -108,7 +113,6 @@ def test_settings_arrive_as_they_were_written(monkeypatch: pytest.MonkeyPatch) -
         ({"secrets": {"keys": {"name": "keys"}}}, "secrets.keys"),
         ({"autoscaling": {"type": "vpa"}}, "autoscaling.type"),
         ({"image": {"digest": "sha256:12"}}, "image.digest"),
-        ({"open": False}, "nobody could call"),
         ({"secrets": {"keys": {"name": "a", "key": "b"}}}, "open is true, but keys"),
         (
             {"serviceMonitor": {"enabled": True}, "podMonitor": {"enabled": True}},
@@ -133,12 +137,38 @@ def test_settings_arrive_as_they_were_written(monkeypatch: pytest.MonkeyPatch) -
         ({"modelCache": {"type": "existingClaim"}}, "modelCache.existingClaim is empty"),
         ({"modelCache": {"type": "hostPath"}}, "modelCache.hostPath is empty"),
         ({"modelCache": {"type": "csi"}}, "modelCache.csi is empty"),
+        ({"modelCache": {"type": "persistentVolume"}}, "modelCache.persistentVolume is empty"),
+        (
+            {"modelCache": {"type": "csi", "csi": {"driver": "s3.csi.aws.com"}}},
+            "s3.csi.aws.com mounts no inline volumes",
+        ),
+        ({"modelCache": {"type": "pvc"}, "replicas": 2}, "modelCache.pvc is ReadWriteOnce"),
+        ({"autoscaling": {"type": "keda"}}, "which nothing would make"),
+        (
+            {"autoscaling": {"type": "hpa"}, "serviceMonitor": {"enabled": True}},
+            "which nothing would make",
+        ),
+        (
+            {
+                "autoscaling": {"type": "hpa"},
+                "podMonitor": {"enabled": True},
+                "prometheusRule": {"enabled": True},
+            },
+            "enable serviceMonitor instead",
+        ),
+        ({"ingress": {"paths": ["v1"]}}, "ingress.paths"),
+        (
+            {"ingress": {"alb": {"sslPolicy": "ELBSecurityPolicy-2016-08"}}},
+            "ingress.alb.sslPolicy",
+        ),
+        ({"autoscaling": {"keda": {"cron": [{"start": "8:00"}]}}}, "timezone is required"),
         ({"extraVolumeMounts": [{"name": "a", "mountPath": "/"}]}, "/ would hide the models in"),
         ({"extraVolumeMounts": [{"name": "a", "mountPath": "/opt/"}]}, "/opt/ would hide"),
         (
             {"extraVolumeMounts": [{"name": "a", "mountPath": "/opt/models/base"}]},
             "/opt/models/base would hide the models in the image",
         ),
+        ({"gpu": {"claimTemplate": "gpu"}}, "say with gpu.count how many"),
         ({"httpRoute": {"enabled": True}}, "httpRoute.parentRefs is empty"),
     ],
     ids=str,
@@ -153,7 +183,12 @@ def test_values_on_the_right_side_of_each_limit_are_accepted() -> None:
     values = {
         "terminationGracePeriodSeconds": 345,
         "ingress": {"enabled": True, "alb": {"idleTimeoutSeconds": 74}},
-        "autoscaling": {"type": "hpa", "minReplicas": 2, "maxReplicas": 2},
+        "autoscaling": {
+            "type": "hpa",
+            "minReplicas": 2,
+            "maxReplicas": 2,
+            "rulesElsewhere": True,
+        },
         "extraVolumeMounts": [{"name": "tmp", "mountPath": "/opt/models-of-mine"}],
     }
     assert not refusal("cpu", values)
@@ -180,10 +215,18 @@ CACHE = {"type": "emptyDir"}
             {"settings": {"model": "/models/own"}, "modelCache": CACHE},
             "with /models/own.\n\nIs it ready?",
         ),
+        ({"open": False}, "get secret verbatim-key -o jsonpath='{.data.key}' | base64 -d"),
+        (
+            {
+                "ingress": {"enabled": True},
+                "settings": {"server": {"idle_connection_seconds": 660}},
+            },
+            "kubectl label namespace default elbv2.k8s.aws/pod-readiness-gate-inject=enabled",
+        ),
     ],
     ids=str,
 )
-def test_the_notes_say_where_the_model_comes_from(
+def test_the_notes_say_where_the_model_comes_from_and_what_is_left_to_do(
     values: dict[str, object], words: str, tmp_path: Path
 ) -> None:
     assert words in notes({"open": True, **values}, tmp_path)

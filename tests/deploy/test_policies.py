@@ -89,6 +89,18 @@ CASES: list[tuple[Rule, str, dict[str, Value], dict[str, Value]]] = [
         {"encryption_config": [{"resources": []}]},
     ),
     (
+        policies.readable_on_disk,
+        "aws_elasticache_replication_group",
+        {"at_rest_encryption_enabled": "true"},
+        {"at_rest_encryption_enabled": None},
+    ),
+    (
+        policies.readable_on_the_way,
+        "aws_elasticache_replication_group",
+        {"transit_encryption_enabled": True},
+        {"transit_encryption_enabled": False},
+    ),
+    (
         policies.metadata_for_pods,
         "aws_launch_template",
         _metadata("required", 1),
@@ -131,3 +143,11 @@ def test_a_bucket_without_encryption_is_found() -> None:
     assert policies.readable_on_disk([bucket]) == ["models"]
     assert policies.readable_on_disk([bucket, Resource("x", kind, {"bucket": "models"})]) == []
     assert policies.readable_on_disk([bucket, Resource("x", kind, {"bucket": "y"})]) == ["models"]
+
+
+def test_a_bucket_that_takes_requests_without_tls_is_found() -> None:
+    bucket = Resource("models", "aws_s3_bucket", {"id": "models"})
+    tls = '{"Statement": [{"Condition": {"Bool": {"aws:SecureTransport": "false"}}}]}'
+    policy = Resource("x", "aws_s3_bucket_policy", {"bucket": "models", "policy": tls})
+    assert policies.readable_on_the_way([bucket]) == ["models"]
+    assert policies.readable_on_the_way([bucket, policy]) == []

@@ -1,10 +1,12 @@
 """What is installed is what was locked: versions with digests, and nothing beside them."""
 
 import re
+import subprocess
 import tomllib
 from pathlib import Path
 
 import pytest
+import yaml
 
 from tests.support.live_server import ROOT
 
@@ -58,6 +60,36 @@ def test_the_images_of_a_release_have_their_base_by_digest_an_sbom_and_provenanc
     assert "build-args: PYTHON_IMAGE=${{ steps.base.outputs.name }}@${{" in workflow
     assert "sbom: true" in workflow
     assert "provenance: mode=max" in workflow
+
+
+def test_an_image_is_tried_and_scanned_before_it_is_pushed_and_signed_by_digest() -> None:
+    steps = yaml.safe_load(_text(".github/workflows/image.yml"))["jobs"]["build"]["steps"]
+
+    def place(**wanted: str) -> int:
+        (found,) = [
+            number
+            for number, step in enumerate(steps)
+            if all(text in step.get(name, "") for name, text in wanted.items())
+        ]
+        return found
+
+    pushed = place(id="push")
+    assert place(run="deploy/smoke.sh") < place(uses="trivy-action") < pushed
+    assert steps[place(uses="trivy-action")]["with"]["exit-code"] == "1"
+    signed = steps[place(run="cosign sign")]
+    assert signed["env"]["DIGEST"] == "${{ steps.push.outputs.digest }}"
+    assert place(run="cosign sign") > pushed
+    attested = steps[place(uses="attest-build-provenance")]["with"]
+    assert attested["subject-digest"] == "${{ steps.push.outputs.digest }}"
+    for name in ("chart", "image"):
+        assert "cosign sign --yes" in _text(f".github/workflows/{name}.yml")
+
+
+@pytest.mark.parametrize("name", ["deploy/smoke.sh", "helm-chart/package.sh"])
+def test_scripts_are_programs_that_bash_can_read(name: str) -> None:
+    path = ROOT / name
+    assert path.stat().st_mode & 0o111
+    assert subprocess.run(["bash", "-n", str(path)]).returncode == 0
 
 
 def _text(name: str) -> str:

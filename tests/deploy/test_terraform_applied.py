@@ -4,6 +4,7 @@ import json
 import re
 from pathlib import PurePosixPath
 
+import pytest
 import yaml
 
 from tests.deploy import policies
@@ -44,6 +45,52 @@ def test_nothing_but_the_load_balancer_is_reached_from_the_internet(applied: App
 
 def test_everything_is_encrypted_where_it_lies(applied: Applied) -> None:
     assert policies.readable_on_disk(applied.infrastructure) == []
+
+
+def test_nothing_is_sent_in_the_clear(applied: Applied) -> None:
+    assert policies.readable_on_the_way(applied.infrastructure) == []
+
+
+def test_pods_count_limits_in_the_store_that_the_infrastructure_has(applied: Applied) -> None:
+    told = environment(rendered(None, {**_values(applied.release("verbatim"))}))
+    (store,) = _only(applied, "aws_elasticache_replication_group")
+    endpoint = store.values["primary_endpoint_address"]
+    assert told["VERBATIM_LIMITS__STORE"] == f"rediss://{endpoint}:6379/0"
+
+
+def test_the_job_that_pulls_a_model_is_one_that_kubernetes_takes(
+    tf: Terraform, applied: Applied
+) -> None:
+    if _gpu_pools(applied):
+        return  # It is the same there.
+    given = ["-var-file=terraform.tfvars.example", "-var=model_source=bucket"]
+    given += ["-var=model_prefix=models/turbo", "-var=pulled_model=large-v3-turbo"]
+    folder = applied.folder / "platform"
+    tf.check(folder, "plan", "-out=pull.tfplan", *given)
+    plan = json.loads(tf.check(folder, "show", "-json", "pull.tfplan"))
+    (release,) = [
+        each["change"]["after"]
+        for each in plan["resource_changes"]
+        if each["address"] == "helm_release.model[0]"
+    ]
+    objects = yaml.safe_load(release["values"][0])["objects"]
+    assert [each["kind"] for each in objects] == ["ServiceAccount", "Job"]
+    assert complaints({VERSIONS[-1]: objects}) == []
+
+
+@pytest.mark.parametrize("agents", [100, 1000])
+def test_the_example_for_so_many_agents_is_planned_if_the_quota_has_room(
+    tf: Terraform, applied: Applied, agents: int
+) -> None:
+    """The stub's account may run 24 vCPUs. A managed group does not grow."""
+    if _gpu_pools(applied):
+        return
+    given = ["-var-file=terraform.tfvars.example", f"-var-file=agents-{agents}.tfvars.example"]
+    planned = tf.run(applied.folder / "platform", "plan", *given)
+    if agents == 100:
+        assert planned.returncode == 0, planned.stdout + planned.stderr
+    else:
+        assert "are 108 vCPUs, and the account's quota is 24" in " ".join(planned.stderr.split())
 
 
 def test_pods_cannot_take_a_nodes_role(applied: Applied) -> None:

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
 
 import pytest
+from prometheus_client import REGISTRY
 
 from app.audio.expected_length import Length
 from app.engine.pace import Pace
@@ -276,6 +277,7 @@ async def test_weights_divide_slots_and_waits() -> None:
 
 async def test_one_caller_does_not_take_all_live_sessions() -> None:
     admission = Admission(limits(), LiveSettings(max_sessions=64))
+    opened = REGISTRY.get_sample_value("stt_live_sessions_opened_total") or 0.0
     counts = {}
     with ExitStack() as stack:
         for caller, weight in (("mallory", 1), ("eve", 1), ("alice", 4)):
@@ -285,6 +287,7 @@ async def test_one_caller_does_not_take_all_live_sessions() -> None:
                     stack.enter_context(admission.session(caller, weight))
                     counts[caller] += 1
         assert counts == {"mallory": 48, "eve": 12, "alice": 4}
+    assert REGISTRY.get_sample_value("stt_live_sessions_opened_total") == opened + 64
     with ExitStack() as stack:
         for _ in range(2):
             stack.enter_context(

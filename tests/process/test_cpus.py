@@ -49,3 +49,11 @@ def test_limits_of_the_first_version_count_too(tmp_path: Path) -> None:
 
 def test_a_container_whose_path_is_the_hosts_finds_its_limit_at_the_root(tmp_path: Path) -> None:
     assert available(tmp_path, "0::/kubepods/pod1/abc\n", cpu_max="200000 100000") == 2
+
+
+@pytest.mark.parametrize(("most", "count"), [(2, 2), (96, 64), (None, 64)])
+def test_threads_are_planned_for_the_cpus_that_were_asked_for(
+    most: int | None, count: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(cpus, "available_cpus", lambda: 64)
+    assert cpus.planned_cpus(most) == count

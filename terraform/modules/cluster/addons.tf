@@ -13,6 +13,9 @@ locals {
   }
   addons_after_nodes = {
     "coredns" = {}
+    # Sees what the kubelet does not, as a GPU's Xid, and says so in the node's conditions; repair acts
+    # on them.
+    "eks-node-monitoring-agent" = {}
     "aws-ebs-csi-driver" = {
       service_account = "ebs-csi-controller-sa"
       policy          = "service-role/AmazonEBSCSIDriverPolicy"

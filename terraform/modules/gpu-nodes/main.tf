@@ -79,7 +79,7 @@ resource "aws_eks_node_group" "this" {
     max_unavailable = 1
   }
 
-  # EKS puts unhealthy GPUs' nodes away (the agent runs in the image).
+  # EKS takes nodes away whose GPU fails, as the add-on eks-node-monitoring-agent finds out.
   node_repair_config {
     enabled = true
   }

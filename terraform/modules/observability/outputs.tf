@@ -3,6 +3,18 @@ output "topic_arn" {
   value       = aws_sns_topic.alerts.arn
 }
 
+output "heartbeat_topic_arn" {
+  description = "Where Alertmanager publishes its Watchdog; silence there is an alarm."
+  value       = aws_sns_topic.heartbeat.arn
+}
+
+output "access_logs_bucket" {
+  description = "Bucket that load balancers may write access logs to."
+  value       = aws_s3_bucket.access_logs.id
+
+  depends_on = [aws_s3_bucket_policy.access_logs]
+}
+
 output "log_group" {
   description = "Log group of the containers."
   value       = aws_cloudwatch_log_group.containers.name
@@ -34,11 +46,11 @@ output "metrics_write_policy" {
 }
 
 output "alert_policy" {
-  description = "What Alertmanager needs to publish to the topic, as a JSON document."
+  description = "What Alertmanager needs to publish to both topics, as a JSON document."
   value = jsonencode({
     Version = "2012-10-17"
     Statement = [
-      { Effect = "Allow", Action = ["sns:Publish"], Resource = [aws_sns_topic.alerts.arn] },
+      { Effect = "Allow", Action = ["sns:Publish"], Resource = [aws_sns_topic.alerts.arn, aws_sns_topic.heartbeat.arn] },
       { Effect = "Allow", Action = ["kms:Decrypt", "kms:GenerateDataKey"], Resource = [aws_kms_key.alerts.arn] },
     ]
   })

@@ -23,8 +23,13 @@ variable "monthly_budget_usd" {
   }
 }
 
+variable "access_logs_bucket" {
+  description = "Name of the bucket for the load balancer's access logs, unique in all of AWS."
+  type        = string
+}
+
 variable "log_retention_days" {
-  description = "How long the containers' logs are kept."
+  description = "How long the logs of containers and of the load balancer are kept."
   type        = number
   default     = 30
 }

@@ -7,6 +7,11 @@ locals {
         account   = "verbatim"
         policies  = { models = module.models.read_policy }
       }
+      model-pull = {
+        namespace = "verbatim"
+        account   = "model-pull"
+        policies  = { models = module.models.write_policy }
+      }
       load-balancer-controller = {
         namespace = "kube-system"
         account   = "aws-load-balancer-controller"

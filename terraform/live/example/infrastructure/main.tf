@@ -43,6 +43,15 @@ module "gpu_nodes" {
   spot           = var.gpu_nodes.spot
 }
 
+module "limit_store" {
+  source = "../../../modules/limit-store"
+
+  name                   = var.name
+  vpc_id                 = module.network.vpc_id
+  subnet_ids             = module.network.private_subnet_ids
+  node_security_group_id = module.cluster.security_group_id
+}
+
 module "registry" {
   source = "../../../modules/registry"
 
@@ -64,6 +73,15 @@ module "observability" {
   long_term_metrics  = var.long_term_metrics
   nat_gateway_ids    = module.network.nat_gateway_ids
   interruption_queue = one(module.karpenter[*].interruption_queue)
+  access_logs_bucket = "${var.name}-access-logs-${var.account_id}"
+}
+
+# vCPUs of G and VT instances that may run at once. At the quota pods stay Pending without an error.
+data "aws_servicequotas_service_quota" "gpu" {
+  for_each = { on_demand = "L-DB2E81BA", spot = "L-3819A6DF" }
+
+  service_code = "ec2"
+  quota_code   = each.value
 }
 
 # Filled by hand, with `aws secretsmanager put-secret-value`: what Terraform knows is in its state.

@@ -24,8 +24,8 @@ output "cluster" {
 }
 
 output "vpc" {
-  description = "The VPC's id, and the ranges that load balancers send from."
-  value       = { id = module.network.vpc_id, public_cidrs = module.network.public_cidrs }
+  description = "The VPC's id and range, and the ranges that load balancers send from."
+  value       = { id = module.network.vpc_id, cidr = module.network.cidr, public_cidrs = module.network.public_cidrs }
 }
 
 output "host" {
@@ -80,6 +80,26 @@ output "gpu_pool" {
     nodes             = var.gpu_nodes.nodes
     has_device_plugin = group.has_device_plugin
   }])
+}
+
+output "limit_store_url" {
+  description = "Where pods count limits together."
+  value       = module.limit_store.url
+}
+
+output "gpu_vcpu_quota" {
+  description = "vCPUs of GPU instances that the account may run, on demand and spot."
+  value       = { for kind, quota in data.aws_servicequotas_service_quota.gpu : kind => quota.value }
+}
+
+output "access_logs_bucket" {
+  description = "Bucket for the load balancer's access logs."
+  value       = module.observability.access_logs_bucket
+}
+
+output "heartbeat_topic" {
+  description = "SNS topic of Alertmanager's Watchdog."
+  value       = module.observability.heartbeat_topic_arn
 }
 
 output "alerts_topic" {

@@ -13,6 +13,8 @@ resource "helm_release" "karpenter" {
     settings = {
       clusterName       = local.infrastructure.name
       interruptionQueue = local.infrastructure.karpenter.queue
+      # Replaces nodes whose GPU fails, as the node monitoring agent finds out.
+      featureGates = { nodeRepair = true }
     }
     # One hop keeps pods from the metadata that would tell it.
     controller = { env = [{ name = "AWS_REGION", value = local.infrastructure.region }] }
@@ -31,10 +33,18 @@ resource "helm_release" "node_pool" {
   chart     = "${path.module}/objects"
   values    = [yamlencode({ objects = [local.node_class, local.node_pool] })]
 
+  lifecycle {
+    precondition {
+      condition     = var.gpu.maximum * var.gpu.vcpus <= local.gpu_quota
+      error_message = "gpu.maximum = ${var.gpu.maximum} nodes of ${var.gpu.vcpus} vCPUs are ${var.gpu.maximum * var.gpu.vcpus} vCPUs, and the account's quota is ${local.gpu_quota}: pods would stay Pending without an error. Ask AWS for more (terraform/README.md), apply the infrastructure again, which reads the quota, or lower gpu.maximum."
+    }
+  }
+
   depends_on = [helm_release.karpenter]
 }
 
 locals {
+  gpu_quota = local.infrastructure.gpu_vcpu_quota[var.gpu.spot ? "spot" : "on_demand"]
   discovery = [{ tags = { "karpenter.sh/discovery" = local.infrastructure.name } }]
 
   node_class = {
@@ -44,6 +54,8 @@ locals {
     spec = {
       # For instances with GPUs the alias means the image with NVIDIA's driver.
       amiSelectorTerms           = [{ alias = var.gpu.ami_alias }]
+      # Images and models lie on the instance's own NVMe, which is several times as fast as the volume.
+      instanceStorePolicy        = startswith(var.gpu.ami_alias, "al2023") ? "RAID0" : null
       instanceProfile            = try(local.infrastructure.karpenter.instance_profile, null)
       subnetSelectorTerms        = local.discovery
       securityGroupSelectorTerms = local.discovery
@@ -82,10 +94,15 @@ locals {
             { key = "karpenter.k8s.aws/instance-gpu-name", operator = "In", values = var.gpu.names },
             # A replica takes one GPU; the others of a larger instance would be paid for and idle.
             { key = "karpenter.k8s.aws/instance-gpu-count", operator = "In", values = ["1"] },
+            # g6f instances have a fraction of an L4 and another driver; versions of Karpenter differ in
+            # whether they count it as one GPU (aws/karpenter-provider-aws#8324).
+            { key = "karpenter.k8s.aws/instance-family", operator = "NotIn", values = ["g6f", "gr6f"] },
             { key = "karpenter.sh/capacity-type", operator = "In", values = var.gpu.spot ? ["spot", "on-demand"] : ["on-demand"] },
             { key = "kubernetes.io/arch", operator = "In", values = ["amd64"] },
           ]
-          expireAfter            = "720h"
+          # Age ends a node outside of the budgets below, and before another one has started. Nodes get
+          # new with ami_alias.
+          expireAfter            = "Never"
           terminationGracePeriod = "${local.grace_seconds + 60}s"
         }
       }
@@ -94,7 +111,11 @@ locals {
         # A pod that works is not moved to save a node: it would cut calls and load the model again.
         consolidationPolicy = "WhenEmpty"
         consolidateAfter    = "10m"
-        budgets             = [{ nodes = "1" }]
+        budgets = [
+          { nodes = "1" },
+          # A new image rolls the nodes by night: 5:00 to 19:00 UTC of working days none of them.
+          { nodes = "0", reasons = ["Drifted"], schedule = "0 5 * * mon-fri", duration = "14h" },
+        ]
       }
     }
   }

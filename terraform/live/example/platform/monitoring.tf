@@ -26,6 +26,8 @@ resource "helm_release" "monitoring" {
     prometheus = {
       serviceAccount = try(local.service_accounts["prometheus"], { create = true, name = "prometheus" })
       prometheusSpec = {
+        # Pods are scaled by it, and a zone may fail.
+        replicas      = 2
         retention     = "15d"
         retentionSize = "40GB"
         remoteWrite   = local.remote_write
@@ -46,11 +48,21 @@ resource "helm_release" "monitoring" {
         route = {
           receiver = "sns"
           group_by = ["alertname", "namespace"]
-          # It fires for ever to show that alerting works, which is nothing to be told.
-          routes = [{ receiver = "nobody", matchers = ["alertname = Watchdog"] }]
+          # It fires for ever to show that alerting works; CloudWatch tells when it stops.
+          routes = [{
+            receiver        = "heartbeat"
+            matchers        = ["alertname = Watchdog"]
+            group_wait      = "0s"
+            group_interval  = "1m"
+            repeat_interval = "4m"
+          }]
         }
         receivers = [
-          { name = "nobody" },
+          { name = "heartbeat", sns_configs = [{
+            topic_arn     = local.infrastructure.heartbeat_topic
+            sigv4         = { region = local.infrastructure.region }
+            send_resolved = false
+          }] },
           { name = "sns", sns_configs = [{
             topic_arn     = local.infrastructure.alerts_topic
             sigv4         = { region = local.infrastructure.region }

@@ -67,6 +67,17 @@ variable "model_prefix" {
   }
 }
 
+variable "pulled_model" {
+  description = "A model by its name or hub id, as large-v3-turbo, which a job pulls to model_prefix in the bucket, once; null: the bucket has it."
+  type        = string
+  default     = null
+
+  validation {
+    condition     = var.pulled_model == null || (var.model_source == "bucket" && var.pulled_model != "base")
+    error_message = "pulled_model is for model_source = \"bucket\"; base is in every image."
+  }
+}
+
 variable "replicas" {
   description = "Pods, of one GPU each. One serves, two survive the loss of a node or a zone."
   type = object({
@@ -87,19 +98,19 @@ variable "replicas" {
 }
 
 variable "gpu" {
-  description = "What Karpenter buys: GPUs by its names, on demand unless spot, at most so many, from an image that is pinned or the latest."
+  description = "What Karpenter buys: GPUs by its names, on demand unless spot, at most so many nodes, of so many vCPUs for the quota's sake, from a pinned image."
   type = object({
     names     = optional(list(string), ["l4"])
     spot      = optional(bool, false)
     maximum   = optional(number, 5)
-    ami_alias = optional(string, "al2023@latest")
+    vcpus     = optional(number, 4)
+    ami_alias = string
     disk_gib  = optional(number, 100)
   })
-  default = {}
 
   validation {
-    condition     = can(regex("^(al2023|bottlerocket)@(latest|v[0-9.]+)$", var.gpu.ami_alias))
-    error_message = "gpu.ami_alias must be al2023@… or bottlerocket@…: Karpenter takes the variant with the driver by itself, AL2023_GPU does not exist."
+    condition     = can(regex("^(al2023|bottlerocket)@v[0-9.]+$", var.gpu.ami_alias))
+    error_message = "gpu.ami_alias must be al2023@v… or bottlerocket@v…: Karpenter takes the variant with the driver by itself, AL2023_GPU does not exist, and with latest AWS would roll the nodes."
   }
 
   validation {
@@ -108,9 +119,31 @@ variable "gpu" {
   }
 
   validation {
-    condition     = var.gpu.maximum > var.replicas.maximum
-    error_message = "gpu.maximum must be above replicas.maximum: a rollout starts the new pod before it ends the old one."
+    condition     = var.gpu.maximum > var.replicas.maximum + var.placeholders
+    error_message = "gpu.maximum must be above replicas.maximum and placeholders together: a rollout starts the new pod before it ends the old one."
   }
+}
+
+variable "hours" {
+  description = "Pods by the clock, each {timezone, start, end, replicas} with times in cron's notation; begin before the load."
+  type = list(object({
+    timezone = string
+    start    = string
+    end      = string
+    replicas = number
+  }))
+  default = []
+
+  validation {
+    condition     = alltrue([for each in var.hours : each.replicas <= var.replicas.maximum])
+    error_message = "hours cannot want more pods than replicas.maximum."
+  }
+}
+
+variable "placeholders" {
+  description = "Pods that hold a GPU node each, with the image on it, for the next server; each costs what a node costs."
+  type        = number
+  default     = 0
 }
 
 variable "idle_timeout_seconds" {

@@ -5,10 +5,12 @@ locals {
   grace_seconds = var.drain_seconds + local.stop_seconds + 15
   model         = var.model_source == "bucket" ? "/models/${basename(var.model_prefix)}" : var.model
 
+  aws_cli = "public.ecr.aws/aws-cli/aws-cli:2.31.0"
+
   # Models of the bucket are copied to the node's disk before the server starts.
   fetch_model = [for prefix in compact([var.model_prefix]) : {
     name  = "fetch-model"
-    image = "public.ecr.aws/aws-cli/aws-cli:2.31.0"
+    image = local.aws_cli
     args = [
       "s3", "sync", "--no-progress",
       "s3://${local.infrastructure.models_bucket}/${prefix}", local.model,
@@ -18,7 +20,7 @@ locals {
       { name = "HOME", value = "/tmp" },
     ]
     volumeMounts = [{ name = "models", mountPath = "/models" }, { name = "tmp", mountPath = "/tmp" }]
-    resources    = { requests = { cpu = "500m", memory = "512Mi" }, limits = { memory = "1Gi" } }
+    resources    = { requests = { cpu = "500m", memory = "512Mi", ephemeral-storage = "10Gi" }, limits = { memory = "1Gi" } }
     securityContext = {
       allowPrivilegeEscalation = false
       readOnlyRootFilesystem   = true
@@ -61,7 +63,13 @@ locals {
     nodeSelector = { "verbatim/nodes" = "gpu" }
     # Karpenter waits for the pod's end instead of moving it; a drain by hand or by AWS still works.
     podAnnotations = { "karpenter.sh/do-not-disrupt" = "true" }
-    resources      = { requests = { cpu = "2", memory = "10Gi" }, limits = { memory = "14Gi" } }
+    resources = {
+      requests = { cpu = "2", memory = "10Gi", ephemeral-storage = "10Gi" }
+      limits   = { memory = "14Gi" }
+    }
+    # Not a secret: the network says who may connect.
+    extraEnv    = [{ name = "VERBATIM_LIMITS__STORE", value = local.infrastructure.limit_store_url }]
+    placeholder = { replicas = var.placeholders }
     # A fixed pool has no room for one pod more while a rollout is on.
     strategy = { rollingUpdate = local.managed ? { maxSurge = 0, maxUnavailable = 1 } : { maxSurge = 1, maxUnavailable = 0 } }
 
@@ -78,6 +86,7 @@ locals {
         idleTimeoutSeconds = var.idle_timeout_seconds
         wafAclArn          = var.web_acl_arn == null ? "" : var.web_acl_arn
         inboundCidrs       = var.inbound_cidrs
+        accessLogsBucket   = local.infrastructure.access_logs_bucket
       }
     }
     autoscaling = {
@@ -85,7 +94,7 @@ locals {
       minReplicas = var.replicas.minimum
       # More would wait for ever on a pool that does not grow.
       maxReplicas = local.managed ? min(var.replicas.maximum, local.infrastructure.gpu_pool.nodes) : var.replicas.maximum
-      keda        = { serverAddress = local.prometheus_url }
+      keda        = { serverAddress = local.prometheus_url, cron = var.hours }
     }
     podMonitor = { enabled = true }
     # The rule that KEDA follows, and the alerts.
@@ -98,6 +107,7 @@ locals {
       egress = [
         # The agent of Pod Identity, which hands out the pod's role.
         { to = [{ ipBlock = { cidr = "169.254.170.23/32" } }], ports = [{ protocol = "TCP", port = 80 }] },
+        { to = [{ ipBlock = { cidr = local.infrastructure.vpc.cidr } }], ports = [{ protocol = "TCP", port = 6379 }] },
         # S3, the model hub, the identity provider.
         { to = [{ ipBlock = { cidr = "0.0.0.0/0" } }], ports = [{ protocol = "TCP", port = 443 }] },
       ]
@@ -130,6 +140,7 @@ resource "helm_release" "verbatim" {
     helm_release.external_dns,
     helm_release.keda,
     helm_release.load_balancer_controller,
+    helm_release.model,
     helm_release.node_pool,
     helm_release.secrets,
   ]

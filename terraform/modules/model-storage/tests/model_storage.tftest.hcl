@@ -43,6 +43,16 @@ run "s3_encrypts_by_itself" {
   }
 }
 
+run "who_puts_models_there_deletes_none" {
+  assert {
+    condition = jsondecode(output.write_policy).Statement == [
+      { Effect = "Allow", Action = ["s3:ListBucket"], Resource = ["arn:aws:s3:::speech-models"] },
+      { Effect = "Allow", Action = ["s3:PutObject"], Resource = ["arn:aws:s3:::speech-models/*"] },
+    ]
+    error_message = "writers list and put in this bucket, no more"
+  }
+}
+
 run "a_key_of_ones_own" {
   variables {
     kms_key_arn = "arn:aws:kms:eu-central-1:111122223333:key/models"

@@ -23,6 +23,34 @@ variables {
   name               = "speech"
   alert_emails       = ["oncall@example.com"]
   monthly_budget_usd = 2000
+  access_logs_bucket = "speech-access-logs-111122223333"
+}
+
+run "silence_of_prometheus_is_an_alarm" {
+  assert {
+    condition = (
+      aws_cloudwatch_metric_alarm.heartbeat.treat_missing_data == "breaching" &&
+      aws_cloudwatch_metric_alarm.heartbeat.dimensions.TopicName == "speech-heartbeat" &&
+      length(jsondecode(output.alert_policy).Statement[0].Resource) == 2
+    )
+    error_message = "a topic that nothing is published to has no data at all"
+  }
+}
+
+run "load_balancers_are_watched_and_write_down_who_called" {
+  assert {
+    condition = toset(keys(aws_cloudwatch_metric_alarm.load_balancers)) == toset(["errors", "unhealthy"])
+    error_message = "callers notice before Prometheus does"
+  }
+
+  assert {
+    condition = (
+      jsondecode(aws_s3_bucket_policy.access_logs.policy).Statement[0].Principal.Service == "logdelivery.elasticloadbalancing.amazonaws.com" &&
+      aws_s3_bucket_public_access_block.access_logs.restrict_public_buckets &&
+      aws_s3_bucket_lifecycle_configuration.access_logs.rule[0].expiration[0].days == 30
+    )
+    error_message = "logs are written, kept for a month, and nobody's to read"
+  }
 }
 
 run "alarms_and_budgets_reach_somebody" {

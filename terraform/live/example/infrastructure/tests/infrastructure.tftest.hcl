@@ -68,6 +68,7 @@ run "roles_records_and_names_fit_together" {
       external-secrets         = "external-secrets/external-secrets"
       fluent-bit               = "monitoring/fluent-bit"
       load-balancer-controller = "kube-system/aws-load-balancer-controller"
+      model-pull               = "verbatim/model-pull"
       verbatim                 = "verbatim/verbatim"
     }
     error_message = "a role for a service account that no pod uses is never taken"

@@ -8,7 +8,7 @@ override_data {
       region  = "eu-central-1"
       tags    = { project = "speech" }
       cluster = { endpoint = "https://cluster.example.com", certificate_authority = "UEVN" }
-      vpc     = { id = "vpc-1", public_cidrs = ["10.40.240.0/24", "10.40.241.0/24"] }
+      vpc     = { id = "vpc-1", cidr = "10.40.0.0/16", public_cidrs = ["10.40.240.0/24", "10.40.241.0/24"] }
       host    = { name = "speech.example.com", zone = "example.com", zone_id = "Z1" }
 
       certificate_arn = "arn:aws:acm:eu-central-1:111122223333:certificate/1"
@@ -21,6 +21,7 @@ override_data {
         external-secrets         = { namespace = "external-secrets", account = "external-secrets", annotations = {} }
         fluent-bit               = { namespace = "monitoring", account = "fluent-bit", annotations = {} }
         load-balancer-controller = { namespace = "kube-system", account = "aws-load-balancer-controller", annotations = {} }
+        model-pull               = { namespace = "verbatim", account = "model-pull", annotations = {} }
         verbatim                 = { namespace = "verbatim", account = "verbatim", annotations = {} }
       }
       karpenter = {
@@ -31,6 +32,11 @@ override_data {
       }
       alerts_topic = "arn:aws:sns:eu-central-1:111122223333:speech-alerts"
       log_group    = "/verbatim/speech/containers"
+
+      heartbeat_topic    = "arn:aws:sns:eu-central-1:111122223333:speech-heartbeat"
+      access_logs_bucket = "speech-access-logs-111122223333"
+      limit_store_url    = "rediss://master.speech-limits.example.com:6379/0"
+      gpu_vcpu_quota     = { on_demand = 108, spot = 24 }
     }
   }
 }
@@ -38,6 +44,7 @@ override_data {
 variables {
   state     = { bucket = "speech-terraform", key = "verbatim/infrastructure.tfstate", region = "eu-central-1" }
   image_tag = "0.1.0-cuda"
+  gpu       = { ami_alias = "al2023@v20261115" }
 }
 
 run "one_address_from_browser_to_pod" {
@@ -93,6 +100,7 @@ run "gpu_nodes_are_bought_on_demand_and_given_back" {
       ] == [
       "karpenter.k8s.aws/instance-gpu-name=l4",
       "karpenter.k8s.aws/instance-gpu-count=1",
+      "karpenter.k8s.aws/instance-family=g6f,gr6f",
       "karpenter.sh/capacity-type=on-demand",
       "kubernetes.io/arch=amd64",
     ]
@@ -118,13 +126,94 @@ run "gpu_nodes_are_bought_on_demand_and_given_back" {
   }
 }
 
-run "spot_falls_back_to_on_demand" {
-  variables {
-    gpu = { spot = true }
+run "nodes_are_rolled_by_night_and_for_a_new_image_alone" {
+  assert {
+    condition = (
+      yamldecode(helm_release.node_pool[0].values[0]).objects[1].spec.template.spec.expireAfter == "Never" &&
+      yamldecode(helm_release.node_pool[0].values[0]).objects[1].spec.disruption.budgets[1].reasons == ["Drifted"] &&
+      yamldecode(helm_release.node_pool[0].values[0]).objects[1].spec.disruption.budgets[1].schedule == "0 5 * * mon-fri"
+    )
+    error_message = "calls are cut by day"
   }
 
   assert {
-    condition     = yamldecode(helm_release.node_pool[0].values[0]).objects[1].spec.template.spec.requirements[2].values == ["spot", "on-demand"]
+    condition = (
+      yamldecode(helm_release.karpenter[0].values[0]).settings.featureGates.nodeRepair &&
+      yamldecode(helm_release.node_pool[0].values[0]).objects[0].spec.instanceStorePolicy == "RAID0"
+    )
+    error_message = "nodes with a broken GPU are replaced, and images lie on NVMe"
+  }
+}
+
+run "the_latest_image_of_nodes_is_refused" {
+  command = plan
+  variables {
+    gpu = { ami_alias = "al2023@latest" }
+  }
+  expect_failures = [var.gpu]
+}
+
+run "pods_stand_ready_when_the_day_begins" {
+  variables {
+    replicas     = { minimum = 2, maximum = 24 }
+    hours        = [{ timezone = "Europe/Berlin", start = "45 8 * * 1-5", end = "0 18 * * 1-5", replicas = 16 }]
+    placeholders = 2
+    gpu          = { ami_alias = "al2023@v20261115", maximum = 27 }
+  }
+
+  assert {
+    condition = (
+      yamldecode(helm_release.verbatim.values[0]).autoscaling.keda.cron[0].replicas == 16 &&
+      yamldecode(helm_release.verbatim.values[0]).placeholder.replicas == 2
+    )
+    error_message = "27 nodes of 4 vCPUs are the quota of 108"
+  }
+}
+
+run "more_nodes_than_the_quota_are_refused" {
+  command = plan
+  variables {
+    gpu = { ami_alias = "al2023@v20261115", maximum = 28 }
+  }
+  expect_failures = [helm_release.node_pool]
+}
+
+run "more_pods_by_the_clock_than_at_most_are_refused" {
+  command = plan
+  variables {
+    hours = [{ timezone = "UTC", start = "0 8 * * *", end = "0 9 * * *", replicas = 5 }]
+  }
+  expect_failures = [var.hours]
+}
+
+run "limits_count_over_all_pods" {
+  assert {
+    condition = (
+      yamldecode(helm_release.verbatim.values[0]).extraEnv[0].value == "rediss://master.speech-limits.example.com:6379/0" &&
+      contains([for rule in yamldecode(helm_release.verbatim.values[0]).networkPolicy.egress : rule.ports[0].port], 6379)
+    )
+    error_message = "each pod would count for itself"
+  }
+}
+
+run "the_end_of_prometheus_is_noticed" {
+  assert {
+    condition = (
+      yamldecode(helm_release.monitoring.values[0]).alertmanager.config.route.routes[0].receiver == "heartbeat" &&
+      yamldecode(helm_release.monitoring.values[0]).alertmanager.config.receivers[0].sns_configs[0].topic_arn == "arn:aws:sns:eu-central-1:111122223333:speech-heartbeat" &&
+      yamldecode(helm_release.monitoring.values[0]).prometheus.prometheusSpec.replicas == 2
+    )
+    error_message = "CloudWatch waits for its heartbeat"
+  }
+}
+
+run "spot_falls_back_to_on_demand" {
+  variables {
+    gpu = { ami_alias = "al2023@v20261115", spot = true }
+  }
+
+  assert {
+    condition     = yamldecode(helm_release.node_pool[0].values[0]).objects[1].spec.template.spec.requirements[3].values == ["spot", "on-demand"]
     error_message = "where there is no spare capacity, the dearer one"
   }
 }
@@ -168,6 +257,38 @@ run "models_come_from_the_bucket" {
     )
     error_message = "the server must find what was copied"
   }
+}
+
+run "a_job_pulls_a_model_into_the_bucket_once" {
+  variables {
+    model_source = "bucket"
+    model_prefix = "models/large-v3-turbo"
+    pulled_model = "large-v3-turbo"
+  }
+
+  assert {
+    condition = (
+      yamldecode(helm_release.model[0].values[0]).objects[1].spec.template.spec.initContainers[0].command[3] == "large-v3-turbo" &&
+      yamldecode(helm_release.model[0].values[0]).objects[1].spec.template.spec.containers[0].command[3] ==
+      "s3://speech-models-111122223333/models/large-v3-turbo" &&
+      yamldecode(helm_release.verbatim.values[0]).settings.model == "/models/large-v3-turbo" &&
+      helm_release.model[0].wait_for_jobs
+    )
+    error_message = "pods find in the bucket what the job has put there"
+  }
+
+  assert {
+    condition     = yamldecode(helm_release.model[0].values[0]).objects[1].spec.template.spec.serviceAccountName == "model-pull"
+    error_message = "the server's role may not write"
+  }
+}
+
+run "a_model_that_nobody_would_read_is_not_pulled" {
+  command = plan
+  variables {
+    pulled_model = "large-v3-turbo"
+  }
+  expect_failures = [var.pulled_model]
 }
 
 run "models_come_from_the_hub" {
@@ -220,7 +341,7 @@ run "fewer_at_most_than_at_least_is_refused" {
 run "no_gpu_to_spare_for_a_rollout_is_refused" {
   command = plan
   variables {
-    gpu = { maximum = 4 }
+    gpu = { ami_alias = "al2023@v20261115", maximum = 4 }
   }
   expect_failures = [var.gpu]
 }
