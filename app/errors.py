@@ -4,6 +4,8 @@ SpeechError
 ├── InvalidRequest
 │   ├── UnsupportedValue, MissingParameter
 │   ├── UndecodableAudio, AudioTooShort, AudioTooLong, TooLarge
+│   ├── UnfetchableUrl
+│   │   └── UrlUnavailable
 │   └── SessionExpired
 ├── UploadStalled, UnknownModel, ModelBusy, EngineFailed, DeadlineExceeded
 ├── NotAuthenticated
@@ -54,6 +56,17 @@ class AudioTooLong(InvalidRequest):
 
 class TooLarge(InvalidRequest):
     """The request body is larger than the server accepts."""
+
+
+class UnfetchableUrl(InvalidRequest):
+    """The server may not request the URL, or what answers there has no such recording."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message, "url")
+
+
+class UrlUnavailable(UnfetchableUrl):
+    """What answers at the URL fails or does not answer now; a retry may succeed."""
 
 
 class SessionExpired(InvalidRequest):

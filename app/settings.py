@@ -35,6 +35,15 @@ Origin = Annotated[str, Field(pattern=r"^(\*|https?://[^/\s]+)$")]
 HostName = Annotated[str, Field(pattern=r"^(\*|(\*\.)?[^\s*:/]+)$")]
 """A name in a URL, without the port; `*.` before it is any name that ends so, `*` any at all."""
 
+HostOrNetwork = Annotated[
+    IPvAnyNetwork | Annotated[str, Field(pattern=r"^(\*\.)?[^\s*:/]+$")],
+    Field(union_mode="left_to_right"),
+]
+"""A network, as `10.0.0.0/8`; or a name, `*.` before it for all names that end so."""
+
+ObjectPrefix = Annotated[str, Field(pattern=r"^(s3|gs|az)://[^/\s]+(/\S*)?$")]
+"""A bucket or container, and perhaps the beginning of the keys in it."""
+
 Algorithm = Literal[
     "RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512"
 ]  # fmt: skip
@@ -226,6 +235,20 @@ class AudioSettings(Group):
     threads: int | None = Field(None, ge=1, description="for decoding, VAD and features; cores")
 
 
+class FetchSettings(Group):
+    enabled: bool = Field(False, description="fetch recordings whose url is sent instead of a file")
+    schemes: tuple[Literal["https", "http"], ...] = Field(("https",), min_length=1)
+    ports: tuple[int, ...] = Field((443, 80), min_length=1, description="that urls may name")
+    allow: tuple[HostOrNetwork, ...] = Field(
+        (), description="internal names and networks, beside public addresses"
+    )
+    deny: tuple[HostOrNetwork, ...] = Field((), description="names and networks, allowed or public")
+    sources: tuple[ObjectPrefix, ...] = Field(
+        (), description="prefixes of object stores whose recordings every caller may name"
+    )
+    max_seconds: float = Field(600.0, gt=0, description="a fetch that takes longer fails")
+
+
 class LiveSettings(Group):
     max_sessions: int = Field(64, ge=1, description="sockets at once; more get a 503")
     idle_seconds: float = Field(300.0, gt=0, description="without audio a session is closed")
@@ -268,6 +291,7 @@ class Settings(BaseSettings):
     access: AccessSettings = AccessSettings()
     limits: LimitsSettings = LimitsSettings()
     audio: AudioSettings = AudioSettings()
+    fetch: FetchSettings = FetchSettings()
     live: LiveSettings = LiveSettings()
     telemetry: TelemetrySettings = TelemetrySettings()
 

@@ -17,7 +17,7 @@ LAYERS = [
     ("http",),
     ("intake",),
     ("services",),
-    ("access", "pipeline", "openai"),
+    ("access", "pipeline", "openai", "fetch"),
     ("models",),
     ("audio", "engine"),
     ("process",),

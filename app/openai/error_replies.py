@@ -32,6 +32,7 @@ _TABLE: dict[type[BaseException], _Row] = {
     errors.SessionExpired: _Row(400, _BAD_REQUEST, "session_expired"),
     errors.UndecodableAudio: _Row(400, _BAD_REQUEST, "invalid_value"),
     errors.MissingParameter: _Row(400, _BAD_REQUEST, "missing_required_parameter"),
+    errors.UrlUnavailable: _Row(400, _BAD_REQUEST, "invalid_value", should_retry=True),
     errors.TooLarge: _Row(413, _SERVER, None),
     errors.UnsupportedValue: _Row(400, _BAD_REQUEST, "unsupported_value"),
     errors.InvalidRequest: _Row(400, _BAD_REQUEST, "invalid_value"),

@@ -49,6 +49,22 @@ class AudioForm:
     stream: bool
 
 
+def requested_url(data: FormData, *, many: bool = False) -> str | None:
+    """The url of a form that has one instead of a file; None of a form without.
+
+    Raises InvalidRequest for a form with both, and where there may be `many` files.
+    """
+    parts = FormParts(data)
+    url = parts.one("url", str.strip, None)
+    if url is None:
+        return None
+    if parts.has("file"):
+        raise InvalidRequest("Either 'file' or 'url' must be sent, not both.", "url")
+    if many:
+        raise UnsupportedValue("url is not supported for several files.", "url")
+    return url
+
+
 def parse(
     data: FormData, task: Task, *, many: bool = False, default_model: str | None = None
 ) -> AudioForm:

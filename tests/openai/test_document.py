@@ -104,12 +104,13 @@ def test_every_field_that_the_form_reads_is_in_it(monkeypatch: pytest.MonkeyPatc
 
     monkeypatch.setattr(form, "FormParts", Recorded)
     parsed({})
+    form.requested_url(FormData())
 
     def named(request: str) -> set[str]:
         return {name.removesuffix("[]") for name in schema(request)["properties"]}
 
     assert named(REQUEST) == read
-    assert named("CreateTranscriptionsRequest") == read - {"stream"}
+    assert named("CreateTranscriptionsRequest") == read - {"stream", "url"}
     assert named("CreateTranslationRequest") < read
 
 
