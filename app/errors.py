@@ -5,7 +5,7 @@ SpeechError
 │   ├── UnsupportedValue, MissingParameter
 │   ├── UndecodableAudio, AudioTooShort, AudioTooLong, TooLarge
 │   └── SessionExpired
-├── UploadStalled, UnknownModel, ModelBusy, EngineFailed, DeadlineExceeded
+├── UploadStalled, UnknownModel, NotFound, Conflict, ModelBusy, EngineFailed, DeadlineExceeded
 ├── NotAuthenticated
 │   └── WrongKey
 ├── NotAllowed
@@ -66,6 +66,14 @@ class UploadStalled(SpeechError):
 
 class UnknownModel(SpeechError):
     """The server has no such model."""
+
+
+class NotFound(SpeechError):
+    """The caller has no such file, job or batch."""
+
+
+class Conflict(SpeechError):
+    """The state of a file, job or batch does not allow this."""
 
 
 class ModelBusy(SpeechError):

@@ -252,6 +252,7 @@ class JobsSettings(Group):
     )
     objects: str | None = Field(
         None,
+        pattern="^(s3|gs|az|file)://",
         description="prefix of an object store for recordings and results, as s3://bucket/jobs",
     )
     directory: Path = Field(

@@ -58,17 +58,20 @@ class Database:
             check=AsyncConnectionPool.check_connection,
             open=False,
         )
+        self._is_open = False
 
     async def open(self) -> None:
         """Migrate, then open the pool. Raises DatabaseUnavailable."""
         try:
             async with await self.connect() as connection:
                 await _migrate(connection)
-            await self.pool.open(wait=True, timeout=CONNECTION_SECONDS)
-        except (psycopg.OperationalError, PoolTimeout) as error:
+        except psycopg.Error as error:
             raise DatabaseUnavailable from error
+        await self.pool.open()
+        self._is_open = True
 
     async def close(self) -> None:
+        self._is_open = False
         await self.pool.close()
 
     async def connect(self, *, autocommit: bool = False) -> Connection:
@@ -83,6 +86,8 @@ class Database:
 
         Raises DatabaseUnavailable; a commit whose answer was lost raises it too.
         """
+        if not self._is_open:
+            raise DatabaseUnavailable
         try:
             async with self.pool.connection() as connection:
                 yield connection

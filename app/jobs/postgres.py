@@ -60,7 +60,8 @@ class EmbeddedPostgres:
     def __init__(self, directory: Path) -> None:
         self._directory = directory
         self._data = directory / "postgresql"
-        self._account = pwd.getpwnam(USER_OF_ROOT) if os.geteuid() == 0 else None
+        self._account: pwd.struct_passwd | None = None
+        """Whom root becomes."""
         self._socket = _socket_directory(directory)
         self._child: subprocess.Popen[bytes] | None = None
 
@@ -75,6 +76,8 @@ class EmbeddedPostgres:
         it.
         """
         try:
+            if os.geteuid() == 0:
+                self._account = pwd.getpwnam(USER_OF_ROOT)
             self._directory.mkdir(parents=True, exist_ok=True)
             async with AsyncFileLock(self._directory / "lock", timeout=START_SECONDS):
                 if self._running() is not None:
@@ -82,7 +85,7 @@ class EmbeddedPostgres:
                 programs = await asyncio.to_thread(self._prepare)
                 self._child = self._launch(programs)
                 await self._answers()
-        except (OSError, subprocess.SubprocessError, LockTimeout) as error:
+        except (OSError, KeyError, subprocess.SubprocessError, LockTimeout) as error:
             reason = _last_line(getattr(error, "stderr", None)) or str(error)
             raise SetupError(f"no PostgreSQL in {self._directory}: {reason}") from error
 

@@ -40,9 +40,11 @@ CREATE TABLE batches (
         'completed', 'failed', 'expired', 'cancelled')),
     metadata jsonb,
     errors jsonb,
+    -- Its window ended before its lines did.
+    is_expired boolean NOT NULL DEFAULT false,
     -- Lines of the input; 0 until they are validated.
     total integer NOT NULL DEFAULT 0,
-    -- Lines that have a job.
+    -- The last line that has a job.
     expanded integer NOT NULL DEFAULT 0,
     completed integer NOT NULL DEFAULT 0,
     failed integer NOT NULL DEFAULT 0,
@@ -105,6 +107,7 @@ CREATE INDEX jobs_of_owner ON jobs (owner, number);
 CREATE INDEX jobs_unfinished ON jobs (status) WHERE status IN ('queued', 'in_progress');
 CREATE INDEX jobs_unfinished_of_owner ON jobs (owner) WHERE status IN ('queued', 'in_progress');
 CREATE INDEX jobs_unfinished_of_file ON jobs (file_id) WHERE status IN ('queued', 'in_progress');
+CREATE INDEX jobs_by_tag ON jobs (tag, number) WHERE status = 'queued';
 CREATE INDEX jobs_finished ON jobs (finished_at) WHERE finished_at IS NOT NULL;
 CREATE INDEX jobs_with_key ON jobs (created_at) WHERE idempotency_key IS NOT NULL;
 
