@@ -1,6 +1,6 @@
 """A batch's lines become jobs: all are checked first, then they are added some at a time."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from typing import Any
 
@@ -89,7 +89,7 @@ class BatchExpander:
 
     async def _lines(
         self, batch: DictRow, input_key: str
-    ) -> AsyncIterator[tuple[list[Line], list[dict[str, Any]]]]:
+    ) -> AsyncGenerator[tuple[list[Line], list[dict[str, Any]]]]:
         async with self._store.database.transaction() as connection:
             principal = await principal_of(connection, batch["owner"])
         checker = LineChecker(self._services, principal, batch["endpoint"])

@@ -10,7 +10,7 @@ from app.access.principal import Principal
 from app.domain import Task
 from app.errors import InvalidRequest, SpeechError
 from app.intake import check_model
-from app.jobs.request import JobRequest, check_storable, form_data, read_request
+from app.jobs.request import JobRequest, check_storable, fields_of, read_request
 from app.openai.error_replies import reply
 from app.openai.json_limits import check_large_text, json_value
 from app.services import Services
@@ -134,7 +134,7 @@ class LineChecker:
         body = document.get("body")
         if not isinstance(body, dict):
             raise LineError("missing_required_parameter", "body must be an object.", "body")
-        request = read_request(form_data(body), self._task)
+        request = read_request(fields_of(body), self._task)
         check_model(self._principal, self._services, request.form.order.model)
         if request.file_id is None:
             raise LineError(

@@ -11,11 +11,18 @@ from psycopg.types.json import Jsonb
 
 from app.errors import Conflict, NotFound
 from app.jobs.database import Connection, one, rows
-from app.jobs.events import add_events
+from app.jobs.events import EventType, add_events
 from app.jobs.ids import new_id
 from app.jobs.queue import Entry, Queue
 
 Endpoint = Literal["/v1/audio/transcriptions", "/v1/audio/translations"]
+
+
+_EVENTS: dict[str, EventType] = {
+    "completed": "batch.completed",
+    "cancelled": "batch.cancelled",
+    "expired": "batch.expired",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,7 +133,7 @@ async def end_batch(
         id,
     )
     if ended is not None:
-        await add_events(connection, f"batch.{ended['status']}", [(ended["owner"], id)])
+        await add_events(connection, _EVENTS[ended["status"]], [(ended["owner"], id)])
     return ended
 
 

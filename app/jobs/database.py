@@ -3,7 +3,7 @@
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from importlib import resources
-from typing import Any, LiteralString, cast
+from typing import Any, LiteralString
 
 import psycopg
 from procrastinate.schema import SchemaManager
@@ -123,7 +123,7 @@ async def _migrate(connection: Connection) -> None:
     applied = {row["name"] for row in await rows(connection, "SELECT name FROM migrations")}
     for name, statements in _migrations():
         if name not in applied:
-            await connection.execute(cast(LiteralString, statements))
+            await connection.execute(statements)
             await connection.execute("INSERT INTO migrations (name) VALUES (%s)", (name,))
 
 

@@ -30,7 +30,8 @@ async def read_page(
     A filter whose value is a dict is one on JSON, which must contain it. Raises NotFound for an
     unknown `after`.
     """
-    conditions, values = [sql.SQL("owner = %s")], [owner]
+    conditions: list[sql.Composable] = [sql.SQL("owner = %s")]
+    values: list[object] = [owner]
     for column, value in filters.items():
         operator = "@>" if isinstance(value, dict) else "="
         conditions.append(sql.SQL(f"{{}} {operator} %s").format(sql.Identifier(column)))

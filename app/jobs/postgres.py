@@ -174,7 +174,7 @@ class EmbeddedPostgres:
         settings = [part for pair in options.items() for part in ("-c", "=".join(pair))]
         launcher = Path(__file__).with_name("postgres_launcher.py")
         ids = map(str, (os.getpid(), user, group))
-        command = (programs / "postgres", "-D", self._data, *settings)
+        command: list[str | Path] = [programs / "postgres", "-D", self._data, *settings]
         with (self._directory / "postgresql.log").open("wb") as output:
             return subprocess.Popen(
                 [sys.executable, "-I", launcher, *ids, *command],

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import get_args
 
-from starlette.datastructures import FormData
+from starlette.datastructures import FormData, UploadFile
 
 from app.domain import Task
 from app.errors import InvalidRequest, UnsupportedValue
@@ -58,7 +58,8 @@ def read_request(data: FormData, task: Task | None = None) -> JobRequest:
     Raises InvalidRequest, naming the field.
     """
     parts = FormParts(data)
-    chosen: Task = task or parts.one("task", choice_of(*TASKS), "transcribe")
+    if task is None:
+        task = parts.one("task", choice_of(*TASKS), TASKS[0])
     fields = [
         (name, value)
         for name, value in data.multi_items()
@@ -66,11 +67,11 @@ def read_request(data: FormData, task: Task | None = None) -> JobRequest:
     ]
     for name, value in fields:
         check_storable(name + value, name[:100])
-    form = read_form_fields(fields, chosen)
+    form = read_form_fields(fields, task)
     window = parts.one("completion_window", str, DEFAULT_WINDOW)
     window_seconds(window, "completion_window")
     return JobRequest(
-        task=chosen,
+        task=task,
         form=form,
         fields=fields,
         file_id=parts.one("file", str, None),
@@ -82,7 +83,8 @@ def read_request(data: FormData, task: Task | None = None) -> JobRequest:
 
 def read_form_fields(fields: Iterable[tuple[str, str]], task: Task) -> AudioForm:
     """The form of stored fields, without a file. Raises InvalidRequest."""
-    form = parse(FormData(list(fields)), task, takes_file=False)
+    items: list[tuple[str, str | UploadFile]] = [*fields]
+    form = parse(FormData(items), task, takes_file=False)
     if form.stream:
         raise UnsupportedValue("stream is not supported for jobs.", "stream")
     return form
@@ -95,9 +97,9 @@ def with_all_times(form: AudioForm) -> AudioForm:
     return replace(form, order=replace(form.order, options=replace(options, words=words)))
 
 
-def form_data(body: Mapping[str, object]) -> FormData:
+def fields_of(body: Mapping[str, object]) -> FormData:
     """The parts of a form that say the same as an object of JSON."""
-    items: list[tuple[str, str]] = []
+    items: list[tuple[str, str | UploadFile]] = []
     for name, value in body.items():
         for each in value if isinstance(value, list) else [value]:
             if each is not None:

@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable, Mapping
 
 import structlog
 
-from app.errors import reason_of
+from app.errors import Overloaded, reason_of
 from app.jobs.queue import QUEUE, Queue, TaskName
 from app.settings import JobsSettings
 
@@ -52,6 +52,11 @@ async def work(queue: Queue, handlers: Mapping[TaskName, Handler], settings: Job
 
 def _task(handler: Handler) -> Callable[..., Awaitable[None]]:
     async def run(id: str) -> None:
-        await handler(id)
+        try:
+            await handler(id)
+        except Overloaded as error:
+            log.warning("jobs_entry_failed", id=id, error=reason_of(error.__cause__ or error))
+        except Exception:
+            log.exception("jobs_entry_failed", id=id)
 
     return run
