@@ -7,7 +7,7 @@ SpeechError
 │   ├── UnfetchableUrl
 │   │   └── UrlUnavailable
 │   └── SessionExpired
-├── UploadStalled, UnknownModel, ModelBusy, EngineFailed, DeadlineExceeded
+├── UploadStalled, UnknownModel, NotFound, Conflict, ModelBusy, EngineFailed, DeadlineExceeded
 ├── NotAuthenticated
 │   └── WrongKey
 ├── NotAllowed
@@ -79,6 +79,14 @@ class UploadStalled(SpeechError):
 
 class UnknownModel(SpeechError):
     """The server has no such model."""
+
+
+class NotFound(SpeechError):
+    """The caller has no such file, job or batch."""
+
+
+class Conflict(SpeechError):
+    """The state of a file, job or batch does not allow this."""
 
 
 class ModelBusy(SpeechError):

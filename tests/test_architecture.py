@@ -13,6 +13,7 @@ LAYERS = [
     ("check",),
     ("serve", "keys"),
     ("application",),
+    ("jobs",),
     ("transcriptions", "sockets"),
     ("http",),
     ("intake",),

@@ -12,7 +12,7 @@ from starlette.datastructures import FormData, UploadFile
 from starlette.requests import ClientDisconnect
 
 from app.access.principal import Principal
-from app.domain import Task
+from app.domain import Priority, Task
 from app.errors import Overloaded
 from app.http.disconnects import while_connected
 from app.http.state import caller, deployment
@@ -34,16 +34,19 @@ NO_DISK = frozenset({errno.EROFS, errno.EACCES, errno.ENOENT, errno.EIO})
 
 
 @asynccontextmanager
-async def receiving(services: Services, principal: Principal) -> AsyncIterator[Deadline]:
+async def receiving(
+    services: Services, principal: Principal, priority: Priority = Priority.INTERACTIVE
+) -> AsyncIterator[Deadline]:
     """A slot for one upload of a caller while its body is read; yields the deadline of the whole
-    request.
+    request, which uploads of jobs do not have.
 
     Raises Overloaded, before anything is read where the upload would be in vain; DeadlineExceeded;
     ClientDisconnect.
     """
-    deadline = Deadline(services.settings.limits.deadline_seconds)
+    is_bulk = priority == Priority.BULK
+    deadline = Deadline(None if is_bulk else services.settings.limits.deadline_seconds)
     async with deadline.kept():
-        slot = services.admission.upload(principal.id, principal.weight)
+        slot = services.admission.upload(principal.id, principal.weight, priority)
         with slot, tracing.span("upload"), _failures_counted():
             yield deadline
 
