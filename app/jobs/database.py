@@ -11,7 +11,7 @@ from psycopg.conninfo import make_conninfo
 from psycopg.rows import DictRow, dict_row
 from psycopg_pool import AsyncConnectionPool, PoolTimeout
 
-from app.errors import Overloaded
+from app.errors import InvalidRequest, Overloaded
 
 Connection = psycopg.AsyncConnection[DictRow]
 
@@ -93,6 +93,9 @@ class Database:
                 yield connection
         except (psycopg.OperationalError, psycopg.InterfaceError, PoolTimeout) as error:
             raise DatabaseUnavailable from error
+        except psycopg.DataError as error:
+            # NUL in an id or a filter; what is stored was checked before.
+            raise InvalidRequest("A value is not Unicode.") from error
 
 
 async def one(connection: Connection, query: LiteralString, *values: Any) -> DictRow | None:

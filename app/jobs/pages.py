@@ -5,6 +5,7 @@ from typing import Any, Literal
 
 from psycopg import sql
 from psycopg.rows import DictRow
+from psycopg.types.json import Jsonb
 
 from app.errors import NotFound
 from app.jobs.database import Connection
@@ -33,9 +34,10 @@ async def read_page(
     conditions: list[sql.Composable] = [sql.SQL("owner = %s")]
     values: list[object] = [owner]
     for column, value in filters.items():
-        operator = "@>" if isinstance(value, dict) else "="
+        is_document = isinstance(value, dict)
+        operator = "@>" if is_document else "="
         conditions.append(sql.SQL(f"{{}} {operator} %s").format(sql.Identifier(column)))
-        values.append(value)
+        values.append(Jsonb(value) if is_document else value)
     if page.after is not None:
         found = await connection.execute(
             sql.SQL("SELECT number FROM {} WHERE owner = %s AND id = %s").format(

@@ -58,8 +58,8 @@ def read_request(data: FormData, task: Task | None = None) -> JobRequest:
     Raises InvalidRequest, naming the field.
     """
     parts = FormParts(data)
-    if task is None:
-        task = parts.one("task", choice_of(*TASKS), TASKS[0])
+    stated: Task = parts.one("task", choice_of(*TASKS), "transcribe")
+    chosen = task or stated
     fields = [
         (name, value)
         for name, value in data.multi_items()
@@ -67,11 +67,11 @@ def read_request(data: FormData, task: Task | None = None) -> JobRequest:
     ]
     for name, value in fields:
         check_storable(name + value, name[:100])
-    form = read_form_fields(fields, task)
+    form = read_form_fields(fields, chosen)
     window = parts.one("completion_window", str, DEFAULT_WINDOW)
     window_seconds(window, "completion_window")
     return JobRequest(
-        task=task,
+        task=chosen,
         form=form,
         fields=fields,
         file_id=parts.one("file", str, None),

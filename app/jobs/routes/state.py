@@ -6,13 +6,17 @@ from fastapi import Depends
 from fastapi.requests import HTTPConnection
 
 from app.errors import InvalidRequest
+from app.jobs.database import DatabaseUnavailable
 from app.jobs.pages import Order, Page
 from app.jobs.store import JobStore
 
 
 def _store(connection: HTTPConnection) -> JobStore:
+    """Raises DatabaseUnavailable, before the body is read, if there would be no place for it."""
     store = connection.scope["state"]["jobs"]
     assert isinstance(store, JobStore)
+    if not store.opened.is_set():
+        raise DatabaseUnavailable
     return store
 
 
