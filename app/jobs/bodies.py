@@ -7,6 +7,7 @@ from typing import Any, TypeVar, cast
 from psycopg.rows import DictRow
 
 from app.openai.job_schemas import Batch, FileObject, Job, JobResult
+from app.openai.webhook_schemas import WebhookDelivery, WebhookEndpoint
 
 T = TypeVar("T")
 
@@ -77,6 +78,35 @@ def job_body(row: DictRow, *, position: int | None = None, result: JobResult | N
         "attempts": row["attempts"],
         "error": None if row["error"] is None else row["error"]["error"],
         "result": result,
+    }
+
+
+def endpoint_body(row: DictRow) -> WebhookEndpoint:
+    return {
+        "id": row["id"],
+        "object": "webhook_endpoint",
+        "name": row["name"],
+        "url": row["url"],
+        "event_types": row["event_types"],
+        "created_at": _second(row["created_at"]),
+        "updated_at": _second(row["updated_at"]),
+        "signing_secret_hint": row["secret_hint"],
+        "disabled_at": _second_or_none(row["disabled_at"]),
+    }
+
+
+def delivery_body(row: DictRow) -> WebhookDelivery:
+    """`row`: of a delivery and its event."""
+    return {
+        "object": "webhook_delivery",
+        "event_id": row["event_id"],
+        "event_type": row["type"],
+        "data": {"id": row["object_id"]},
+        "created_at": _second(row["created_at"]),
+        "attempts": row["attempts"],
+        "last_status": row["last_status"],
+        "next_attempt_at": _second_or_none(row["due_at"]),
+        "delivered_at": _second_or_none(row["delivered_at"]),
     }
 
 

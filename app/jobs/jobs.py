@@ -6,6 +6,7 @@ from contextlib import asynccontextmanager, suppress
 
 from app.jobs.batch_expansion import BatchExpander
 from app.jobs.batch_output import BatchFinisher
+from app.jobs.deliveries import Deliveries
 from app.jobs.figures import keep_figures
 from app.jobs.housekeeping import Housekeeping
 from app.jobs.queue import TaskName
@@ -22,7 +23,7 @@ async def open_jobs(services: Services) -> AsyncIterator[JobStore]:
     A database that does not start leaves the rest of the server as it is.
     """
     settings = services.settings.jobs
-    store = JobStore(settings)
+    store = JobStore(settings, services.settings.access.signing_key)
     tasks = [
         asyncio.create_task(store.keep_open(), name="jobs-store"),
         asyncio.create_task(_when_open(store, services), name="jobs"),
@@ -41,6 +42,7 @@ async def _when_open(store: JobStore, services: Services) -> None:
     async with asyncio.TaskGroup() as group:
         group.create_task(store.changes.listen())
         group.create_task(keep_figures(store))
+        group.create_task(Deliveries(store, services.fetcher).run())
         if store.settings.role != "api":
             group.create_task(Housekeeping(store).run())
             group.create_task(_work(store, services))

@@ -3,10 +3,12 @@
 import asyncio
 
 import structlog
+from pydantic import SecretStr
 
 from app.errors import Overloaded, SetupError
 from app.jobs.changes import Changes
 from app.jobs.database import Database
+from app.jobs.encryption import Encryption
 from app.jobs.objects import Objects, default_url
 from app.jobs.postgres import EmbeddedPostgres
 from app.jobs.queue import Queue
@@ -21,8 +23,10 @@ CHECK_SECONDS = 2.0
 class JobStore:
     """The store of jobs. Until the database answers, everything raises DatabaseUnavailable."""
 
-    def __init__(self, settings: JobsSettings) -> None:
+    def __init__(self, settings: JobsSettings, signing_key: SecretStr | None = None) -> None:
         self.settings = settings
+        is_alone = settings.database is None
+        self.encryption = Encryption(signing_key, settings.directory if is_alone else None)
         self._postgres: EmbeddedPostgres | None = None
         if settings.database is None:
             self._postgres = EmbeddedPostgres(settings.directory)

@@ -154,6 +154,9 @@ JOBS_FENCED = Counter(
 JOBS_RECONCILED = Counter(
     "stt_jobs_reconciled", "Jobs and batches that had lost their entry in the queue."
 )
+WEBHOOK_DELIVERIES = Counter(
+    "stt_webhook_deliveries", "Attempts to deliver an event in this process.", ["outcome"]
+)
 EVENT_LOOP_LAG_SECONDS = Histogram(
     "stt_event_loop_lag_seconds",
     "How much later than asked the event loop woke a task that sleeps 20 ms.",
@@ -195,6 +198,7 @@ _KNOWN_LABELS: dict[Counter | Histogram, tuple[str, ...]] = {
     WRONG_KEYS: ("refused", "blocked"),
     CANCELLED_REQUESTS: ("upload", "queue", "stream"),
     LIVE_LAG_SECONDS: ("final", "partial"),
+    WEBHOOK_DELIVERIES: ("delivered", "retried", "failed", "disabled"),
     JOB_RUNS: (
         "completed",
         "failed",

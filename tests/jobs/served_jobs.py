@@ -88,13 +88,22 @@ class ServedJobs:
 
 @contextmanager
 def served_jobs(
-    database: str, objects: Path, model: FakeModel | None = None, **settings: Any
+    database: str,
+    objects: Path,
+    model: FakeModel | None = None,
+    fetch: dict[str, Any] | None = None,
+    signing_key: str | None = "a key that is longer than 32 characters",
+    **settings: Any,
 ) -> Iterator[ServedJobs]:
-    """`settings` are those of jobs."""
+    """`settings` are those of jobs, `fetch` those of urls and webhooks."""
     model = model or FakeModel()
     app = fake_app(
         model,
-        access={"keys": keys(sales={"key": SALES_KEY}, support={"key": SUPPORT_KEY})},
+        access={
+            "keys": keys(sales={"key": SALES_KEY}, support={"key": SUPPORT_KEY}),
+            "signing_key": signing_key,
+        },
+        fetch=fetch or {},
         jobs={
             "enabled": True,
             "database": database,

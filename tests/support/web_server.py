@@ -98,7 +98,9 @@ class WebServer:
         self.url = f"{scheme}://{address}:{self.port}"
 
     def __enter__(self) -> "WebServer":
-        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.02,))
+        self._thread = threading.Thread(
+            target=self._server.serve_forever, args=(0.02,), daemon=True
+        )
         self._thread.start()
         return self
 
