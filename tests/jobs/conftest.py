@@ -16,7 +16,6 @@ from app.jobs.postgres import EmbeddedPostgres
 from app.jobs.store import JobStore
 from app.settings import JobsSettings
 from tests.jobs.served_jobs import ServedJobs, served_jobs
-from tests.support.waiting import wait_until
 
 _NUMBERS = itertools.count(1)
 
@@ -36,8 +35,9 @@ def postgres(folder: Path) -> Iterator[EmbeddedPostgres]:
     asyncio.run(server.start())
     yield server
     # At once: nothing in it is needed any more.
-    os.kill(int((folder / "shared/postgresql/postmaster.pid").read_text().split()[0]), SIGQUIT)
-    wait_until(lambda: server._running() is None)
+    assert server._child is not None
+    server._child.send_signal(SIGQUIT)
+    server._child.wait()
 
 
 @pytest.fixture(scope="session")
