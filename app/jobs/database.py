@@ -33,8 +33,8 @@ RETRY_SECONDS = 5
 class DatabaseUnavailable(Overloaded):
     """The database does not answer, or a connection to it broke."""
 
-    def __init__(self) -> None:
-        super().__init__("The store of jobs does not answer. Please retry.", RETRY_SECONDS)
+    def __init__(self, message: str = "The store of jobs does not answer. Please retry.") -> None:
+        super().__init__(message, RETRY_SECONDS)
 
 
 class Database:

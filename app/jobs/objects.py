@@ -25,12 +25,17 @@ BUFFER_BYTES = 8 << 20
 
 LISTED_AT_ONCE = 500
 
+RETRY_SECONDS = 5
+"""`retry-after` while the store does not answer."""
+
 
 class StoreUnavailable(Overloaded):
     """The object store does not answer, refuses, or has no room."""
 
-    def __init__(self) -> None:
-        super().__init__("The store of recordings does not answer. Please retry.", 5)
+    def __init__(
+        self, message: str = "The store of recordings does not answer. Please retry."
+    ) -> None:
+        super().__init__(message, RETRY_SECONDS)
 
 
 class ObjectMissing(StoreUnavailable):

@@ -113,7 +113,8 @@ class EmbeddedPostgres:
         with suppress(OSError, ValueError, psutil.Error):
             process = psutil.Process(int(self._pid_file()[0]))
             # A number that another process has by now says nothing, as in a container started anew.
-            if self._is_alive(process) and str(self._data) in process.cmdline():
+            is_own = self._child is not None and self._child.pid == process.pid
+            if self._is_alive(process) and (is_own or str(self._data) in process.cmdline()):
                 return process
         return None
 

@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 from typing_extensions import TypedDict
 
-from app.openai.schemas import Count, Error
+from app.openai.schemas import Count
 
 UnixTime = Annotated[int, Field(description="Unix time in seconds.")]
 Purpose = Literal["batch", "user_data", "batch_output"]
@@ -99,6 +99,15 @@ class BatchList(TypedDict):
     has_more: bool
 
 
+class JobError(TypedDict):
+    """As the synchronous route would answer it, or `too_many_crashes`."""
+
+    message: str
+    type: str
+    param: str | None
+    code: str | None
+
+
 class JobInput(TypedDict):
     type: Literal["file"]
     file_id: str
@@ -135,7 +144,7 @@ class Job(TypedDict):
     custom_id: str | None
     metadata: Metadata
     attempts: Count
-    error: Error | None
+    error: JobError | None
     result: Annotated[
         JobResult | None, Field(description="Of a completed job that is asked for alone.")
     ]

@@ -9,6 +9,8 @@ import pytest
 
 from app.engine.fake_model import FakeModel
 from tests.jobs.served_jobs import JOBS, SUPPORT_KEY, ServedJobs, served_jobs
+from tests.openai.document import check
+from tests.support.api_keys import SALES_KEY
 from tests.support.client import CLIP, FAKE_TEXT, post_recording
 from tests.support.served import fake_app, served
 from tests.support.waiting import wait_until
@@ -26,6 +28,28 @@ def test_a_recording_is_transcribed_after_the_answer(jobs: ServedJobs) -> None:
     assert (ended["attempts"], ended["metadata"], ended["error"]) == (1, {"call": "17"}, None)
     events = jobs.sql("SELECT type FROM events WHERE object_id = %s", job["id"])
     assert events == [("audio.job.completed",)]
+
+
+def test_answers_are_as_documented(jobs: ServedJobs) -> None:
+    created = jobs.post()
+    check(created, JOBS)
+    id = created.json()["id"]
+    jobs.ended(id)
+    for path in ("", f"/{id}", "/summary", f"/{id}/content"):
+        documented = JOBS + path.replace(id, "{id}")
+        check(jobs.send("GET", JOBS + path), documented, "get")
+    check(jobs.send("POST", f"{JOBS}/{id}/cancel"), f"{JOBS}/{{id}}/cancel")
+    check(jobs.send("DELETE", f"{JOBS}?status=failed"), JOBS, "delete")
+    check(jobs.send("DELETE", f"{JOBS}/{id}"), f"{JOBS}/{{id}}", "delete")
+    check(jobs.send("GET", f"{JOBS}/{id}"), f"{JOBS}/{{id}}", "get")
+    file = jobs.client.files.create(file=CLIP, purpose="user_data").id
+    for path in ("/v1/files", f"/v1/files/{file}", "/v1/batches"):
+        check(jobs.send("GET", path), path.replace(file, "{id}"), "get")
+    check(jobs.send("DELETE", f"/v1/files/{file}"), "/v1/files/{id}", "delete")
+    body = {"input_file_id": jobs.batch_file("{}"), "endpoint": "/v1/audio/transcriptions"}
+    batch = jobs.send("POST", "/v1/batches", json=body)
+    check(batch, "/v1/batches")
+    check(jobs.send("GET", f"/v1/batches/{batch.json()['id']}"), "/v1/batches/{id}", "get")
 
 
 def test_a_file_that_was_uploaded_before_can_be_named_in_json(jobs: ServedJobs) -> None:
@@ -71,7 +95,7 @@ def test_a_wrong_field_is_named_and_leaves_no_object(
     jobs: ServedJobs, fields: dict[str, str], param: str
 ) -> None:
     before = jobs.stored()
-    answer = jobs.post(**fields)
+    answer = post_recording(jobs.url, CLIP, JOBS, key=SALES_KEY, **fields)
     assert answer.status_code in (400, 404), answer.text
     assert answer.json()["error"]["param"] == param
     assert jobs.stored() == before
@@ -84,7 +108,7 @@ def test_what_is_no_recording_fails_with_the_words_of_the_synchronous_route(
     job = post_recording(jobs.url, recording, JOBS, key="x").json()
     assert job["error"]["code"] == "invalid_api_key"
     answers = [
-        post_recording(jobs.url, recording, path, key=jobs.client.api_key)
+        post_recording(jobs.url, recording, path, key=SALES_KEY)
         for path in (JOBS, "/v1/audio/transcriptions")
     ]
     ended = jobs.ended(answers[0].json()["id"])
@@ -94,7 +118,7 @@ def test_what_is_no_recording_fails_with_the_words_of_the_synchronous_route(
 
 
 def test_an_empty_file_and_a_missing_one_are_refused(jobs: ServedJobs) -> None:
-    empty = post_recording(jobs.url, ("a.wav", b""), JOBS, key=jobs.client.api_key)
+    empty = post_recording(jobs.url, ("a.wav", b""), JOBS, key=SALES_KEY)
     assert (empty.status_code, empty.json()["error"]["param"]) == (400, "file")
     missing = jobs.send("POST", JOBS, json={"model": "whisper-1"})
     assert missing.json()["error"]["code"] == "missing_required_parameter"
