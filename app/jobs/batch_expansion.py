@@ -15,10 +15,11 @@ from app.jobs.batch_lines import (
     LineChecker,
     LineError,
     check_file,
+    file_ids,
     read_lines,
+    source_of,
 )
 from app.jobs.database import one
-from app.jobs.estimates import estimated_seconds
 from app.jobs.file_table import use_files
 from app.jobs.ids import new_id
 from app.jobs.job_table import NewJob, add_jobs
@@ -101,12 +102,12 @@ class BatchExpander:
     ) -> tuple[list[dict[str, Any]], float]:
         """Errors of lines whose files are not there, and seconds of the others."""
         async with self._store.database.transaction() as connection:
-            files = await use_files(connection, owner, [line.file_id for line in lines])
+            files = await use_files(connection, owner, file_ids(lines))
         errors, seconds = [], 0.0
         for line in lines:
             try:
                 check_file(line, files)
-                seconds += estimated_seconds(files[line.file_id]["bytes"])
+                seconds += source_of(line, files)[1]
             except LineError as error:
                 errors.append(error.body(line.number))
         return errors, seconds
@@ -139,7 +140,7 @@ class BatchExpander:
             if running is None:
                 return False
             principal = await principal_of(connection, batch["owner"])
-            files = await use_files(connection, batch["owner"], [each.file_id for each in lines])
+            files = await use_files(connection, batch["owner"], file_ids(lines))
             jobs = [_job(running, line, files) for line in lines]
             tags = await take_tags(connection, principal, [job.estimated_seconds for job in jobs])
             await add_jobs(connection, self._store.queue, batch["owner"], jobs, tags)
@@ -151,15 +152,14 @@ class BatchExpander:
 
 
 def _job(batch: DictRow, line: Line, files: dict[str, DictRow]) -> NewJob:
-    """A job for the line; one whose file was deleted meanwhile fails when it is run."""
-    file = files.get(line.file_id)
+    source, seconds = source_of(line, files)
     return NewJob(
         new_id("job-"),
         line.request.task,
         line.request.form.order.model,
         line.request.fields,
-        {"type": "file", "file_id": line.file_id},
-        estimated_seconds(0 if file is None else file["bytes"]),
+        source,
+        seconds,
         # The batch's end ends its lines.
         line.request.window_seconds,
         line.request.metadata,

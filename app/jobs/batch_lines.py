@@ -8,9 +8,11 @@ from typing import Any
 
 from app.access.principal import Principal
 from app.domain import Task
-from app.errors import InvalidRequest, SpeechError
+from app.errors import InvalidRequest, SpeechError, UnfetchableUrl
 from app.intake import check_model
+from app.jobs.estimates import UNKNOWN_SECONDS, estimated_seconds
 from app.jobs.request import JobRequest, check_storable, fields_of, read_request
+from app.jobs.url_source import check_urls
 from app.openai.error_replies import reply
 from app.openai.json_limits import check_large_text, json_value
 from app.services import Services
@@ -42,12 +44,11 @@ class LineError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """A line that is valid, but for its file, which only the database knows."""
+    """A line that is valid, but for its file, if it has one: only the database knows it."""
 
     number: int
     custom_id: str
     request: JobRequest
-    file_id: str
 
 
 @dataclass(slots=True)
@@ -136,21 +137,47 @@ class LineChecker:
             raise LineError("missing_required_parameter", "body must be an object.", "body")
         request = read_request(fields_of(body), self._task)
         check_model(self._principal, self._services, request.form.order.model)
-        if request.file_id is None:
+        if (request.file_id is None) == (request.url is None):
             raise LineError(
-                "missing_required_parameter", "body.file must be the id of a file.", "body.file"
+                "missing_required_parameter",
+                "body must have either file, the id of a file, or url.",
+                "body.file",
             )
-        return Line(raw.number, custom_id, request, request.file_id)
+        try:
+            check_urls(self._services.fetcher, request.url, None)
+        except UnfetchableUrl as error:
+            raise LineError("invalid_url", str(error), "body.url") from None
+        if request.webhook_url is not None or (request.url and request.url.headers):
+            raise LineError(
+                "unsupported_value", "Lines have neither webhook_url nor url_headers.", "body"
+            )
+        return Line(raw.number, custom_id, request)
 
 
 def check_file(line: Line, files: Mapping[str, Any]) -> None:
-    """Raises LineError unless the line's file is among `files`, by id."""
-    if line.file_id not in files:
-        raise LineError("invalid_file", f"No such File object: {line.file_id[:100]}", "body.file")
-    if files[line.file_id]["purpose"] != "user_data":
-        raise LineError(
-            "invalid_file", f"The file {line.file_id} has not purpose 'user_data'.", "body.file"
-        )
+    """Raises LineError unless the line's file, if it has one, is among `files`, by id."""
+    id = line.request.file_id
+    if id is None:
+        return
+    if id not in files:
+        raise LineError("invalid_file", f"No such File object: {id[:100]}", "body.file")
+    if files[id]["purpose"] != "user_data":
+        raise LineError("invalid_file", f"The file {id} has not purpose 'user_data'.", "body.file")
+
+
+def source_of(line: Line, files: Mapping[str, Any]) -> tuple[dict[str, str], float]:
+    """What a job's row says of the recording, and its estimated length in seconds."""
+    request = line.request
+    if request.url is not None:
+        return {"type": "url", "url": request.url.url}, UNKNOWN_SECONDS
+    assert request.file_id is not None
+    # A job whose file was deleted meanwhile fails when it is run.
+    size = files[request.file_id]["bytes"] if request.file_id in files else 0
+    return {"type": "file", "file_id": request.file_id}, estimated_seconds(size)
+
+
+def file_ids(lines: list[Line]) -> list[str]:
+    return [line.request.file_id for line in lines if line.request.file_id is not None]
 
 
 def _object(content: bytes) -> dict[str, Any]:

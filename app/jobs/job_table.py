@@ -46,6 +46,9 @@ class NewJob:
     batch_id: str | None = None
     line: int | None = None
     custom_id: str | None = None
+    url_headers: str | None = None
+    """Encrypted; deleted when the job ends."""
+    webhook_url: str | None = None
 
 
 async def add_jobs(
@@ -62,8 +65,9 @@ async def add_jobs(
     async with connection.cursor() as cursor:
         await cursor.executemany(
             "INSERT INTO jobs (id, owner, batch_id, line, custom_id, task, model, fields, source, "
-            "tag, estimated_seconds, metadata, idempotency_key, body_hash, expires_at) VALUES "
-            "(%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, "
+            "tag, estimated_seconds, metadata, idempotency_key, body_hash, url_headers, "
+            "webhook_url, expires_at) VALUES "
+            "(%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, "
             "now() + make_interval(secs => %s)) ON CONFLICT (batch_id, line) DO NOTHING",
             [
                 (
@@ -81,6 +85,8 @@ async def add_jobs(
                     Jsonb(job.metadata),
                     job.idempotency_key,
                     job.body_hash,
+                    job.url_headers,
+                    job.webhook_url,
                     job.expires_seconds,
                 )
                 for job, tag in zip(jobs, tags, strict=True)
@@ -221,7 +227,13 @@ async def end_unfinished(
 async def _note_ends(
     connection: Connection, queue: Queue, ended: Sequence[DictRow], status: Ended
 ) -> None:
-    """Write events, and count lines of batches; the last line of a batch has it finished."""
+    """Write events, delete secrets, and count lines of batches; the last line of a batch has it
+    finished.
+    """
+    await connection.execute(
+        "UPDATE jobs SET url_headers = NULL WHERE id = ANY(%s) AND url_headers IS NOT NULL",
+        ([row["id"] for row in ended],),
+    )
     alone = [(row["owner"], row["id"]) for row in ended if row["batch_id"] is None]
     if alone:
         await add_events(connection, _EVENTS[status], alone)

@@ -14,12 +14,16 @@ from starlette.datastructures import FormData, UploadFile
 
 from app.domain import Task
 from app.errors import InvalidRequest, UnsupportedValue
+from app.jobs.url_source import UrlSource, read_url_source
 from app.transcriptions.form import AudioForm, parse
 from app.transcriptions.form_parts import FormParts, choice_of
 
 TASKS: tuple[Task, ...] = get_args(Task)
 
-OWN_FIELDS = ("completion_window", "file", "metadata", "priority", "task")
+OWN_FIELDS = (
+    *("completion_window", "file", "file_url", "metadata", "priority", "task", "url"),
+    *("url_headers", "webhook_url"),
+)
 """Fields that are not about the transcript."""
 
 MAX_METADATA = 16
@@ -41,7 +45,10 @@ class JobRequest:
     fields: list[tuple[str, str]]
     """Of the form, to be stored."""
     file_id: str | None
-    """Of a file that was uploaded before; None: it comes along."""
+    """Of a file that was uploaded before."""
+    url: UrlSource | None
+    """Where the recording is. With neither, it comes along."""
+    webhook_url: str | None
     metadata: dict[str, str] | None
     window: str
     is_low: bool
@@ -65,8 +72,9 @@ def read_request(data: FormData, task: Task | None = None) -> JobRequest:
         for name, value in data.multi_items()
         if isinstance(value, str) and name.partition("[")[0] not in OWN_FIELDS
     ]
-    for name, value in fields:
-        check_storable(name + value, name[:100])
+    for name, value in data.multi_items():
+        if isinstance(value, str):
+            check_storable(name + value, name[:100])
     form = read_form_fields(fields, chosen)
     window = parts.one("completion_window", str, DEFAULT_WINDOW)
     window_seconds(window, "completion_window")
@@ -75,6 +83,8 @@ def read_request(data: FormData, task: Task | None = None) -> JobRequest:
         form=form,
         fields=fields,
         file_id=parts.one("file", str, None),
+        url=read_url_source(parts),
+        webhook_url=parts.one("webhook_url", str.strip, None),
         metadata=check_metadata(parts.structured("metadata")),
         window=window,
         is_low=parts.one("priority", choice_of("normal", "low"), "normal") == "low",

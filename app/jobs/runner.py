@@ -13,7 +13,7 @@ from psycopg.rows import DictRow
 
 from app.access.metering import UsageRecord
 from app.domain import Priority, Segment, Transcript
-from app.errors import EngineBroken, Refused, SpeechError
+from app.errors import EngineBroken, Refused, SpeechError, UrlUnavailable
 from app.intake import Assignment
 from app.jobs import job_table, transcript_json
 from app.jobs.database import DatabaseUnavailable
@@ -91,7 +91,7 @@ class Runner:
         async with self._store.database.transaction() as connection:
             principal = await principal_of(connection, job["owner"])
         usage = UsageRecord(f"{job['id']}-{job['attempts']}", principal)
-        async with opened_source(self._store, job["source"]) as file:
+        async with opened_source(self._store, self._services.fetcher, job, principal) as file:
             order = replace(form.order, files=(file,), priority=Priority.BULK)
             async with Assignment(self._services, usage, order) as work:
                 await work.accept()
@@ -128,7 +128,7 @@ class Runner:
             await self._give_back(job, float(error.retry_after_seconds), counts=False)
             return "postponed"
         answer = reply(error)
-        if answer.status < 500:
+        if answer.status < 500 and not isinstance(error, UrlUnavailable):
             await self._fail(job, {"status": answer.status, **answer.body})
             return "failed"
         if not isinstance(error, SpeechError):

@@ -108,7 +108,12 @@ class JobError(TypedDict):
     code: str | None
 
 
-class JobInput(TypedDict):
+class UrlInput(TypedDict):
+    type: Literal["url"]
+    url: str
+
+
+class FileInput(TypedDict):
     type: Literal["file"]
     file_id: str
 
@@ -136,7 +141,7 @@ class Job(TypedDict):
     started_at: UnixTime | None
     finished_at: UnixTime | None
     expires_at: UnixTime
-    input: JobInput
+    input: FileInput | UrlInput
     audio_seconds: float | None
     progress: JobProgress
     queue: Annotated[JobQueue | None, Field(description="Of a queued job that is asked for alone.")]

@@ -4,6 +4,7 @@ import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -75,7 +76,7 @@ class ServedJobs:
         files = (path for path in self.objects.rglob("*") if path.is_file())
         return {str(path.relative_to(self.objects)) for path in files}
 
-    @property
+    @cached_property
     def client(self) -> OpenAI:
         """OpenAI's own client, with retries off."""
         return OpenAI(base_url=f"{self.url}/v1", api_key=SALES_KEY, max_retries=0)
@@ -117,3 +118,4 @@ def served_jobs(
         running = ServedJobs(url, database, objects, model)
         wait_until(lambda: running.send("GET", f"{JOBS}/summary").status_code != 503)
         yield running
+        running.client.close()

@@ -245,7 +245,7 @@ def test_a_receiver_that_was_down_is_told_when_it_is_up(
 
     def is_retried() -> bool:
         found[:] = jobs.get(f"{ENDPOINTS}/{endpoint.id}/deliveries")["data"]
-        return found[0]["attempts"] >= 2
+        return bool(found[0]["attempts"] >= 2)
 
     wait_until(is_retried)
     assert found[0]["last_status"] is None

@@ -26,6 +26,7 @@ from app.jobs.request import check_storable, read_form_fields, read_request, wit
 from app.jobs.routes.state import TheStore, choice, read_page_query
 from app.jobs.routes.upload import Upload
 from app.jobs.store import JobStore
+from app.jobs.url_source import check_urls
 from app.openai.formats import Rendering
 from app.openai.job_schemas import ClearedJobs, DeletedJob, JobResult, JobStatus, JobSummary
 from app.transcriptions.upload import receiving
@@ -60,6 +61,7 @@ async def create_job(
     async with receiving(services, principal, Priority.BULK), Upload(store.objects) as upload:
         wanted = read_request(await upload.read(request))
         check_model(principal, services, wanted.form.order.model)
+        check_urls(services.fetcher, wanted.url, wanted.webhook_url)
         file = upload.file("user_data", is_listed=False)
         with upload.committing():
             accepted = await accept(store, principal, wanted, file, key)
