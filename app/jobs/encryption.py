@@ -24,11 +24,11 @@ NO_KEY = (
 )
 
 
+NEW_KEY = "What was kept secret cannot be read any more: the server has a new key."
+
+
 class Unreadable(InvalidRequest):
     """The text was encrypted with another key."""
-
-    def __init__(self) -> None:
-        super().__init__("What was kept secret cannot be read any more: the server has a new key.")
 
 
 class Encryption:
@@ -50,7 +50,7 @@ class Encryption:
         try:
             found = jwe.decrypt_compact(sealed, self._derived(), algorithms=list(_HEADER.values()))
         except (JoseError, ValueError):
-            raise Unreadable from None
+            raise Unreadable(NEW_KEY) from None
         assert found.plaintext is not None
         return found.plaintext.decode()
 
