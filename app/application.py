@@ -1,7 +1,7 @@
 """The application: routes, middleware and error handlers around the services."""
 
 from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from functools import partial
 from typing import Any
 
@@ -91,10 +91,16 @@ def create_app(
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[Mapping[str, Any]]:
-        async with open_services(
-            settings, load_model, lifecycle, keys, catalogue, source
-        ) as services:
-            yield {"services": services}
+        async with AsyncExitStack() as stack:
+            services = await stack.enter_async_context(
+                open_services(settings, load_model, lifecycle, keys, catalogue, source)
+            )
+            state: dict[str, Any] = {"services": services}
+            if settings.jobs.enabled:
+                from app.jobs.jobs import open_jobs  # with a database's client and a queue
+
+                state["jobs"] = await stack.enter_async_context(open_jobs(services))
+            yield state
 
     # The routes parse their forms themselves, so FastAPI cannot know the document (routes/docs.py).
     # A redirect to the path without its last slash would have the upload sent twice.
@@ -126,6 +132,11 @@ def _add_routes(app: FastAPI, settings: Settings) -> None:
         drain,
     ):
         app.include_router(routes.router)
+    if settings.jobs.enabled and settings.jobs.role != "worker":
+        from app.jobs.routes import batches, files, jobs, webhooks
+
+        for each in (jobs, files, batches, webhooks):
+            app.include_router(each.router)
     # Before folders of files, which cannot answer a handshake.
     app.add_api_websocket_route(ANY_PATH, _on_unknown_socket)
     if settings.server.docs:
@@ -140,7 +151,12 @@ def _add_routes(app: FastAPI, settings: Settings) -> None:
 
 def _add_middleware(app: FastAPI, settings: Settings, lifecycle: Lifecycle) -> None:
     """From the inside out."""
-    app.add_middleware(BodyLimit, max_bytes=settings.audio.max_upload_bytes)
+    max_bytes, jobs = settings.audio.max_upload_bytes, settings.jobs
+    app.add_middleware(
+        BodyLimit,
+        max_bytes=max_bytes,
+        max_file_bytes=jobs.max_file_bytes if jobs.enabled else max_bytes,
+    )
     app.add_middleware(RateLimits)
     app.add_middleware(Authentication)
     app.add_middleware(InFlight, lifecycle=lifecycle)

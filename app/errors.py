@@ -4,8 +4,10 @@ SpeechError
 ├── InvalidRequest
 │   ├── UnsupportedValue, MissingParameter
 │   ├── UndecodableAudio, AudioTooShort, AudioTooLong, TooLarge
+│   ├── UnfetchableUrl
+│   │   └── UrlUnavailable
 │   └── SessionExpired
-├── UploadStalled, UnknownModel, ModelBusy, EngineFailed, DeadlineExceeded
+├── UploadStalled, UnknownModel, NotFound, Conflict, ModelBusy, EngineFailed, DeadlineExceeded
 ├── NotAuthenticated
 │   └── WrongKey
 ├── NotAllowed
@@ -56,6 +58,17 @@ class TooLarge(InvalidRequest):
     """The request body is larger than the server accepts."""
 
 
+class UnfetchableUrl(InvalidRequest):
+    """The server may not request the URL, or what answers there has no such recording."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message, "url")
+
+
+class UrlUnavailable(UnfetchableUrl):
+    """What answers at the URL fails or does not answer now; a retry may succeed."""
+
+
 class SessionExpired(InvalidRequest):
     """A live session has reached its longest duration, or its longest silence."""
 
@@ -66,6 +79,14 @@ class UploadStalled(SpeechError):
 
 class UnknownModel(SpeechError):
     """The server has no such model."""
+
+
+class NotFound(SpeechError):
+    """The caller has no such file, job or batch."""
+
+
+class Conflict(SpeechError):
+    """The state of a file, job or batch does not allow this."""
 
 
 class ModelBusy(SpeechError):

@@ -17,6 +17,8 @@ from app.access.oidc import OidcVerifier
 from app.access.oidc_provider_keys import ProviderKeys
 from app.audio.decoder_process import start_decoder_server
 from app.engine.batcher import Batcher
+from app.fetch.fetcher import Fetcher
+from app.fetch.lookup import SystemLookup
 from app.models.background_pulls import ModelSource
 from app.models.catalogue import Catalogue, ServedModel
 from app.models.directory import ModelsDirectory
@@ -47,6 +49,7 @@ class Services:
     limiter: Limiter
     address_limits: AddressLimits
     metering: Metering
+    fetcher: Fetcher
     cpu: FairThreads
     """Threads for work on sound: decoding, voice activity, features."""
     lifecycle: Lifecycle
@@ -76,6 +79,7 @@ async def open_services(
         threads = settings.audio.threads or planned_cpus(settings.server.cpus)
         cpu = stack.enter_context(FairThreads(threads))
         start_decoder_server()
+        fetcher = Fetcher(settings.fetch, stack.enter_context(SystemLookup()))
         if isinstance(keys, KeysFile):
             watching = asyncio.create_task(keys.watch(), name="keys-file")
             stack.callback(watching.cancel)
@@ -110,6 +114,7 @@ async def open_services(
             limiter=limiter,
             address_limits=AddressLimits(),
             metering=Metering(limiter),
+            fetcher=fetcher,
             cpu=cpu,
             lifecycle=lifecycle,
             watchdog=watchdog,

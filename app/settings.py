@@ -35,6 +35,15 @@ Origin = Annotated[str, Field(pattern=r"^(\*|https?://[^/\s]+)$")]
 HostName = Annotated[str, Field(pattern=r"^(\*|(\*\.)?[^\s*:/]+)$")]
 """A name in a URL, without the port; `*.` before it is any name that ends so, `*` any at all."""
 
+HostOrNetwork = Annotated[
+    IPvAnyNetwork | Annotated[str, Field(pattern=r"^(\*\.)?[^\s*:/]+$")],
+    Field(union_mode="left_to_right"),
+]
+"""A network, as `10.0.0.0/8`; or a name, `*.` before it for all names that end so."""
+
+ObjectPrefix = Annotated[str, Field(pattern=r"^(s3|gs|az)://[^/\s]+(/\S*)?$")]
+"""A bucket or container, and perhaps the beginning of the keys in it."""
+
 Algorithm = Literal[
     "RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512"
 ]  # fmt: skip
@@ -232,6 +241,20 @@ class AudioSettings(Group):
     threads: int | None = Field(None, ge=1, description="for decoding, VAD and features; cores")
 
 
+class FetchSettings(Group):
+    enabled: bool = Field(False, description="fetch recordings whose url is sent instead of a file")
+    schemes: tuple[Literal["https", "http"], ...] = Field(("https",), min_length=1)
+    ports: tuple[int, ...] = Field((443, 80), min_length=1, description="that urls may name")
+    allow: tuple[HostOrNetwork, ...] = Field(
+        (), description="internal names and networks, beside public addresses"
+    )
+    deny: tuple[HostOrNetwork, ...] = Field((), description="names and networks, allowed or public")
+    sources: tuple[ObjectPrefix, ...] = Field(
+        (), description="prefixes of object stores whose recordings every caller may name"
+    )
+    max_seconds: float = Field(600.0, gt=0, description="a fetch that takes longer fails")
+
+
 class LiveSettings(Group):
     max_sessions: int = Field(64, ge=1, description="sockets at once; more get a 503")
     idle_seconds: float = Field(300.0, gt=0, description="without audio a session is closed")
@@ -239,6 +262,59 @@ class LiveSettings(Group):
     max_backlog_seconds: float = Field(
         60.0, gt=0, description="audio that waits to be heard before the socket is closed"
     )
+
+
+def _data_directory() -> Path:
+    """PostgreSQL refuses to run as root, and no other user can look into root's home."""
+    if os.name == "posix" and os.geteuid() == 0:
+        return Path("/var/lib/verbatim")
+    return Path(os.path.expanduser("~/.local/share/verbatim"))  # raises nothing
+
+
+class JobsSettings(Group):
+    enabled: bool = Field(False, description="jobs, files and batches: work whose caller leaves")
+    role: Literal["all", "api", "worker"] = Field(
+        "all", description="api takes jobs and runs none; worker runs them and takes none"
+    )
+    database: SecretStr | None = Field(
+        None, description="postgresql:// URL; without it the server runs a PostgreSQL of its own"
+    )
+    objects: str | None = Field(
+        None,
+        pattern="^(s3|gs|az|file)://",
+        description="prefix of an object store for recordings and results, as s3://bucket/jobs",
+    )
+    directory: Path = Field(
+        _data_directory(), description="where an own PostgreSQL and objects without a store lie"
+    )
+    concurrency: int = Field(8, ge=1, le=256, description="recordings of jobs at once")
+    max_file_bytes: int = Field(2 * 1024**3, ge=1, description="of one recording or batch file")
+    max_queued_seconds: float | None = Field(
+        None, gt=0, description="audio of one caller that may wait; more gets a 429"
+    )
+    keep_days: int = Field(30, ge=1, description="results are deleted after so long")
+    heartbeat_seconds: float = Field(5.0, gt=0, description="a worker renews its leases")
+    stalled_seconds: float = Field(30.0, gt=0, description="a lease not renewed for so long ends")
+    max_attempts: int = Field(3, ge=1, description="a job that ended its workers as often fails")
+
+    @field_validator("directory")
+    @classmethod
+    def _expand_home(cls, directory: Path) -> Path:
+        return Path(os.path.expanduser(directory))
+
+    @field_validator("database")
+    @classmethod
+    def _is_postgresql(cls, database: SecretStr | None) -> SecretStr | None:
+        schemes = ("postgresql://", "postgres://")
+        if database is not None and not database.get_secret_value().startswith(schemes):
+            raise ValueError(f"must begin with {' or '.join(schemes)}")
+        return database
+
+    @model_validator(mode="after")
+    def _a_lease_outlives_some_heartbeats(self) -> "JobsSettings":
+        if self.stalled_seconds < 2 * self.heartbeat_seconds:
+            raise ValueError("stalled_seconds must be at least twice heartbeat_seconds")
+        return self
 
 
 class TelemetrySettings(Group):
@@ -274,7 +350,9 @@ class Settings(BaseSettings):
     access: AccessSettings = AccessSettings()
     limits: LimitsSettings = LimitsSettings()
     audio: AudioSettings = AudioSettings()
+    fetch: FetchSettings = FetchSettings()
     live: LiveSettings = LiveSettings()
+    jobs: JobsSettings = JobsSettings()
     telemetry: TelemetrySettings = TelemetrySettings()
 
     @model_validator(mode="after")

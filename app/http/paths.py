@@ -25,6 +25,9 @@ HEALTH = "/health/"
 PROBES = ("/health", "/metrics")
 """Prefixes of paths requested every few seconds: logged at level debug."""
 
+STORED = ("/v1/audio/jobs", "/v1/files")
+"""Paths whose bodies hold a file that goes to the store of jobs."""
+
 UNMEASURED = ["/metrics", "/health/.*"]
 """Regular expressions of the paths that the metrics of HTTP requests leave out."""
 
@@ -48,6 +51,11 @@ def is_work(scope: Scope) -> bool:
         path: str = scope["path"]
         return path.startswith("/v1/") or path == "/transcribe"
     return bool(scope["type"] == "websocket")
+
+
+def is_stored(scope: Scope) -> bool:
+    """True if the request's body goes to the store of jobs and not to the spool."""
+    return scope["path"] in STORED
 
 
 def is_realtime(scope: Scope) -> bool:

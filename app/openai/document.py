@@ -12,7 +12,7 @@ from pydantic import TypeAdapter
 from pydantic.json_schema import GenerateJsonSchema, JsonSchemaValue
 from pydantic_core import core_schema
 
-from app.openai import realtime_schemas, schemas
+from app.openai import job_schemas, realtime_schemas, schemas, webhook_schemas
 
 Json = dict[str, Any]
 
@@ -27,6 +27,8 @@ _ANSWERS = (
     | schemas.Drain
     | realtime_schemas.ClientSecret
     | realtime_schemas.TranscriptionSession
+    | job_schemas.JobAnswers
+    | webhook_schemas.WebhookAnswers
 )
 """Bodies that the document names; the schemas inside of them come along."""
 

@@ -32,6 +32,7 @@ _TABLE: dict[type[BaseException], _Row] = {
     errors.SessionExpired: _Row(400, _BAD_REQUEST, "session_expired"),
     errors.UndecodableAudio: _Row(400, _BAD_REQUEST, "invalid_value"),
     errors.MissingParameter: _Row(400, _BAD_REQUEST, "missing_required_parameter"),
+    errors.UrlUnavailable: _Row(400, _BAD_REQUEST, "invalid_value", should_retry=True),
     errors.TooLarge: _Row(413, _SERVER, None),
     errors.UnsupportedValue: _Row(400, _BAD_REQUEST, "unsupported_value"),
     errors.InvalidRequest: _Row(400, _BAD_REQUEST, "invalid_value"),
@@ -45,6 +46,8 @@ _TABLE: dict[type[BaseException], _Row] = {
     errors.AudioRateLimited: _Row(429, "seconds", "rate_limit_exceeded", should_retry=True),
     errors.RateLimited: _Row(429, "requests", "rate_limit_exceeded", should_retry=True),
     errors.UnknownModel: _Row(404, _BAD_REQUEST, "model_not_found"),
+    errors.NotFound: _Row(404, _BAD_REQUEST, None),
+    errors.Conflict: _Row(409, _BAD_REQUEST, "conflict"),
     errors.Refused: _Row(503, _SERVER, None, should_retry=True),
     errors.EngineFailed: _Row(500, _SERVER, None),
     # A retry would take as long again, and the device has other work.

@@ -17,6 +17,7 @@ Duration = Annotated[float, Field(ge=0, description="Seconds of the recording.")
 ErrorType = Literal["invalid_request_error", "server_error", "requests", "seconds"]
 ErrorCode = Literal[
     "audio_too_short",
+    "conflict",
     "invalid_api_key",
     "invalid_value",
     "missing_required_parameter",

@@ -154,7 +154,7 @@ class Admission:
     def longest_wait_seconds(self) -> float:
         """Estimated wait of a short recording of the caller that has most of them admitted; that of
         any other caller is not longer. Called by threads that read the metrics, too."""
-        admitted = self._admitted()
+        admitted = self._admitted(waited_for=True)
         if not admitted:
             return 0.0
         return self.wait_seconds(max(admitted, key=lambda caller: _ahead(admitted[caller], 0.0)))
@@ -168,8 +168,9 @@ class Admission:
         turns: each other caller delays the request by at most the time that the request and its
         own caller's before it take, or by one window, however many requests it has admitted; with
         weights, by as many times that as its weight is to the caller's, or as many windows.
+        Recordings of jobs are not counted, as they go behind requests.
         """
-        admitted = self._admitted()
+        admitted = self._admitted(waited_for=True)
         ahead = _ahead(admitted.pop(caller, ()), own_seconds)
         others = 0.0
         for works in admitted.values():
@@ -179,24 +180,36 @@ class Admission:
             others += min(backlog, share * max((ahead + own_seconds) / weight, turn))
         return ahead + others
 
-    def _admitted(self) -> dict[str, list[Work]]:
-        """A copy, for threads that read it while the event loop changes the original."""
-        return {caller: list(works) for caller, works in list(self._works.items())}
+    def _admitted(self, *, waited_for: bool = False) -> dict[str, list[Work]]:
+        """A copy, for threads that read it while the event loop changes the original; `waited_for`:
+        only of recordings that are before those of requests.
+        """
+        least = Priority.INTERACTIVE if waited_for else Priority.BULK
+        admitted = {
+            caller: [work for work in list(works) if work.priority <= least]
+            for caller, works in list(self._works.items())
+        }
+        return {caller: works for caller, works in admitted.items() if works}
 
     @contextmanager
-    def upload(self, caller: str, weight: int = 1) -> Iterator[None]:
-        """Hold a slot for one upload. Raises Overloaded if its request would be refused anyway.
+    def upload(
+        self, caller: str, weight: int = 1, priority: Priority = Priority.INTERACTIVE
+    ) -> Iterator[None]:
+        """Hold a slot for one upload. Raises Overloaded if its request would be refused anyway,
+        which those of jobs are not.
 
         A caller that holds more slots than are free gets no other. So one caller holds at most
         about half of them, and there are always slots for the next. (The dynamic threshold of
         Choudhury and Hahne, doi:10.1109/90.664262, with a factor of `weight`.)
         """
-        self._check_started()
+        if priority != Priority.BULK:
+            self._check_started()
         free = self._limits.max_uploads - self._uploads.total()
         if not free or self._uploads[caller] > free * weight:
             metrics.REFUSED_REQUESTS.labels("uploads").inc()
             raise Overloaded("The server receives too many uploads. Please retry.")
-        self._check_wait(caller, weight=weight)
+        if priority != Priority.BULK:
+            self._check_wait(caller, weight=weight)
         with _counted(self._uploads, caller):
             yield
 
@@ -230,11 +243,13 @@ class Admission:
     ) -> Iterator[tuple[Work, ...]]:
         """Admit the recordings of one request, and count them until the context is left.
 
-        Raises Overloaded if the estimated wait is too long; an idle server admits any request.
+        Raises Overloaded if the estimated wait is too long; an idle server admits any request, and
+        jobs wait.
         """
         limit = self._limits.max_recording_seconds
         works = tuple(Work(pace, length, deadline, limit, priority, weight) for length in lengths)
-        self._check_wait(caller, sum(work.device_seconds for work in works), weight)
+        if priority != Priority.BULK:
+            self._check_wait(caller, sum(work.device_seconds for work in works), weight)
         if self._has_returned(caller):
             del self._returns[caller]
         self._works.setdefault(caller, set()).update(works)

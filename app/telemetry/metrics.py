@@ -136,6 +136,28 @@ MODEL_LOAD_SECONDS = Counter(
     "stt_model_load_seconds", "Seconds spent loading and warming up.", ["model"]
 )
 MODEL_UNLOADS = Counter("stt_model_unloads", "Models taken out of memory.", ["model", "reason"])
+JOBS = Gauge("stt_jobs", "Jobs of the whole fleet that have not ended.", ["status"])
+JOBS_QUEUED_AUDIO_SECONDS = Gauge(
+    "stt_jobs_queued_audio_seconds", "Estimated audio of jobs that have not ended, fleet-wide."
+)
+JOBS_OLDEST_SECONDS = Gauge(
+    "stt_jobs_oldest_seconds", "Age of the oldest job that waits, fleet-wide; 0 if none does."
+)
+JOB_RUNS = Counter("stt_job_runs", "Runs of jobs in this process.", ["outcome"])
+JOB_SECONDS = Histogram(
+    "stt_job_seconds",
+    "Of one run of a job, from its lease to its end.",
+    buckets=(0.1, 0.5, 1, 5, 10, 30, 60, 300, 900, 3600),
+)
+JOBS_FENCED = Counter(
+    "stt_jobs_fenced", "Runs that were stopped, or not published, because the lease was lost."
+)
+JOBS_RECONCILED = Counter(
+    "stt_jobs_reconciled", "Jobs and batches that had lost their entry in the queue."
+)
+WEBHOOK_DELIVERIES = Counter(
+    "stt_webhook_deliveries", "Attempts to deliver an event in this process.", ["outcome"]
+)
 EVENT_LOOP_LAG_SECONDS = Histogram(
     "stt_event_loop_lag_seconds",
     "How much later than asked the event loop woke a task that sleeps 20 ms.",
@@ -178,6 +200,16 @@ _KNOWN_LABELS: dict[Counter | Histogram, tuple[str, ...]] = {
     WRONG_KEYS: ("refused", "blocked"),
     CANCELLED_REQUESTS: ("upload", "queue", "stream"),
     LIVE_LAG_SECONDS: ("final", "partial"),
+    WEBHOOK_DELIVERIES: ("delivered", "retried", "failed", "disabled"),
+    JOB_RUNS: (
+        "completed",
+        "failed",
+        "fenced",
+        "postponed",
+        "released",
+        "rescued",
+        "retried",
+    ),
 }
 # Series begin at 0: a series that begins with its first event hides that event from `increase`.
 for _metric, _values in _KNOWN_LABELS.items():

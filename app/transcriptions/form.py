@@ -49,11 +49,33 @@ class AudioForm:
     stream: bool
 
 
+def requested_url(data: FormData, *, many: bool = False) -> str | None:
+    """The url of a form that has one instead of a file; None of a form without.
+
+    Raises InvalidRequest for a form with both, and where there may be `many` files.
+    """
+    parts = FormParts(data)
+    url = parts.one("url", str.strip, None)
+    if url is None:
+        return None
+    if parts.has("file"):
+        raise InvalidRequest("Either 'file' or 'url' must be sent, not both.", "url")
+    if many:
+        raise UnsupportedValue("url is not supported for several files.", "url")
+    return url
+
+
 def parse(
-    data: FormData, task: Task, *, many: bool = False, default_model: str | None = None
+    data: FormData,
+    task: Task,
+    *,
+    many: bool = False,
+    takes_file: bool = True,
+    default_model: str | None = None,
 ) -> AudioForm:
     """The first file of the form, or all if there may be `many`, and the options.
 
+    `takes_file`: False for fields whose recording is elsewhere, as those of a job.
     `default_model`: of a form that names none; None: it must name one.
     Raises InvalidRequest or one of its kind, naming the field.
     """
@@ -79,7 +101,7 @@ def parse(
         chunking=_chunking(strategy),
         split_channels=response_format == "diarized_json",
     )
-    files = [upload.file for upload in parts.files("file")]
+    files = [upload.file for upload in parts.files("file")] if takes_file else []
     model = parts.required("model", default_model)
     rendering = Rendering(
         family_of(model),

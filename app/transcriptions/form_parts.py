@@ -35,6 +35,9 @@ class FormParts:
     def __init__(self, data: FormData) -> None:
         self._data = data
 
+    def has(self, name: str) -> bool:
+        return any(value for key in self._spellings(name) for value in self._data.getlist(key))
+
     def files(self, name: str) -> tuple[UploadFile, ...]:
         values = [value for key in self._spellings(name) for value in self._data.getlist(key)]
         uploads = tuple(

@@ -1,11 +1,11 @@
 """Multipart bodies as clients write them, Starlette's parser where it is too strict."""
 
 import re
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Callable
 
 from fastapi import Request
 from python_multipart.multipart import parse_options_header
-from starlette.datastructures import FormData
+from starlette.datastructures import FormData, UploadFile
 from starlette.formparsers import MultiPartException, MultiPartParser
 
 from app.errors import InvalidRequest
@@ -22,8 +22,14 @@ CHARSETS = frozenset({b"utf-8", b"utf8", b"us-ascii", b"iso-8859-1"})
 _FILE = re.compile(rb"file(\[\d{0,9}\])?")
 
 
-async def form_data(request: Request) -> FormData:
+MakeFile = Callable[[UploadFile], UploadFile]
+
+
+async def form_data(request: Request, make_file: MakeFile | None = None) -> FormData:
     """The parts of the whole body, files on disk where they are large; none in another body.
+
+    `make_file` gets an empty file as it begins, and returns the one that is written to instead; a
+    form may have one file then.
 
     Raises InvalidRequest, for a charset other than the few that clients announce as well: Python
     knows some, like punycode, that fail or take for ever.
@@ -37,7 +43,14 @@ async def form_data(request: Request) -> FormData:
     if boundary := parameters.get(b"boundary"):
         stream = _without_preamble(stream, b"\n--" + boundary)
     try:
-        return await _Parser(request.headers, stream, max_part_size=MAX_TEXT_BYTES).parse()
+        parser = _Parser(
+            request.headers,
+            stream,
+            max_files=1000 if make_file is None else 1,
+            max_part_size=MAX_TEXT_BYTES,
+        )
+        parser.make_file = make_file
+        return await parser.parse()
     except MultiPartException as error:
         raise InvalidRequest(error.message) from None
 
@@ -46,12 +59,16 @@ class _Parser(MultiPartParser):
     """Takes a part `file` for a file without `filename` too: with `filename*` alone, as some
     clients write names that are not ASCII, or without any name, as a buffer has none."""
 
+    make_file: MakeFile | None = None
+
     def on_headers_finished(self) -> None:
         disposition = self._current_part.content_disposition
         _, options = parse_options_header(disposition)
         if b"filename" not in options and _FILE.fullmatch(options.get(b"name", b"")):
             self._current_part.content_disposition = (disposition or b"") + b'; filename=""'
         super().on_headers_finished()
+        if self.make_file is not None and self._current_part.file is not None:
+            self._current_part.file = self.make_file(self._current_part.file)
 
 
 async def _without_preamble(

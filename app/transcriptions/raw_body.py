@@ -4,18 +4,15 @@ For `curl --data-binary` and other clients that find a form too much. Options ar
 transcripts rendered, as for the form of /v1/audio/transcriptions.
 """
 
-import tempfile
-from typing import BinaryIO, cast
-
 from fastapi import APIRouter, Request, Response
-from starlette.datastructures import FormData, UploadFile
+from starlette.datastructures import FormData
 
 from app.errors import InvalidRequest
 from app.http.state import TheServices, caller
 from app.openai.model_families import family_of
 from app.transcriptions.answers import answer
 from app.transcriptions.form import AudioForm, parse
-from app.transcriptions.upload import receiving
+from app.transcriptions.upload import empty_file, receiving
 
 router = APIRouter(tags=["audio"])
 
@@ -30,9 +27,6 @@ PARAMETERS = (
     "temperature",
     "timestamp_granularities",
 )
-
-IN_MEMORY_BYTES = 1024**2
-"""A larger body goes to disk: as Starlette has it for the files of a form."""
 
 
 @router.post("/transcribe")
@@ -52,9 +46,7 @@ async def _read_body(request: Request, default_model: str) -> AudioForm:
     query = request.query_params.multi_items()
     model = request.query_params.get("model") or default_model
     has_times = "verbose_json" in family_of(model).formats
-    file = UploadFile(
-        cast(BinaryIO, tempfile.SpooledTemporaryFile(IN_MEMORY_BYTES))  # noqa: SIM115
-    )
+    file = empty_file()
     try:
         form = parse(
             FormData(

@@ -14,7 +14,7 @@ router = APIRouter(prefix="/v1/audio", tags=["audio"])
 async def transcriptions(request: Request, services: TheServices) -> Response:
     """Speech to text in the language that is spoken."""
     async with receiving(services, caller(request)) as deadline:
-        form = await read_form(request, "transcribe")
+        form = await read_form(request, services, "transcribe")
     return await answer(request, services, form, deadline)
 
 
@@ -22,7 +22,7 @@ async def transcriptions(request: Request, services: TheServices) -> Response:
 async def translations(request: Request, services: TheServices) -> Response:
     """Speech to English text."""
     async with receiving(services, caller(request)) as deadline:
-        form = await read_form(request, "translate")
+        form = await read_form(request, services, "translate")
     return await answer(request, services, form, deadline)
 
 
@@ -30,5 +30,5 @@ async def translations(request: Request, services: TheServices) -> Response:
 async def transcriptions_batch(request: Request, services: TheServices) -> Response:
     """Several recordings with one set of options: a list of answers in their order."""
     async with receiving(services, caller(request)) as deadline:
-        form = await read_form(request, "transcribe", many=True)
+        form = await read_form(request, services, "transcribe", many=True)
     return await answer_several(request, services, form, deadline)

@@ -10,8 +10,13 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
 
-def write_certificate(folder: Path, password: bytes | None = None) -> tuple[Path, Path]:
-    """Writes `certificate.pem` and `key.pem`, good for an hour, and returns their paths."""
+def write_certificate(
+    folder: Path, password: bytes | None = None, names: tuple[str, ...] = ()
+) -> tuple[Path, Path]:
+    """Writes `certificate.pem` and `key.pem`, good for an hour, and returns their paths.
+
+    `names`: of hosts that it is good for, beside the address.
+    """
     key = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "Verbatim under test")])
     now = datetime.now(UTC)
@@ -26,7 +31,10 @@ def write_certificate(folder: Path, password: bytes | None = None) -> tuple[Path
         .not_valid_before(now - timedelta(hours=1))
         .not_valid_after(now + timedelta(hours=1))
         .add_extension(
-            x509.SubjectAlternativeName([x509.IPAddress(ip_address("127.0.0.1"))]), critical=False
+            x509.SubjectAlternativeName(
+                [x509.IPAddress(ip_address("127.0.0.1")), *map(x509.DNSName, names)]
+            ),
+            critical=False,
         )
         .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
         .add_extension(

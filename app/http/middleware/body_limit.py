@@ -6,6 +6,7 @@ from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from app.errors import TooLarge, UploadStalled
+from app.http.paths import is_stored
 from app.http.replies import json_reply
 from app.http.state import state_of
 from app.openai.error_replies import reply
@@ -21,20 +22,23 @@ Opus, so a recording may be sent while it is spoken."""
 class BodyLimit:
     """Refuses a body that is too large: at once by its Content-Length, else while it is read.
 
-    The lower of the caller's limit and the server's holds. A body that is too slow is refused too,
+    The lower of the caller's limit and the server's holds, which is another one for files that go
+    to a store (`max_file_bytes`). A body that is too slow is refused too,
     as uploads have a limited number of slots.
     """
 
-    def __init__(self, app: ASGIApp, max_bytes: int) -> None:
+    def __init__(self, app: ASGIApp, max_bytes: int, max_file_bytes: int) -> None:
         self._app = app
         self._max_bytes = max_bytes
+        self._max_file_bytes = max_file_bytes
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
         principal = state_of(scope)["principal"]
-        max_bytes = min(self._max_bytes, principal.allowance.max_upload_bytes or self._max_bytes)
+        own = self._max_file_bytes if is_stored(scope) else self._max_bytes
+        max_bytes = min(own, principal.allowance.max_upload_bytes or own)
         announced = Headers(scope=scope).get("content-length", "")
         if announced.isdecimal() and int(announced) > max_bytes:
             await json_reply(reply(_too_large(max_bytes, int(announced))))(scope, receive, send)

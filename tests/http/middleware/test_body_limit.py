@@ -142,12 +142,13 @@ async def read_body(pieces: list[tuple[float, int]], seconds_of_work: float = 0.
 
     scope: Scope = {
         "type": "http",
+        "path": "/",
         "headers": [],
         "state": {"principal": Principal("key", "key")},
         "received": 0,
         "seconds_of_work": seconds_of_work,
     }
-    await BodyLimit(_read_body, 10**6)(scope, receive, send)
+    await BodyLimit(_read_body, 10**6, 10**6)(scope, receive, send)
 
 
 @pytest.fixture

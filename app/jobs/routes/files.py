@@ -1,0 +1,115 @@
+"""/v1/files: OpenAI's Files API, for recordings of jobs and inputs and outputs of batches."""
+
+from fastapi import APIRouter, Request, Response
+from fastapi.responses import StreamingResponse
+from starlette.datastructures import FormData
+
+from app.domain import Priority
+from app.errors import InvalidRequest, MissingParameter, TooLarge
+from app.http.replies import json_response
+from app.http.state import ThePrincipal, TheServices
+from app.jobs.batch_lines import MAX_INPUT_BYTES
+from app.jobs.bodies import file_body, list_body
+from app.jobs.file_table import add_file, delete_file, find_file
+from app.jobs.pages import read_page
+from app.jobs.routes.state import TheStore, choice, read_page_query
+from app.jobs.routes.upload import Upload
+from app.openai.job_schemas import DeletedFile
+from app.transcriptions.form_parts import FormParts, choice_of
+from app.transcriptions.upload import receiving
+
+router = APIRouter(prefix="/v1/files", tags=["files"])
+
+PURPOSES = ("batch", "user_data")
+LISTED_PURPOSES = (*PURPOSES, "batch_output")
+
+MIN_EXPIRY_SECONDS, MAX_EXPIRY_SECONDS = 3600, 2_592_000
+"""OpenAI's."""
+
+MAX_LISTED = 10_000
+
+
+@router.post("")
+async def create_file(
+    request: Request, services: TheServices, store: TheStore, principal: ThePrincipal
+) -> Response:
+    """Stores the file while it arrives."""
+    async with receiving(services, principal, Priority.BULK), Upload(store.objects) as upload:
+        fields = await upload.read(request)
+        purpose, expires = _purpose(fields), _expiry(fields)
+        file = upload.file(purpose, is_listed=True, expires_seconds=expires)
+        if file is None:
+            raise MissingParameter("Missing required parameter: 'file'.", "file")
+        if purpose == "batch" and file.bytes > MAX_INPUT_BYTES:
+            raise TooLarge(
+                f"Maximum content size limit ({MAX_INPUT_BYTES}) exceeded ({file.bytes} bytes read)"
+            )
+        with upload.committing():
+            async with store.database.transaction() as connection:
+                row = await add_file(connection, principal.id, file)
+    return json_response(file_body(row))
+
+
+@router.get("")
+async def list_files(request: Request, store: TheStore, principal: ThePrincipal) -> Response:
+    page = read_page_query(request, MAX_LISTED, MAX_LISTED)
+    filters: dict[str, object] = {"is_listed": True}
+    if (purpose := request.query_params.get("purpose")) is not None:
+        filters["purpose"] = choice(purpose, LISTED_PURPOSES, "purpose")
+    async with store.database.transaction() as connection:
+        rows, has_more = await read_page(connection, "files", principal.id, page, filters)
+    return json_response(list_body(rows, has_more, file_body))
+
+
+@router.get("/{id}")
+async def retrieve_file(id: str, store: TheStore, principal: ThePrincipal) -> Response:
+    async with store.database.transaction() as connection:
+        return json_response(file_body(await find_file(connection, principal.id, id)))
+
+
+@router.get("/{id}/content")
+async def file_content(id: str, store: TheStore, principal: ThePrincipal) -> Response:
+    async with store.database.transaction() as connection:
+        row = await find_file(connection, principal.id, id)
+    headers = {"content-length": str(row["bytes"]), "content-disposition": "attachment"}
+    content = store.objects.stream(row["object_key"])
+    return StreamingResponse(content, headers=headers, media_type="application/octet-stream")
+
+
+@router.delete("/{id}")
+async def remove_file(id: str, store: TheStore, principal: ThePrincipal) -> Response:
+    async with store.database.transaction() as connection:
+        row = await delete_file(connection, principal.id, id)
+    await store.objects.delete([row["object_key"]])
+    body: DeletedFile = {"id": id, "object": "file", "deleted": True}
+    return json_response(body)
+
+
+def _purpose(fields: FormData) -> str:
+    return FormParts(fields).one("purpose", choice_of(*PURPOSES), "") or _no_purpose()
+
+
+def _no_purpose() -> str:
+    raise MissingParameter("Missing required parameter: 'purpose'.", "purpose")
+
+
+def _expiry(fields: FormData) -> int | None:
+    """Seconds from now on; None: kept until it is deleted, or of a batch for as long as OpenAI
+    does."""
+    parts = FormParts(fields)
+    expiry = parts.structured("expires_after")
+    if expiry is None:
+        return MAX_EXPIRY_SECONDS if _purpose(fields) == "batch" else None
+    return read_expiry(expiry, "expires_after")
+
+
+def read_expiry(expiry: object, param: str) -> int:
+    """The seconds of OpenAI's expiry policy. Raises InvalidRequest."""
+    seconds = str(expiry.get("seconds")) if isinstance(expiry, dict) else ""
+    if not (seconds.isascii() and seconds.isdecimal()):
+        raise InvalidRequest(f"Invalid value for '{param}': no whole 'seconds'.", param)
+    if not MIN_EXPIRY_SECONDS <= int(seconds[:9]) <= MAX_EXPIRY_SECONDS:
+        raise InvalidRequest(
+            f"'{param}.seconds' must be from {MIN_EXPIRY_SECONDS} to {MAX_EXPIRY_SECONDS}.", param
+        )
+    return int(seconds)
