@@ -16,6 +16,7 @@ from app.access.metering import Metering
 from app.access.oidc import OidcVerifier
 from app.access.oidc_provider_keys import ProviderKeys
 from app.audio.decoder_process import start_decoder_server
+from app.diarization.diarizer import Diarizer
 from app.engine.batcher import Batcher
 from app.models.background_pulls import ModelSource
 from app.models.catalogue import Catalogue, ServedModel
@@ -49,6 +50,7 @@ class Services:
     metering: Metering
     cpu: FairThreads
     """Threads for work on sound: decoding, voice activity, features."""
+    diarizer: Diarizer
     lifecycle: Lifecycle
     watchdog: Watchdog
 
@@ -75,6 +77,7 @@ async def open_services(
         stack.callback(beating.cancel)
         threads = settings.audio.threads or available_cpus()
         cpu = stack.enter_context(FairThreads(threads))
+        diarizer = stack.enter_context(Diarizer(settings.diarization.model))
         start_decoder_server()
         if isinstance(keys, KeysFile):
             watching = asyncio.create_task(keys.watch(), name="keys-file")
@@ -111,6 +114,7 @@ async def open_services(
             address_limits=AddressLimits(),
             metering=Metering(limiter),
             cpu=cpu,
+            diarizer=diarizer,
             lifecycle=lifecycle,
             watchdog=watchdog,
         )

@@ -226,6 +226,12 @@ class AudioSettings(Group):
     threads: int | None = Field(None, ge=1, description="for decoding, VAD and features; cores")
 
 
+class DiarizationSettings(Group):
+    model: FilePath | None = Field(
+        None, description="ONNX encoder of voices with its description; the one built in"
+    )
+
+
 class LiveSettings(Group):
     max_sessions: int = Field(64, ge=1, description="sockets at once; more get a 503")
     idle_seconds: float = Field(300.0, gt=0, description="without audio a session is closed")
@@ -268,6 +274,7 @@ class Settings(BaseSettings):
     access: AccessSettings = AccessSettings()
     limits: LimitsSettings = LimitsSettings()
     audio: AudioSettings = AudioSettings()
+    diarization: DiarizationSettings = DiarizationSettings()
     live: LiveSettings = LiveSettings()
     telemetry: TelemetrySettings = TelemetrySettings()
 

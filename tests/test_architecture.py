@@ -18,7 +18,7 @@ LAYERS = [
     ("intake",),
     ("services",),
     ("access", "pipeline", "openai"),
-    ("models",),
+    ("models", "diarization"),
     ("audio", "engine"),
     ("process",),
     ("settings", "setting_errors", "domain", "errors", "languages", "telemetry"),

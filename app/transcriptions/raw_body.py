@@ -20,10 +20,14 @@ from app.transcriptions.upload import receiving
 router = APIRouter(tags=["audio"])
 
 PARAMETERS = (
+    "diarize",
     "language",
     "max_line_count",
     "max_line_width",
+    "max_speakers",
+    "min_speakers",
     "model",
+    "num_speakers",
     "prompt",
     "response_format",
     "stream",

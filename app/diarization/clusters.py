@@ -1,0 +1,167 @@
+"""Embeddings in order of time -> clusters, one for each voice, in bounded memory.
+
+Agglomerative clustering by average linkage: the two clusters whose embeddings are most alike are
+joined, as long as they are as alike as those of one voice.
+"""
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from app.diarization.encoder import Embeddings
+
+MAX_GROUPS = 400
+"""Groups of pieces that are clustered, those of ten minutes of turns and more; beyond that, those
+most alike are joined for good, to half as many."""
+
+MAX_GROUP_SECONDS = 5.0
+"""Speech of one group."""
+
+SAME_GROUP = 0.75
+"""Least cosine of a piece to the group before it, of which it becomes a part."""
+
+_REFERENCE_SECONDS = 4.0
+"""Speech that a reference weighs as much as."""
+
+Numbers = NDArray[np.int64]
+
+
+class Clusters:
+    """The voices of one recording. Not for use by two threads at once.
+
+    `known`: embeddings of known voices, which are clusters 0, 1, … and never joined.
+    `same_voice`: least mean cosine between two clusters of one voice.
+    `min_seconds`: speech of a voice; what has less joins the voice most like it. `most`: voices.
+    """
+
+    def __init__(self, same_voice: float, min_seconds: float, most: int, known: Embeddings) -> None:
+        self._same_voice = same_voice
+        self._min_seconds = min_seconds
+        self._most = most
+        self._known = known
+        self._sums = np.zeros((0, known.shape[1]))
+        """Of the embeddings of each group, weighted by seconds."""
+        self._seconds = np.zeros(0)
+        self._groups = np.zeros(0, np.int64)
+        """The group of each piece."""
+
+    def add(self, embeddings: Embeddings, seconds: Sequence[float]) -> None:
+        """Add pieces that follow each other, and how much speech they stand for."""
+        sums: list[NDArray[np.float64]] = []
+        lengths: list[float] = []
+        groups: list[int] = []
+        for embedding, length in zip(embeddings, seconds, strict=True):
+            fits = bool(sums) and lengths[-1] + length <= MAX_GROUP_SECONDS
+            if not fits or embedding @ sums[-1] < SAME_GROUP * np.linalg.norm(sums[-1]):
+                sums.append(np.zeros(len(embedding)))
+                lengths.append(0.0)
+            sums[-1] = sums[-1] + embedding * length
+            lengths[-1] += length
+            groups.append(len(self._sums) + len(sums) - 1)
+        if not sums:
+            return
+        self._sums = np.concatenate([self._sums, np.stack(sums)])
+        self._seconds = np.concatenate([self._seconds, lengths])
+        self._groups = np.concatenate([self._groups, groups])
+        if len(self._sums) > MAX_GROUPS:
+            self._condense()
+
+    def voices(self, least: int) -> tuple[Numbers, Embeddings]:
+        """The cluster of each piece, and the mean embedding of each cluster, of length 1.
+
+        There are `least` clusters, if there are as many groups. The first ones are the known
+        voices, heard or not.
+        """
+        if not len(self._sums):
+            return self._groups, self._known.copy()
+        known = len(self._known)
+        sums = np.concatenate([self._known * _REFERENCE_SECONDS, self._sums])
+        seconds = np.concatenate([np.full(known, _REFERENCE_SECONDS), self._seconds])
+        labels = joined(sums, seconds, self._same_voice, least, self._most, known)
+        labels = self._without_small(labels, sums, seconds, least)
+        return labels[known:][self._groups], _of_length_one(_totals(sums, labels))
+
+    def _without_small(
+        self,
+        labels: Numbers,
+        sums: NDArray[np.float64],
+        seconds: NDArray[np.float64],
+        least: int,
+    ) -> Numbers:
+        """The clusters of enough speech; others are joined to them, down to `least`."""
+        known = len(self._known)
+        while True:
+            totals = _totals(seconds, labels)
+            unknown = np.arange(known, len(totals))
+            heard = len(np.unique(labels[known:]))
+            if not len(unknown) or heard <= max(1, least):
+                return labels
+            smallest = int(unknown[np.argmin(totals[unknown])])
+            if totals[smallest] >= self._min_seconds:
+                return labels
+            means = _of_length_one(_totals(sums, labels))
+            likeness = means @ means[smallest]
+            likeness[smallest] = -np.inf
+            labels = np.where(labels == smallest, int(np.argmax(likeness)), labels)
+            labels = np.where(labels > smallest, labels - 1, labels)
+
+    def _condense(self) -> None:
+        """Join the most alike groups, to half of `MAX_GROUPS`."""
+        half = MAX_GROUPS // 2
+        labels = joined(self._sums, self._seconds, 1.1, 1, half, 0)
+        self._sums, self._seconds = _totals(self._sums, labels), _totals(self._seconds, labels)
+        self._groups = labels[self._groups]
+
+
+def joined(
+    sums: NDArray[np.float64],
+    seconds: NDArray[np.float64],
+    threshold: float,
+    least: int,
+    most: int,
+    known: int,
+) -> Numbers:
+    """Join groups to clusters while there are more than `most`, or more than `least` of which two
+    have a mean cosine of `threshold`; the first `known` groups stay apart, and those of them that
+    nothing joined are not counted.
+
+    Returns the cluster of each group, numbered in the order of their first groups.
+    """
+    count = len(sums)
+    labels: Numbers = np.arange(count)
+    means, weights = sums / seconds[:, None], seconds.copy()
+    likeness = means @ means.T
+    np.fill_diagonal(likeness, -np.inf)
+    likeness[:known, :known] = -np.inf
+    is_heard = np.arange(count) >= known
+    is_left = np.ones(count, np.bool_)
+    while count > known:
+        first, second = sorted(divmod(int(np.argmax(likeness)), count))
+        voices = np.count_nonzero(is_heard & is_left)
+        is_alike = likeness[first, second] >= threshold and voices > least
+        if likeness[first, second] == -np.inf or not (is_alike or voices > most):
+            break
+        total = weights[first] + weights[second]
+        means[first] = (weights[first] * means[first] + weights[second] * means[second]) / total
+        weights[first], is_heard[first], is_left[second] = total, True, False
+        row = np.where(is_left, means @ means[first], -np.inf)
+        row[first] = -np.inf
+        if first < known:
+            row[:known] = -np.inf
+        likeness[second] = likeness[:, second] = -np.inf
+        likeness[first] = likeness[:, first] = row
+        labels[labels == second] = first
+    return np.unique(labels, return_inverse=True)[1].astype(np.int64)
+
+
+def _totals(values: NDArray[np.float64], labels: Numbers) -> NDArray[np.float64]:
+    """The sums of the rows of each label."""
+    totals = np.zeros((int(labels.max()) + 1, *values.shape[1:]))
+    np.add.at(totals, labels, values)
+    return totals
+
+
+def _of_length_one(vectors: NDArray[np.float64]) -> Embeddings:
+    lengths = np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-9)
+    return np.asarray(vectors / lengths, np.float32)
