@@ -24,6 +24,9 @@ SAME_GROUP = 0.75
 _REFERENCE_SECONDS = 4.0
 """Speech that a reference weighs as much as."""
 
+_STRICTER = 0.02
+"""Steps of the threshold where more voices are asked for than are found."""
+
 Numbers = NDArray[np.int64]
 
 
@@ -70,7 +73,7 @@ class Clusters:
     def voices(self, least: int) -> tuple[Numbers, Embeddings]:
         """The cluster of each piece, and the mean embedding of each cluster, of length 1.
 
-        There are `least` clusters, if there are as many groups. The first ones are the known
+        There are `least` clusters if so many can be told apart. The first ones are the known
         voices, heard or not.
         """
         if not len(self._sums):
@@ -78,24 +81,35 @@ class Clusters:
         known = len(self._known)
         sums = np.concatenate([self._known * _REFERENCE_SECONDS, self._sums])
         seconds = np.concatenate([np.full(known, _REFERENCE_SECONDS), self._seconds])
-        labels = joined(sums, seconds, self._same_voice, least, self._most, known)
-        labels = self._without_small(labels, sums, seconds, least)
+        labels = self._enough(sums, seconds, least)
+        totals, lengths = _totals(sums, labels), _totals(seconds, labels)
+        labels = joined(totals, lengths, np.inf, self._most, known)[labels]
         return labels[known:][self._groups], _of_length_one(_totals(sums, labels))
 
-    def _without_small(
-        self,
-        labels: Numbers,
-        sums: NDArray[np.float64],
-        seconds: NDArray[np.float64],
-        least: int,
+    def _enough(
+        self, sums: NDArray[np.float64], seconds: NDArray[np.float64], least: int
     ) -> Numbers:
-        """The clusters of enough speech; others are joined to them, down to `least`."""
+        """At least so many clusters, if stricter thresholds find them."""
+        known = len(self._known)
+        best = self._large(joined(sums, seconds, self._same_voice, len(sums), known), sums, seconds)
+        for threshold in np.arange(self._same_voice, 1.0, _STRICTER):
+            if _heard(best, known) >= least:
+                break
+            labels = joined(sums, seconds, threshold + _STRICTER, len(sums), known)
+            labels = self._large(labels, sums, seconds)
+            if _heard(labels, known) > _heard(best, known):
+                best = labels
+        return best
+
+    def _large(
+        self, labels: Numbers, sums: NDArray[np.float64], seconds: NDArray[np.float64]
+    ) -> Numbers:
+        """The clusters of enough speech; others are joined to those most like them."""
         known = len(self._known)
         while True:
             totals = _totals(seconds, labels)
             unknown = np.arange(known, len(totals))
-            heard = len(np.unique(labels[known:]))
-            if not len(unknown) or heard <= max(1, least):
+            if not len(unknown) or _heard(labels, known) <= 1:
                 return labels
             smallest = int(unknown[np.argmin(totals[unknown])])
             if totals[smallest] >= self._min_seconds:
@@ -109,7 +123,7 @@ class Clusters:
     def _condense(self) -> None:
         """Join the most alike groups, to half of `MAX_GROUPS`."""
         half = MAX_GROUPS // 2
-        labels = joined(self._sums, self._seconds, 1.1, 1, half, 0)
+        labels = joined(self._sums, self._seconds, np.inf, half, 0)
         self._sums, self._seconds = _totals(self._sums, labels), _totals(self._seconds, labels)
         self._groups = labels[self._groups]
 
@@ -118,41 +132,55 @@ def joined(
     sums: NDArray[np.float64],
     seconds: NDArray[np.float64],
     threshold: float,
-    least: int,
     most: int,
     known: int,
 ) -> Numbers:
-    """Join groups to clusters while there are more than `most`, or more than `least` of which two
-    have a mean cosine of `threshold`; the first `known` groups stay apart, and those of them that
-    nothing joined are not counted.
+    """Join groups to clusters while there are more than `most`, or two have a likeness of
+    `threshold`; the first `known` groups stay apart, and those of them that nothing joined are not
+    counted.
 
     Returns the cluster of each group, numbered in the order of their first groups.
     """
     count = len(sums)
     labels: Numbers = np.arange(count)
-    means, weights = sums / seconds[:, None], seconds.copy()
+    sums, weights = sums.copy(), seconds.copy()
+    means = sums / weights[:, None]
     likeness = means @ means.T
     np.fill_diagonal(likeness, -np.inf)
     likeness[:known, :known] = -np.inf
     is_heard = np.arange(count) >= known
     is_left = np.ones(count, np.bool_)
+    nearest, nearness = likeness.argmax(axis=1), likeness.max(axis=1)
     while count > known:
-        first, second = sorted(divmod(int(np.argmax(likeness)), count))
-        voices = np.count_nonzero(is_heard & is_left)
-        is_alike = likeness[first, second] >= threshold and voices > least
-        if likeness[first, second] == -np.inf or not (is_alike or voices > most):
+        at = int(np.argmax(nearness))
+        first, second = sorted((at, int(nearest[at])))
+        is_alike = likeness[first, second] >= threshold
+        is_many = np.count_nonzero(is_heard & is_left) > most
+        if likeness[first, second] == -np.inf or not (is_alike or is_many):
             break
-        total = weights[first] + weights[second]
-        means[first] = (weights[first] * means[first] + weights[second] * means[second]) / total
-        weights[first], is_heard[first], is_left[second] = total, True, False
+        sums[first] += sums[second]
+        weights[first] += weights[second]
+        means[first] = sums[first] / weights[first]
+        is_heard[first], is_left[second] = True, False
         row = np.where(is_left, means @ means[first], -np.inf)
         row[first] = -np.inf
         if first < known:
             row[:known] = -np.inf
         likeness[second] = likeness[:, second] = -np.inf
         likeness[first] = likeness[:, first] = row
+        nearness[second] = -np.inf
+        # To others, the mean of two is no more alike than the more alike of the two was.
+        changed = np.flatnonzero((nearest == first) | (nearest == second))
+        changed = np.append(changed[is_left[changed]], first)
+        nearest[changed] = likeness[changed].argmax(axis=1)
+        nearness[changed] = likeness[changed, nearest[changed]]
         labels[labels == second] = first
     return np.unique(labels, return_inverse=True)[1].astype(np.int64)
+
+
+def _heard(labels: Numbers, known: int) -> int:
+    """The clusters of what was heard, references left out."""
+    return len(np.unique(labels[known:]))
 
 
 def _totals(values: NDArray[np.float64], labels: Numbers) -> NDArray[np.float64]:

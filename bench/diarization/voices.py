@@ -49,9 +49,9 @@ class Voice:
 
 @cache
 def voices(held_out: bool) -> tuple[Voice, ...]:
-    """The voices of one half, all of which say at least 9 s."""
+    """The voices of one half, all of which say at least 7 s."""
     found = _held_out() if held_out else _tuned()
-    return tuple(voice for voice in found if voice.seconds >= 9.0)
+    return tuple(voice for voice in found if voice.seconds >= 7.0)
 
 
 def _tuned() -> Iterator[Voice]:
