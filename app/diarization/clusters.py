@@ -35,12 +35,11 @@ class Clusters:
 
     `known`: embeddings of known voices, which are clusters 0, 1, … and never joined.
     `same_voice`: least mean cosine between two clusters of one voice.
-    `min_seconds`: speech of a voice; what has less joins the voice most like it. `most`: voices.
+    `most`: voices, at most.
     """
 
-    def __init__(self, same_voice: float, min_seconds: float, most: int, known: Embeddings) -> None:
+    def __init__(self, same_voice: float, most: int, known: Embeddings) -> None:
         self._same_voice = same_voice
-        self._min_seconds = min_seconds
         self._most = most
         self._known = known
         self._sums = np.zeros((0, known.shape[1]))
@@ -70,55 +69,43 @@ class Clusters:
         if len(self._sums) > MAX_GROUPS:
             self._condense()
 
-    def voices(self, least: int) -> tuple[Numbers, Embeddings]:
+    def voices(self, least: int, min_seconds: float) -> tuple[Numbers, Embeddings]:
         """The cluster of each piece, and the mean embedding of each cluster, of length 1.
 
-        There are `least` clusters if so many can be told apart. The first ones are the known
-        voices, heard or not.
+        There are `least` clusters if so many can be told apart. What has less speech than
+        `min_seconds` is no cluster, but joined to the one most like it. The first ones are the
+        known voices, heard or not.
         """
         if not len(self._sums):
             return self._groups, self._known.copy()
         known = len(self._known)
         sums = np.concatenate([self._known * _REFERENCE_SECONDS, self._sums])
         seconds = np.concatenate([np.full(known, _REFERENCE_SECONDS), self._seconds])
-        labels = self._enough(sums, seconds, least)
+        labels = self._enough(sums, seconds, least, min_seconds)
         totals, lengths = _totals(sums, labels), _totals(seconds, labels)
         labels = joined(totals, lengths, np.inf, self._most, known)[labels]
         return labels[known:][self._groups], _of_length_one(_totals(sums, labels))
 
     def _enough(
-        self, sums: NDArray[np.float64], seconds: NDArray[np.float64], least: int
+        self,
+        sums: NDArray[np.float64],
+        seconds: NDArray[np.float64],
+        least: int,
+        min_seconds: float,
     ) -> Numbers:
         """At least so many clusters, if stricter thresholds find them."""
         known = len(self._known)
-        best = self._large(joined(sums, seconds, self._same_voice, len(sums), known), sums, seconds)
+        count = len(sums)
+        labels = joined(sums, seconds, self._same_voice, count, known)
+        best = _large(labels, sums, seconds, known, min_seconds)
         for threshold in np.arange(self._same_voice, 1.0, _STRICTER):
             if _heard(best, known) >= least:
                 break
-            labels = joined(sums, seconds, threshold + _STRICTER, len(sums), known)
-            labels = self._large(labels, sums, seconds)
+            labels = joined(sums, seconds, threshold + _STRICTER, count, known)
+            labels = _large(labels, sums, seconds, known, min_seconds)
             if _heard(labels, known) > _heard(best, known):
                 best = labels
         return best
-
-    def _large(
-        self, labels: Numbers, sums: NDArray[np.float64], seconds: NDArray[np.float64]
-    ) -> Numbers:
-        """The clusters of enough speech; others are joined to those most like them."""
-        known = len(self._known)
-        while True:
-            totals = _totals(seconds, labels)
-            unknown = np.arange(known, len(totals))
-            if not len(unknown) or _heard(labels, known) <= 1:
-                return labels
-            smallest = int(unknown[np.argmin(totals[unknown])])
-            if totals[smallest] >= self._min_seconds:
-                return labels
-            means = _of_length_one(_totals(sums, labels))
-            likeness = means @ means[smallest]
-            likeness[smallest] = -np.inf
-            labels = np.where(labels == smallest, int(np.argmax(likeness)), labels)
-            labels = np.where(labels > smallest, labels - 1, labels)
 
     def _condense(self) -> None:
         """Join the most alike groups, to half of `MAX_GROUPS`."""
@@ -176,6 +163,29 @@ def joined(
         nearness[changed] = likeness[changed, nearest[changed]]
         labels[labels == second] = first
     return np.unique(labels, return_inverse=True)[1].astype(np.int64)
+
+
+def _large(
+    labels: Numbers,
+    sums: NDArray[np.float64],
+    seconds: NDArray[np.float64],
+    known: int,
+    min_seconds: float,
+) -> Numbers:
+    """The clusters of enough speech; others are joined to those most like them."""
+    while True:
+        totals = _totals(seconds, labels)
+        unknown = np.arange(known, len(totals))
+        if not len(unknown) or _heard(labels, known) <= 1:
+            return labels
+        smallest = int(unknown[np.argmin(totals[unknown])])
+        if totals[smallest] >= min_seconds:
+            return labels
+        means = _of_length_one(_totals(sums, labels))
+        likeness = means @ means[smallest]
+        likeness[smallest] = -np.inf
+        labels = np.where(labels == smallest, int(np.argmax(likeness)), labels)
+        labels = np.where(labels > smallest, labels - 1, labels)
 
 
 def _heard(labels: Numbers, known: int) -> int:

@@ -27,9 +27,7 @@ class Tracker:
         self._description = description
         self._count = count
         self._known = known
-        self._clusters = Clusters(
-            description.same_voice, description.least_seconds, count.most, known
-        )
+        self._clusters = Clusters(description.same_voice, count.most, known)
         self._spans = np.zeros((0, 2))
         self._embeddings = np.zeros((0, known.shape[1]), np.float16)
         self._sent = np.zeros(0, np.int64)
@@ -52,7 +50,8 @@ class Tracker:
         sent, whatever is heard later."""
         if not segments:
             return []
-        clusters, voices = self._voices(least=1)
+        # A voice that has just begun has not said much yet.
+        clusters, voices = self._voices(1, self._description.least_seconds / 2)
         first = int(np.searchsorted(self._spans[:, 1], segments[0].start - 2.0))
         found = self._said(segments, voices, first)
         numbers = self._numbers_sent(clusters, voices, found)
@@ -64,7 +63,7 @@ class Tracker:
         """All segments, cut by speaker, from all that was heard."""
         if not segments:
             return []
-        _, voices = self._voices(self._count.least)
+        _, voices = self._voices(self._count.least, self._description.least_seconds)
         found = self._said(segments, voices, 0)
         known = len(self._known)
         others = list(dict.fromkeys(voice for voice in found if voice >= known))
@@ -75,10 +74,10 @@ class Tracker:
             )
         )
 
-    def _voices(self, least: int) -> tuple[NDArray[np.int64], Embeddings]:
+    def _voices(self, least: int, min_seconds: float) -> tuple[NDArray[np.int64], Embeddings]:
         """The voice of each piece and the embeddings of the voices, known ones first, heard or
         not."""
-        clusters, voices = self._clusters.voices(least)
+        clusters, voices = self._clusters.voices(least, min_seconds)
         known = len(self._known)
         heard = set(clusters.tolist())
         for number, cluster in _matches(self._known, voices, heard, self._description.known_voice):
