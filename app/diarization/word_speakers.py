@@ -9,19 +9,17 @@ from numpy.typing import NDArray
 
 from app.domain import Segment, Span, Word
 
-MIN_GAP_SECONDS = 0.06
-"""Between two words of different speakers, three positions of the alignment: it closes shorter
-ones."""
-
 _SENTENCE_ENDS = tuple(".?!。？！")
 
-_CERTAINTY = 25.0
+_CERTAINTY = 40.0
 """Weight of the cosines of a second of speech; the cosines of a voice to itself and to another
 differ by 0.2 to 0.3."""
 
-_CHANGE = 2.5
-"""Cost of a change of speaker, and of one at a sentence's end or at a pause of half a second."""
-_USUAL_CHANGE = 1.0
+_CHANGE = 2.0
+"""Cost of a change of speaker between two words. Not only at gaps: the alignment closes short ones,
+and who is interrupted ends no sentence."""
+_USUAL_CHANGE = 0.7
+"""The same at the end of a sentence or segment, and at a pause of half a second."""
 
 _MAX_DISTANCE = 1.0
 """Seconds from a word to a piece that still tells who speaks."""
@@ -32,10 +30,8 @@ class Spoken:
     """A word, or a whole segment without words."""
 
     span: Span
-    can_change: bool
-    """May another speaker have said what was before?"""
     is_usual: bool
-    """Is a change likely here?"""
+    """Is it usual that another speaker has said what was before?"""
 
 
 def spoken(segments: Sequence[Segment]) -> list[Spoken]:
@@ -45,10 +41,8 @@ def spoken(segments: Sequence[Segment]) -> list[Spoken]:
     for segment in segments:
         parts: Sequence[Word | Segment] = segment.words or (segment,)
         for number, part in enumerate(parts):
-            gap = part.start - end
-            is_usual = number == 0 or is_end or gap >= 0.5
-            can_change = is_usual or gap >= MIN_GAP_SECONDS
-            found.append(Spoken((part.start, part.end), can_change, is_usual))
+            is_usual = number == 0 or is_end or part.start - end >= 0.5
+            found.append(Spoken((part.start, part.end), is_usual))
             end, is_end = part.end, part.text.rstrip().endswith(_SENTENCE_ENDS)
     return found
 
@@ -65,14 +59,10 @@ def most_likely(
     origins: list[NDArray[np.int64]] = []
     stay = np.arange(len(scores))
     for word in words:
-        if word.can_change:
-            best = int(np.argmax(scores))
-            changed = scores[best] - (_USUAL_CHANGE if word.is_usual else _CHANGE)
-            origins.append(np.where(scores >= changed, stay, best))
-            scores = np.maximum(scores, changed)
-        else:
-            origins.append(stay)
-        scores = scores + _votes(word.span, spans, cosines)
+        best = int(np.argmax(scores))
+        changed = scores[best] - (_USUAL_CHANGE if word.is_usual else _CHANGE)
+        origins.append(np.where(scores >= changed, stay, best))
+        scores = np.maximum(scores, changed) + _votes(word.span, spans, cosines)
     voice = int(np.argmax(scores))
     voices = []
     for origin in reversed(origins):
