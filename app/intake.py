@@ -9,12 +9,14 @@ from typing import BinaryIO
 from app.access.metering import UsageRecord
 from app.access.principal import Principal
 from app.audio.expected_length import expected_length
-from app.audio.speaker_references import check_references
+from app.audio.speaker_references import read_references
+from app.diarization.encoder import Embeddings
 from app.domain import Options, Priority, Segment, Transcript
 from app.errors import ModelNotAllowed, UnknownModel
 from app.openai.model_families import OPENAI_NAMES
 from app.pipeline.admission import Work
 from app.pipeline.deadline import Deadline
+from app.pipeline.speakers import Speakers
 from app.pipeline.transcriber import Transcriber
 from app.pipeline.window_decoder import WindowDecoder
 from app.services import Services
@@ -30,7 +32,7 @@ class Order:
     options: Options
     files: tuple[BinaryIO, ...] = ()
     speaker_references: tuple[str, ...] = ()
-    """Data URLs of 2 to 10 s of speech."""
+    """Data URLs of 2 to 10 s of speech, of known speakers in their order."""
     priority: Priority = Priority.INTERACTIVE
     """Of recordings; live sessions have a class of their own."""
 
@@ -59,6 +61,7 @@ class Assignment:
         self._order = order
         self._deadline = deadline or Deadline()
         self._works: tuple[Work, ...] = ()
+        self._known_voices: Embeddings | None = None
         self._model_id = ""
         self._resources = AsyncExitStack()
         for file in order.files:
@@ -76,9 +79,12 @@ class Assignment:
         async with self._deadline.kept():
             check_model(caller, services, order.model)
             if order.speaker_references:
-                await services.cpu.run(
-                    caller.id, caller.weight, priority, check_references, order.speaker_references
+                turn = caller.id, caller.weight, priority
+                references = await services.cpu.run(
+                    *turn, read_references, order.speaker_references
                 )
+                known_voices = services.diarizer.known_voices
+                self._known_voices = await services.diarizer.run(*turn, known_voices, references)
             # A live session has spans of its own, one for each item.
             with tracing.span("model") if order.files else tracing.NOTHING:
                 lease = services.registry.lease(order.model)
@@ -115,13 +121,21 @@ class Assignment:
     def stream(self, index: int = 0) -> AsyncGenerator[Segment | Transcript]:
         """Segments of one file as they are decoded, then its transcript."""
         return self.transcriber.stream(
-            self._order.files[index], self._order.options, self._id(index), self._works[index]
+            self._order.files[index],
+            self._order.options,
+            self._id(index),
+            self._works[index],
+            self._speakers(),
         )
 
     async def transcribe(self, index: int = 0) -> Transcript:
         """The transcript of one file."""
         return await self.transcriber.transcribe(
-            self._order.files[index], self._order.options, self._id(index), self._works[index]
+            self._order.files[index],
+            self._order.options,
+            self._id(index),
+            self._works[index],
+            self._speakers(),
         )
 
     async def charge(self, seconds: float) -> None:
@@ -144,6 +158,14 @@ class Assignment:
 
     async def __aexit__(self, *_: object) -> None:
         await self.aclose()
+
+    def _speakers(self) -> Speakers | None:
+        """Those of one file, if they are to be told apart."""
+        count, caller = self._order.options.speakers, self._usage.caller
+        if count is None:
+            return None
+        turn = caller.id, caller.weight, self._order.priority
+        return Speakers(self._services.diarizer, count, self._known_voices, *turn)
 
     def _id(self, index: int) -> str:
         """Identifies one file where the device counts turns: each file of a request has its own."""

@@ -16,6 +16,7 @@ from app.access.metering import Metering
 from app.access.oidc import OidcVerifier
 from app.access.oidc_provider_keys import ProviderKeys
 from app.audio.decoder_process import start_decoder_server
+from app.diarization.diarizer import Diarizer
 from app.engine.batcher import Batcher
 from app.fetch.fetcher import Fetcher
 from app.fetch.lookup import SystemLookup
@@ -52,6 +53,7 @@ class Services:
     fetcher: Fetcher
     cpu: FairThreads
     """Threads for work on sound: decoding, voice activity, features."""
+    diarizer: Diarizer
     lifecycle: Lifecycle
     watchdog: Watchdog
 
@@ -78,6 +80,7 @@ async def open_services(
         stack.callback(beating.cancel)
         threads = settings.audio.threads or planned_cpus(settings.server.cpus)
         cpu = stack.enter_context(FairThreads(threads))
+        diarizer = stack.enter_context(Diarizer(settings.diarization.model))
         start_decoder_server()
         fetcher = Fetcher(settings.fetch, stack.enter_context(SystemLookup()))
         if isinstance(keys, KeysFile):
@@ -116,6 +119,7 @@ async def open_services(
             metering=Metering(limiter),
             fetcher=fetcher,
             cpu=cpu,
+            diarizer=diarizer,
             lifecycle=lifecycle,
             watchdog=watchdog,
         )

@@ -255,6 +255,12 @@ class FetchSettings(Group):
     max_seconds: float = Field(600.0, gt=0, description="a fetch that takes longer fails")
 
 
+class DiarizationSettings(Group):
+    model: FilePath | None = Field(
+        None, description="ONNX encoder of voices with its description; the one built in"
+    )
+
+
 class LiveSettings(Group):
     max_sessions: int = Field(64, ge=1, description="sockets at once; more get a 503")
     idle_seconds: float = Field(300.0, gt=0, description="without audio a session is closed")
@@ -351,6 +357,7 @@ class Settings(BaseSettings):
     limits: LimitsSettings = LimitsSettings()
     audio: AudioSettings = AudioSettings()
     fetch: FetchSettings = FetchSettings()
+    diarization: DiarizationSettings = DiarizationSettings()
     live: LiveSettings = LiveSettings()
     jobs: JobsSettings = JobsSettings()
     telemetry: TelemetrySettings = TelemetrySettings()

@@ -19,7 +19,7 @@ LAYERS = [
     ("intake",),
     ("services",),
     ("access", "pipeline", "openai", "fetch"),
-    ("models",),
+    ("models", "diarization"),
     ("audio", "engine"),
     ("process",),
     ("settings", "setting_errors", "domain", "errors", "languages", "telemetry"),

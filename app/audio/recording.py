@@ -32,6 +32,8 @@ class Recording:
         self._threshold = chunking.threshold if chunking else SPEECH_BEGINS
         self._split_channels = split_channels
         self._sample_count = 0
+        self.has_sides = False
+        """Have two channels differed so far? Only if they are split."""
 
     @property
     def duration(self) -> float:
@@ -53,7 +55,9 @@ class Recording:
                 _Channel(number, self._policy, self._threshold) for number in range(len(block))
             ]
             self._sample_count += block.shape[1]
-            for channel, samples in zip(channels, without_copy(block), strict=True):
+            sides = without_copy(block)
+            self.has_sides = self.has_sides or (len(block) == 2 and sides is block)
+            for channel, samples in zip(channels, sides, strict=True):
                 channel.push(samples)
             yield _in_order(channels)
         for channel in channels:

@@ -1,12 +1,14 @@
-"""`known_speaker_references`: samples of voices, as data URLs; checked, but not used yet."""
+"""`known_speaker_references`: samples of voices, as data URLs."""
 
 import io
 import re
 from base64 import b64decode
 from collections.abc import Sequence
 
+import numpy as np
+
 from app.audio.decoder_process import decode
-from app.domain import SAMPLE_RATE
+from app.domain import SAMPLE_RATE, Samples
 from app.errors import AudioTooShort, InvalidRequest, UndecodableAudio
 
 MIN_SECONDS, MAX_SECONDS = 2.0, 10.0
@@ -16,34 +18,38 @@ _FIELD = "known_speaker_references"
 _DATA_URL = re.compile(r"data:[\w.+-]+/[\w.+-]+(;[\w=.\"+-]+)*;base64,(?P<data>.*)", re.DOTALL)
 
 
-def check_references(references: Sequence[str]) -> None:
-    """Raises InvalidRequest unless each is decodable audio of 2 to 10 s. Blocking."""
+def read_references(references: Sequence[str]) -> list[Samples]:
+    """The sound of each. Blocking. Raises InvalidRequest unless it is audio of 2 to 10 s."""
+    found = []
     for number, reference in enumerate(references, 1):
-        seconds = _seconds(reference, number)
+        samples = _samples(reference, number)
+        seconds = len(samples) / SAMPLE_RATE
         if not MIN_SECONDS <= seconds <= MAX_SECONDS:
             raise InvalidRequest(
                 f"Reference {number} of {_FIELD} is {seconds:.1f} seconds long; it must be "
                 f"between {MIN_SECONDS:.0f} and {MAX_SECONDS:.0f} seconds.",
                 _FIELD,
             )
+        found.append(samples)
+    return found
 
 
-def _seconds(reference: str, number: int) -> float:
+def _samples(reference: str, number: int) -> Samples:
     url = _DATA_URL.fullmatch(reference)
     if url is None:
         raise InvalidRequest(
             f"Reference {number} of {_FIELD} is not a data URL (data:audio/wav;base64,...).", _FIELD
         )
-    count = 0
+    blocks = [np.zeros(0, np.float32)]
     try:
         for block in decode(io.BytesIO(b64decode(url["data"], validate=True))):
-            count += len(block)
-            if count > (MAX_SECONDS + 1) * SAMPLE_RATE:
+            blocks.append(block)
+            if sum(map(len, blocks)) > (MAX_SECONDS + 1) * SAMPLE_RATE:
                 break  # too long already, however long it is
     except AudioTooShort:
-        return count / SAMPLE_RATE
+        pass
     except (ValueError, UndecodableAudio):
         raise InvalidRequest(
             f"Reference {number} of {_FIELD} is not audio in base64.", _FIELD
         ) from None
-    return count / SAMPLE_RATE
+    return np.concatenate(blocks)

@@ -184,7 +184,8 @@ class Vocabulary:
             first, last = bounds[index], bounds[index + 1]
             probabilities = alignment.probabilities[first : max(last, first + 1)]
             probability = float(np.mean(probabilities)) if len(probabilities) else 0.0
-            words.append(Word(float(begins[first]), float(begins[last]), text, probability))
+            times = float(begins[first]), float(begins[last])
+            words.append(Word(*times, text, probability, len(groups[index])))
         return _join_punctuation(words)
 
 
@@ -214,16 +215,19 @@ def _readable(pieces: Sequence[bytes]) -> list[bytes]:
 
 def _join_punctuation(words: list[Word]) -> list[Word]:
     joined: list[Word] = []
-    opening = ""
+    opening, opening_tokens = "", 0
     for word in words:
         mark = word.text.strip()
         if joined and not opening and mark and mark in _APPENDED and not word.text.startswith(" "):
-            joined[-1] = replace(joined[-1], text=joined[-1].text + word.text)
+            before, tokens = joined[-1], joined[-1].token_count + word.token_count
+            joined[-1] = replace(before, text=before.text + word.text, token_count=tokens)
         elif mark and mark in _PREPENDED and word.text.startswith(" "):
             opening += word.text
+            opening_tokens += word.token_count
         else:
-            joined.append(replace(word, text=opening + word.text))
-            opening = ""
+            tokens = opening_tokens + word.token_count
+            joined.append(replace(word, text=opening + word.text, token_count=tokens))
+            opening, opening_tokens = "", 0
     return joined
 
 

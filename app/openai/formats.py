@@ -24,7 +24,7 @@ class Rendering:
     """Of `verbose_json`."""
     with_scores: bool = False
     speaker_names: tuple[str, ...] = ()
-    """Of the channels of a stereo recording, in order."""
+    """Of speakers, by number."""
     cue_size: CueSize = USUAL_SIZE
     """Of `srt` and `vtt`."""
 
@@ -38,15 +38,15 @@ class Rendering:
             case "json":
                 return responses.json_body(transcript, self.family, with_scores=self.with_scores)
             case "verbose_json":
-                return responses.verbose_body(transcript, self.granularities)
+                return responses.verbose_body(transcript, self.granularities, self.speaker_names)
             case "diarized_json":
                 return responses.diarized_body(transcript, self.family, self.speaker_names)
             case "text":
                 return subtitles.text(transcript)
             case "srt":
-                return subtitles.srt(transcript, self.cue_size)
+                return subtitles.srt(transcript, self.cue_size, self.speaker_names)
             case "vtt":
-                return subtitles.vtt(transcript, self.cue_size)
+                return subtitles.vtt(transcript, self.cue_size, self.speaker_names)
 
     def events(self) -> sse.Deltas | sse.Diarized:
         """The renderer of one stream of server-sent events."""
@@ -57,4 +57,5 @@ class Rendering:
             with_scores=self.with_scores,
             with_times=self.response_format == "verbose_json",
             with_words="word" in self.granularities,
+            speaker_names=self.speaker_names,
         )

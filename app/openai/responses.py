@@ -63,7 +63,7 @@ def add_details(
 def diarized_body(
     transcript: Transcript, family: Family, names: Sequence[str] = ()
 ) -> CreateTranscriptionResponseDiarizedJson:
-    """The body of `diarized_json`: one speaker per channel, `A`, `B`, or `names` in order."""
+    """The body of `diarized_json`."""
     segments = [diarized_segment(*each, names) for each in enumerate(transcript.segments, 1)]
     return {
         "task": "transcribe",
@@ -84,7 +84,7 @@ def diarized_segment(
         "start": seconds_of(segment.start),
         "end": seconds_of(segment.end),
         "text": segment.text.strip(),
-        "speaker": _speaker(segment.channel, names),
+        "speaker": speaker_name(segment.speaker or 0, names),
     }
 
 
@@ -93,9 +93,10 @@ def spoken_line(diarized: TranscriptionDiarizedSegment) -> str:
     return f"{diarized['speaker']}: {diarized['text']}"
 
 
-def _speaker(channel: int, names: Sequence[str]) -> str:
+def speaker_name(number: int, names: Sequence[str]) -> str:
+    """One of `names`, or a letter."""
     # Letters count the speakers without a name: beside an "agent" the other one is A.
-    return names[channel] if channel < len(names) else chr(ord("A") + channel - len(names))
+    return names[number] if number < len(names) else chr(ord("A") + number - len(names))
 
 
 def usage(transcript: Transcript, family: Family) -> Usage:
@@ -104,14 +105,18 @@ def usage(transcript: Transcript, family: Family) -> Usage:
 
 
 def verbose_body(
-    transcript: Transcript, granularities: frozenset[Granularity]
+    transcript: Transcript, granularities: frozenset[Granularity], names: Sequence[str] = ()
 ) -> CreateTranscriptionResponseVerboseJson | CreateTranslationResponseVerboseJson:
     """The body of `verbose_json`, with `words` and `segments` by granularity."""
     parts: TimedParts = {}
     if "word" in granularities:
-        parts["words"] = [word_body(word) for word in transcript.words]
+        parts["words"] = [
+            body for segment in transcript.segments for body in _word_bodies(segment, names)
+        ]
     if "segment" in granularities:
-        parts["segments"] = [_segment(id, each) for id, each in enumerate(transcript.segments)]
+        parts["segments"] = [
+            _segment(id, each, names) for id, each in enumerate(transcript.segments)
+        ]
     if transcript.task == "translate":
         return {
             "task": "translate",
@@ -153,12 +158,24 @@ def _duration_usage(transcript: Transcript) -> TranscriptTextUsageDuration:
     return {"type": "duration", "seconds": math.ceil(transcript.duration)}
 
 
-def add_times(body: SegmentTimes, segment: Segment, *, with_words: bool) -> None:
-    """Adds start and end of the segment, and the times of its words if there are any."""
+def add_times(
+    body: SegmentTimes, segment: Segment, names: Sequence[str] = (), *, with_words: bool
+) -> None:
+    """Adds start and end of the segment, its speaker, and the times of its words, if known."""
     body["start"] = seconds_of(segment.start)
     body["end"] = seconds_of(segment.end)
+    if segment.speaker is not None:
+        body["speaker"] = speaker_name(segment.speaker, names)
     if with_words and segment.words:
-        body["words"] = [word_body(word) for word in segment.words]
+        body["words"] = _word_bodies(segment, names)
+
+
+def _word_bodies(segment: Segment, names: Sequence[str]) -> list[TranscriptionWord]:
+    bodies = [word_body(word) for word in segment.words]
+    if segment.speaker is not None:
+        for body in bodies:
+            body["speaker"] = speaker_name(segment.speaker, names)
+    return bodies
 
 
 def word_body(word: Word) -> TranscriptionWord:
@@ -168,8 +185,8 @@ def word_body(word: Word) -> TranscriptionWord:
     return {"word": bare or text, "start": seconds_of(word.start), "end": seconds_of(word.end)}
 
 
-def _segment(id_: int, segment: Segment) -> TranscriptionSegment:
-    return {
+def _segment(id_: int, segment: Segment, names: Sequence[str]) -> TranscriptionSegment:
+    body: TranscriptionSegment = {
         "id": id_,
         "seek": round(segment.window_start * 100),
         "start": seconds_of(segment.start),
@@ -182,6 +199,9 @@ def _segment(id_: int, segment: Segment) -> TranscriptionSegment:
         "no_speech_prob": segment.no_speech_prob,
         "language": language_name(segment.language),
     }
+    if segment.speaker is not None:
+        body["speaker"] = speaker_name(segment.speaker, names)
+    return body
 
 
 def seconds_of(value: float) -> float:

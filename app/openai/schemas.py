@@ -84,6 +84,7 @@ class TranscriptionWord(TypedDict):
     word: Annotated[str, Field(description="Without punctuation around it.")]
     start: Position
     end: Position
+    speaker: NotRequired[Annotated[str, Field(description="**Extension**, with `diarize`.")]]
 
 
 class TranscriptionSegment(TypedDict):
@@ -99,6 +100,11 @@ class TranscriptionSegment(TypedDict):
     no_speech_prob: Annotated[float, Field(ge=0, le=1)]
     language: Annotated[
         str, Field(description="**Extension.** The one spoken: its English name, in lower case.")
+    ]
+    speaker: NotRequired[
+        Annotated[
+            str, Field(description="**Extension**, with `diarize`. A given name, or `A`, `B`, …")
+        ]
     ]
 
 
@@ -212,6 +218,7 @@ class SegmentTimes(TypedDict, total=False):
         ),
     ]
     end: Annotated[float, Field(ge=0, description="**Extension**, with `verbose_json`.")]
+    speaker: Annotated[str, Field(description="**Extension**, with `verbose_json` and `diarize`.")]
     words: Annotated[
         list[TranscriptionWord],
         Field(

@@ -52,8 +52,10 @@ class Deltas:
         with_scores: bool,
         with_times: bool = False,
         with_words: bool = False,
+        speaker_names: Sequence[str] = (),
     ) -> None:
         self._family = family
+        self._speaker_names = speaker_names
         self._with_scores = with_scores
         self._with_times = with_times
         self._with_words = with_words
@@ -77,7 +79,7 @@ class Deltas:
         if self._with_scores:
             body["logprobs"] = logprobs(scores_of_prefix(scores, delta))
         if self._with_times:
-            add_times(body, segment, with_words=self._with_words)
+            add_times(body, segment, self._speaker_names, with_words=self._with_words)
         return event(body)
 
     def done(self, transcript: Transcript) -> bytes:

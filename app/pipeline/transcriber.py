@@ -5,8 +5,9 @@ There is one path: a full answer collects what a streamed one sends.
 
 import asyncio
 import time
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable
 from contextlib import aclosing
+from dataclasses import dataclass
 from functools import partial
 from typing import BinaryIO
 
@@ -18,6 +19,7 @@ from app.engine.speech_model import EngineInfo
 from app.pipeline.admission import Work
 from app.pipeline.channel_merge import ChannelMerger, DecodedWindows
 from app.pipeline.language import SpokenLanguage
+from app.pipeline.speakers import Heard, Speakers
 from app.pipeline.window_decoder import WindowDecoder
 from app.telemetry import metrics, tracing
 
@@ -29,25 +31,38 @@ class Transcriber:
         self.decoder = decoder
 
     async def transcribe(
-        self, file: BinaryIO, options: Options, request_id: str, work: Work
+        self,
+        file: BinaryIO,
+        options: Options,
+        request_id: str,
+        work: Work,
+        speakers: Speakers | None = None,
     ) -> Transcript:
         """Transcribe the whole recording. Arguments and errors are those of `stream`."""
-        async with aclosing(self.stream(file, options, request_id, work)) as parts:
+        async with aclosing(self.stream(file, options, request_id, work, speakers)) as parts:
             async for part in parts:
                 if isinstance(part, Transcript):
                     return part
         raise AssertionError("a stream ends with its transcript")
 
     async def stream(
-        self, file: BinaryIO, options: Options, request_id: str, work: Work
+        self,
+        file: BinaryIO,
+        options: Options,
+        request_id: str,
+        work: Work,
+        speakers: Speakers | None = None,
     ) -> AsyncGenerator[Segment | Transcript]:
         """Yield segments in order as they are decoded, then the transcript of all of them.
+
+        With `speakers`, segments are cut where the speaker changes. Those of the transcript know
+        all of the recording, so that their speakers and cuts may be others.
 
         `options` must have passed `WindowDecoder.check`. Progress is noted in `work`; its deadline
         is kept. Close the generator (`aclosing`) to leave early: waiting windows are dropped.
         Raises SpeechError, before the first segment if the start of the recording is at fault.
         """
-        transcription = _Transcription(self.decoder, file, options, request_id, work)
+        transcription = _Transcription(self.decoder, file, options, request_id, work, speakers)
         try:
             async for part in transcription.parts():
                 yield part
@@ -55,6 +70,14 @@ class Transcriber:
             # Starlette leaves a stream by a scope that cancels every further await.
             with anyio.CancelScope(shield=True):
                 await transcription.close()
+
+
+@dataclass(frozen=True, slots=True)
+class _Done:
+    """A window, decoded, and the voices in it; None if speakers are not told apart by voice."""
+
+    decoded: DecodedWindows
+    heard: Heard | None
 
 
 class _Transcription:
@@ -67,8 +90,10 @@ class _Transcription:
         options: Options,
         request_id: str,
         work: Work,
+        speakers: Speakers | None,
     ) -> None:
         self._decoder = decoder
+        self._speakers = speakers
         self._options = options
         self._request_id = request_id
         self._work = work
@@ -80,9 +105,9 @@ class _Transcription:
         )
         self._blocks = self._recording.windows()
         self._language = SpokenLanguage(decoder.languages)
-        self._submitted: asyncio.Queue[asyncio.Task[DecodedWindows] | Exception | None]
+        self._submitted: asyncio.Queue[asyncio.Task[_Done] | Exception | None]
         self._submitted = asyncio.Queue(_look_ahead(decoder.info))
-        self._tasks: set[asyncio.Task[DecodedWindows]] = set()
+        self._tasks: set[asyncio.Task[_Done]] = set()
         self._window_count = 0
         self._reading_seconds = 0.0
         """Time spent reading the file and detecting speech, waits for a thread included."""
@@ -92,15 +117,19 @@ class _Transcription:
         """Yield what `Transcriber.stream` does, and raise what it raises."""
         segments: list[Segment] = []
         prompt_token_count, merger = 0, ChannelMerger()
-        while (decoded := await self._next_decoded()) is not None:
-            counts = [hypothesis.prompt_token_count for _, hypothesis in decoded]
+        while (done := await self._next_done()) is not None:
+            counts = [hypothesis.prompt_token_count for _, hypothesis in done.decoded]
             prompt_token_count = max(prompt_token_count, *counts)
-            for segment in merger.add(decoded):
-                segments.append(segment)
+            released = merger.add(done.decoded)
+            segments += released
+            for segment in await self._spoken(done.heard, released):
                 yield segment
-        for segment in merger.flush():
-            segments.append(segment)
+        released = merger.flush()
+        segments += released
+        for segment in await self._spoken(None, released):
             yield segment
+        if self._speakers is not None:
+            segments = await self._speakers.final(segments)
         duration = self._recording.duration
         metrics.AUDIO_SECONDS.inc(duration)
         metrics.REQUEST_WINDOWS.observe(self._window_count)
@@ -113,7 +142,13 @@ class _Transcription:
             prompt_token_count,
         )
 
-    async def _next_decoded(self) -> DecodedWindows | None:
+    async def _spoken(self, heard: Heard | None, released: list[Segment]) -> list[Segment]:
+        """The segments as a stream sends them."""
+        if self._speakers is None:
+            return released
+        return await self._speakers.so_far(heard, released)
+
+    async def _next_done(self) -> _Done | None:
         """The next window, decoded; None after the last. Raises what ended the recording."""
         async with self._work.deadline.kept():
             submitted = await self._submitted.get()
@@ -148,24 +183,36 @@ class _Transcription:
             reading.end()
         await self._submitted.put(end)
 
-    def _start(self, window: Window) -> asyncio.Task[DecodedWindows]:
-        task = asyncio.create_task(
-            self._decoder.decode(
-                window,
-                self._options,
-                self._request_id,
-                self._window_count,
-                self._language.next_window(self._options, window.channel),
-                self._work,
-            )
+    def _start(self, window: Window) -> asyncio.Task[_Done]:
+        decoding = self._decoder.decode(
+            window,
+            self._options,
+            self._request_id,
+            self._window_count,
+            self._language.next_window(self._options, window.channel),
+            self._work,
         )
+        if self._speakers is not None:
+            self._speakers.has_sides = self._recording.has_sides
+        task = asyncio.create_task(self._done(window, decoding))
         self._window_count += 1
         self._tasks.add(task)
         self._work.add_window(window.duration)
         task.add_done_callback(partial(self._on_done, window))
         return task
 
-    def _on_done(self, window: Window, task: asyncio.Task[DecodedWindows]) -> None:
+    async def _done(self, window: Window, decoding: Awaitable[DecodedWindows]) -> _Done:
+        """Decode a window, and hear its voices meanwhile."""
+        if self._speakers is None:
+            return _Done(await decoding, None)
+        hearing = asyncio.create_task(self._speakers.hear(window))
+        try:
+            return _Done(await decoding, await hearing)
+        finally:
+            hearing.cancel()
+            await asyncio.gather(hearing, return_exceptions=True)
+
+    def _on_done(self, window: Window, task: asyncio.Task[_Done]) -> None:
         self._tasks.discard(task)
         self._work.remove_window(window.duration)
         # The exception is read, even if an earlier window's failure ended the request.

@@ -98,7 +98,7 @@ class FairThreads:
     not occupy all threads. Use as a context manager, which in the end waits for all calls.
     """
 
-    def __init__(self, count: int) -> None:
+    def __init__(self, count: int, name: str = "audio") -> None:
         self._count = count
         self._changed = threading.Condition(threading.Lock())
         self._turns = {priority: _Turns() for priority in Priority}
@@ -106,7 +106,7 @@ class FairThreads:
         """Threads that each caller has."""
         self._is_closed = False
         self._threads = [
-            threading.Thread(target=self._serve, name=f"audio-{number}", daemon=True)
+            threading.Thread(target=self._serve, name=f"{name}-{number}", daemon=True)
             for number in range(count + 1)
         ]
 

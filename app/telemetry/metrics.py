@@ -185,7 +185,7 @@ _KNOWN_LABELS: dict[Counter | Histogram, tuple[str, ...]] = {
     DEVICE_BUSY_SECONDS: _DEVICE_STAGES,
     FAILED_DEVICE_CALLS: _DEVICE_STAGES,
     STUCK_DEVICE_CALLS: _DEVICE_STAGES,
-    STAGE_SECONDS: ("audio", "features", *_DEVICE_STAGES, "align", "fallback"),
+    STAGE_SECONDS: ("audio", "features", *_DEVICE_STAGES, "align", "fallback", "speakers"),
     FALLBACKS: (
         "temperature",
         "length",

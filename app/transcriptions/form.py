@@ -6,7 +6,7 @@ from typing import Any, Literal, get_args
 from pydantic import BaseModel, ConfigDict, ValidationError
 from starlette.datastructures import FormData
 
-from app.domain import Chunking, Options, Task
+from app.domain import Chunking, Options, SpeakerCount, Task
 from app.errors import InvalidRequest, UnsupportedValue
 from app.intake import Order
 from app.openai.cues import USUAL_SIZE, CueSize
@@ -34,8 +34,13 @@ from app.transcriptions.form_parts import (
 RESPONSE_FORMATS: tuple[ResponseFormat, ...] = get_args(ResponseFormat)
 GRANULARITIES: tuple[Granularity, ...] = get_args(Granularity)
 
-MAX_SPEAKERS = 4
-"""Of `known_speaker_names` and `known_speaker_references` (docs/contract.md §1.1)."""
+MAX_SPEAKERS = 16
+"""Of `known_speaker_names` and `known_speaker_references`; OpenAI takes 4 (contract.md §1.1)."""
+
+MAX_SPEAKER_COUNT = 20
+"""Of `num_speakers`, `min_speakers` and `max_speakers`."""
+
+_COUNT_FIELDS = ("num_speakers", "min_speakers", "max_speakers")
 
 _TRANSLATION_FORMATS: tuple[ResponseFormat, ...] = ("json", "text", "srt", "verbose_json", "vtt")
 
@@ -86,6 +91,9 @@ def parse(
     response_format: ResponseFormat = parts.one(
         "response_format", choice_of(*RESPONSE_FORMATS), "json"
     )
+    diarize = parts.one("diarize", read_boolean, False)
+    names = tuple(parts.many("known_speaker_names", str))
+    is_diarized = diarize or response_format == "diarized_json"
     options = Options(
         task=task,
         language=parts.one("language", chosen_language, None),
@@ -99,7 +107,8 @@ def parse(
         or (task == "transcribe" and response_format in TIMED_FORMATS),
         token_scores="logprobs" in include,
         chunking=_chunking(strategy),
-        split_channels=response_format == "diarized_json",
+        split_channels=is_diarized,
+        speakers=_speaker_count(parts, len(names)) if is_diarized else None,
     )
     files = [upload.file for upload in parts.files("file")] if takes_file else []
     model = parts.required("model", default_model)
@@ -108,7 +117,7 @@ def parse(
         response_format,
         granularities or frozenset({"segment"}),
         with_scores=options.token_scores,
-        speaker_names=tuple(parts.many("known_speaker_names", str)),
+        speaker_names=names,
         cue_size=CueSize(
             parts.one("max_line_width", whole_number(10, 200), USUAL_SIZE.line_width),
             parts.one("max_line_count", whole_number(1, 10), USUAL_SIZE.line_count),
@@ -125,7 +134,7 @@ def parse(
     _check_combinations(
         form, has_granularities=bool(granularities), has_strategy=strategy is not None
     )
-    _check_speakers(form)
+    _check_speakers(form, parts, diarize=diarize)
     if many and form.stream:
         raise UnsupportedValue("stream is not supported for several files.", "stream")
     return form
@@ -169,15 +178,42 @@ def _check_combinations(form: AudioForm, *, has_granularities: bool, has_strateg
         )
 
 
-def _check_speakers(form: AudioForm) -> None:
+def _speaker_count(parts: FormParts, names: int) -> SpeakerCount:
+    """What the caller knows of the number of speakers, of which `names` are known by name."""
+    number = whole_number(1, MAX_SPEAKER_COUNT)
+    exact, least, most = (parts.one(field, number, 0) for field in _COUNT_FIELDS)
+    if exact and (least or most):
+        raise InvalidRequest(
+            "num_speakers is how many there are: leave out min_speakers and max_speakers.",
+            "num_speakers",
+        )
+    if least and most and least > most:
+        raise InvalidRequest(f"min_speakers is {least} and max_speakers is {most}.", "min_speakers")
+    usual = SpeakerCount()
+    return SpeakerCount(
+        exact or least or usual.least, exact or most or max(usual.most, least, names)
+    )
+
+
+def _check_speakers(form: AudioForm, parts: FormParts, *, diarize: bool) -> None:
     names, references = form.rendering.speaker_names, form.order.speaker_references
-    can_name = form.rendering.family.only_diarizes or form.order.options.split_channels
+    is_diarized = form.order.options.speakers is not None
+    if diarize and form.rendering.response_format not in TIMED_FORMATS:
+        raise UnsupportedValue(
+            f"diarize needs one of the response_formats {', '.join(TIMED_FORMATS)}.",
+            "diarize",
+        )
+    can_name = form.rendering.family.only_diarizes or is_diarized
+    needs = "needs response_format 'diarized_json' or diarize=true"
+    for field in _COUNT_FIELDS:
+        if parts.one(field, str, "") and not can_name:
+            raise UnsupportedValue(f"{field} {needs}.", field)
     for field, values in (
         ("known_speaker_names", names),
         ("known_speaker_references", references),
     ):
         if values and not can_name:
-            raise UnsupportedValue(f"{field} needs response_format 'diarized_json'.", field)
+            raise UnsupportedValue(f"{field} {needs}.", field)
         if len(values) > MAX_SPEAKERS:
             raise InvalidRequest(
                 f"{field} has {len(values)} entries; at most {MAX_SPEAKERS} are supported.", field

@@ -17,10 +17,14 @@ from app.transcriptions.upload import empty_file, receiving
 router = APIRouter(tags=["audio"])
 
 PARAMETERS = (
+    "diarize",
     "language",
     "max_line_count",
     "max_line_width",
+    "max_speakers",
+    "min_speakers",
     "model",
+    "num_speakers",
     "prompt",
     "response_format",
     "stream",

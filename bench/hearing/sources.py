@@ -110,3 +110,9 @@ ARCADE = Source(
     "31d2b5cbaae6abdae8a31d8078c420b244de753ef422fe308bbb5acec62f854b",
     "music by Eric Matyas and others, free to use (arcade's resources)",
 )
+PYANNOTE = Source(
+    "pyannote-audio",
+    "pyannote_audio-4.0.7.tar.gz",
+    "3a903dfb5ca711d134cc2522561c9158b186836f5d62e8a57c46c6648e8a8229",
+    "MIT; excerpts of the AMI meeting corpus, CC BY 4.0",
+)

@@ -5,9 +5,9 @@ from base64 import b64encode
 import numpy as np
 import pytest
 
-from app.audio.speaker_references import check_references
+from app.audio.speaker_references import read_references
 from app.errors import InvalidRequest
-from tests.support.recordings import FOLDER, wav
+from tests.support.recordings import FOLDER, load_sample, wav
 
 CLIP = (FOLDER / "12_short_clip.wav").read_bytes()
 
@@ -22,7 +22,9 @@ def seconds(count: float) -> bytes:
 
 @pytest.mark.parametrize("kind", ["audio/wav", "audio/x-wav", "audio/wav;codecs=1"])
 def test_two_to_ten_seconds_of_audio_will_do(kind: str) -> None:
-    check_references([data_url(CLIP, kind), data_url(seconds(2.0)), data_url(seconds(10.0))])
+    read = read_references([data_url(CLIP, kind), data_url(seconds(2.0)), data_url(seconds(10.0))])
+    assert read[0] == pytest.approx(load_sample("12_short_clip.wav"), abs=1e-3)
+    assert [len(each) for each in read[1:]] == [32_000, 160_000]
 
 
 @pytest.mark.parametrize(
@@ -41,6 +43,6 @@ def test_two_to_ten_seconds_of_audio_will_do(kind: str) -> None:
 )
 def test_anything_else_is_refused_with_its_number(reference: str, reason: str) -> None:
     with pytest.raises(InvalidRequest, match="Reference 2") as caught:
-        check_references([data_url(CLIP), reference])
+        read_references([data_url(CLIP), reference])
     assert reason in str(caught.value)
     assert caught.value.param == "known_speaker_references"

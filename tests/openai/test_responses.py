@@ -145,8 +145,8 @@ def test_a_word_that_is_only_punctuation_is_kept() -> None:
 def test_diarized_json_has_a_line_of_text_for_each_segment() -> None:
     spoken = (
         Segment(0.5, 1.25, " Hi.", (1,)),
-        Segment(1.0, 2.0, " Hello.", (1,), channel=1),
-        Segment(2.0, 3.0, " So.", (1,), channel=1),
+        Segment(1.0, 2.0, " Hello.", (1,), speaker=1),
+        Segment(2.0, 3.0, " So.", (1,), speaker=1),
     )
     call = Transcript("transcribe", "en", 3.5, spoken)
     body = diarized_body(call, family_of("gpt-4o-transcribe-diarize"), ["Ann", "Bob", "C", "D"])

@@ -97,7 +97,7 @@ def test_a_failure_is_openais_error_object() -> None:
 
 
 def test_a_speakers_segment_is_a_delta_with_its_id_and_then_the_segment() -> None:
-    spoken = (Segment(0, 1, " Hi.", (1,)), Segment(1, 2, " Hello.", (1,), channel=1))
+    spoken = (Segment(0, 1, " Hi.", (1,)), Segment(1, 2, " Hello.", (1,), speaker=1))
     diarized = sse.Diarized(["Agent"])
     sent = b"".join(diarized.segment(each) for each in spoken)
     sent += diarized.done(Transcript("transcribe", "en", 2.0, spoken))

@@ -1,4 +1,4 @@
-"""Speakers by channel: real stereo calls, through the product."""
+"""Speakers by channel in real stereo calls, and by voice on one channel, through the product."""
 
 import io
 import json
@@ -7,9 +7,11 @@ from typing import Any
 import pytest
 from openai import OpenAI
 
+from tests.audio.test_speaker_references import data_url
 from tests.support.live_server import LiveServer
 from tests.support.recordings import (
     FOLDER,
+    RATE,
     Samples,
     encode,
     load_sample,
@@ -25,6 +27,7 @@ from tests.support.words import normalise, word_errors
 BASELINE = json.loads((FOLDER / "baseline.json").read_text(encoding="utf-8"))
 CALL = "13_stereo_call.m4a"
 MODEL = "gpt-4o-transcribe-diarize"
+MONO = "02_two_voices.wav"
 
 
 @pytest.fixture(scope="module")
@@ -152,14 +155,100 @@ def test_a_stream_has_the_segments_of_the_whole_answer(server: LiveServer, call:
     ],
     ids=["mono wav", "stereo wav", "stereo mp3"],
 )
-def test_a_call_on_one_channel_has_one_speaker_and_every_word_once(
+def test_a_call_on_one_channel_has_its_voices_and_every_word_once(
     server: LiveServer, saved: Any
 ) -> None:
-    name = "02_two_voices.wav"
+    name = MONO
     body = diarized(server, saved(load_sample(name)))
-    assert {each["speaker"] for each in body["segments"]} == {"A"}
+    assert [each["speaker"] for each in body["segments"]] == list("ABABAABA")
     text = " ".join(each["text"] for each in body["segments"])
     assert word_errors(reference(name), text) <= BASELINE[name]["errors"]
+
+
+def said_in(name: str, number: int) -> bytes:
+    """One sentence of a recording."""
+    spoken = json.loads((FOLDER / name).with_suffix(".segments.json").read_text())[number]
+    return wav(load_sample(name)[round(spoken["start"] * RATE) : round(spoken["end"] * RATE)])
+
+
+@pytest.mark.parametrize("order", [(0, 1), (1, 0)])
+def test_voices_have_the_names_of_their_references_whatever_the_order(
+    server: LiveServer, order: tuple[int, int]
+) -> None:
+    """The references are said in another recording."""
+    names = [("Northwind", "Sarah")[at] for at in order]
+    references = [data_url(said_in("11_sales_call.mp3", (4, 2)[at])) for at in order]
+    fields = {"known_speaker_names[]": names, "known_speaker_references[]": references}
+    body = diarized(server, (FOLDER / MONO).read_bytes(), **fields)
+    said = [{"A": "Northwind", "B": "Sarah"}[label] for label in "ABABAABA"]
+    assert [each["speaker"] for each in body["segments"]] == said
+
+
+def test_a_voice_without_a_reference_has_a_letter(server: LiveServer) -> None:
+    fields = {
+        "known_speaker_names[]": "Sarah",
+        "known_speaker_references[]": data_url(said_in("11_sales_call.mp3", 2)),
+    }
+    body = diarized(server, (FOLDER / MONO).read_bytes(), **fields)
+    said = [{"A": "A", "B": "Sarah"}[label] for label in "ABABAABA"]
+    assert [each["speaker"] for each in body["segments"]] == said
+
+
+def test_a_stream_of_one_channel_has_the_voices_too(server: LiveServer) -> None:
+    *events, done = streamed(server, (FOLDER / MONO).read_bytes())
+    assert [each.speaker for each in events[1::2]] == list("ABABAABA")
+    assert done.text == "".join(each.delta for each in events[::2])
+
+
+def test_speakers_are_told_apart_in_every_timed_format_that_asks_for_it(
+    server: LiveServer,
+) -> None:
+    call = (FOLDER / MONO).read_bytes()
+    fields = {"model": "starter", "diarize": "true", "num_speakers": "2"}
+    body = server.post(
+        call,
+        response_format="verbose_json",
+        **{"timestamp_granularities[]": ["word", "segment"]},
+        **fields,
+    ).json()
+    assert [each["speaker"] for each in body["segments"]] == list("ABABAABA")
+    first, second = body["segments"][:2]
+    for word in body["words"]:
+        if word["start"] < second["end"]:
+            assert word["speaker"] == ("A" if word["end"] <= first["end"] else "B")
+    srt = server.post(call, response_format="srt", **fields).text
+    assert srt.count("\nA: ") + srt.count("\nB: ") == srt.count(" --> ")
+    assert "\nB: I have a problem with my printer.\n" in srt
+    vtt = server.post(call, response_format="vtt", **fields, **{"known_speaker_names[]": "A & Co"})
+    assert "\n<v A &amp; Co>Thank you for calling" in vtt.text
+    assert "\n<v A>I have a problem with my printer.\n" in vtt.text
+
+
+def test_nothing_is_said_of_speakers_unless_it_is_asked_for(server: LiveServer) -> None:
+    call = (FOLDER / MONO).read_bytes()
+    answers = [
+        server.post(call, model="starter", response_format="verbose_json", **fields).json()
+        for fields in ({}, {"diarize": "true"})
+    ]
+    plain, diarized_ = (json.dumps(each) for each in answers)
+    assert "speaker" not in plain
+    assert "speaker" in diarized_
+    assert answers[0]["text"] == answers[1]["text"]
+
+
+def test_a_reference_without_speech_is_refused(server: LiveServer) -> None:
+    fields = {"known_speaker_names[]": "A", "known_speaker_references[]": data_url(wav(silence(3)))}
+    answer = server.post(
+        (FOLDER / MONO).read_bytes(),
+        model=MODEL,
+        response_format="diarized_json",
+        chunking_strategy="auto",
+        **fields,
+    )
+    assert answer.status_code == 400
+    error = answer.json()["error"]
+    assert error["param"] == "known_speaker_references"
+    assert error["message"] == "Reference 1 of known_speaker_references has no speech."
 
 
 def test_only_a_diarized_answer_keeps_the_channels_apart(server: LiveServer) -> None:

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from starlette.datastructures import FormData, UploadFile
 
-from app.domain import Chunking, Segment, Transcript
+from app.domain import Chunking, Segment, SpeakerCount, Transcript
 from app.errors import InvalidRequest, MissingParameter, SpeechError, UnsupportedValue
 from app.openai.cues import CueSize
 from app.openai.error_replies import reply
@@ -309,7 +309,7 @@ SPEAKERS = [("response_format", "diarized_json"), ("known_speaker_names[]", "age
 @pytest.mark.parametrize(
     ("parts", "field"),
     [
-        ([("known_speaker_names[]", name) for name in "abcde"], "known_speaker_names"),
+        ([("known_speaker_names[]", name) for name in "abcdefghijklmnop"], "known_speaker_names"),
         ([("known_speaker_names[]", "agent")], "known_speaker_names"),
         ([("known_speaker_references[]", "data:")] * 2, "known_speaker_references"),
     ],
@@ -318,6 +318,48 @@ def test_speakers_have_distinct_names_and_each_reference_has_one(
     parts: list[tuple[str, str]], field: str
 ) -> None:
     assert refusal(*SPEAKERS, *parts, model="starter")["param"] == field
+
+
+@pytest.mark.parametrize(
+    ("parts", "expected"),
+    [
+        ([], SpeakerCount(1, 8)),
+        ([("num_speakers", "2")], SpeakerCount(2, 2)),
+        ([("min_speakers", "3")], SpeakerCount(3, 8)),
+        ([("max_speakers", "3")], SpeakerCount(1, 3)),
+        ([("min_speakers", "10")], SpeakerCount(10, 10)),
+        ([("min_speakers", "2"), ("max_speakers", "5")], SpeakerCount(2, 5)),
+    ],
+)
+@pytest.mark.parametrize(
+    "asked", [("response_format", "diarized_json"), ("diarize", "true")], ids=["format", "field"]
+)
+def test_what_is_known_of_the_number_of_speakers_is_read(
+    parts: list[tuple[str, str]], expected: SpeakerCount, asked: tuple[str, str]
+) -> None:
+    fields = {"response_format": "vtt"} | dict([asked]) | dict(parts)
+    options = parse(form(*fields.items(), model="starter"), "transcribe").order.options
+    assert (options.speakers, options.split_channels) == (expected, True)
+
+
+@pytest.mark.parametrize(
+    ("parts", "field"),
+    [
+        ([("num_speakers", "2"), ("max_speakers", "3")], "num_speakers"),
+        ([("min_speakers", "4"), ("max_speakers", "3")], "min_speakers"),
+        ([("num_speakers", "0")], "num_speakers"),
+        ([("max_speakers", "21")], "max_speakers"),
+        ([("max_speakers", "two")], "max_speakers"),
+        ([("diarize", "yes, please")], "diarize"),
+        ([("diarize", "true"), ("response_format", "json")], "diarize"),
+        ([("response_format", "json"), ("num_speakers", "2")], "num_speakers"),
+    ],
+)
+def test_a_number_of_speakers_that_cannot_be_is_refused(
+    parts: list[tuple[str, str]], field: str
+) -> None:
+    fields = {"response_format": "diarized_json"} | dict(parts)
+    assert refusal(*fields.items(), model="starter")["param"] == field
 
 
 def test_speakers_belong_to_diarisation() -> None:

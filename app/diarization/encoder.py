@@ -1,0 +1,94 @@
+"""The encoder of voices: pieces of sound -> embeddings, alike where the voice is the same.
+
+An encoder is an ONNX file and, beside it, a JSON file of the same name that describes it.
+"""
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import onnxruntime
+from numpy.typing import NDArray
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from app.diarization.features import Kind, spectra
+from app.domain import SAMPLE_RATE, Samples
+from app.errors import SetupError
+
+BUILT_IN = Path(__file__).parent / "ge2e" / "encoder.onnx"
+
+BATCH = 32
+"""Pieces in one call: 30 MB of activations for the one that is built in."""
+
+Embeddings = NDArray[np.float32]
+"""Shape (n, dimensions), rows of length 1."""
+
+
+class Description(BaseModel):
+    """What an encoder hears and how alike its embeddings are."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    features: Kind
+    bands: int = Field(ge=8, le=256)
+    window_seconds: float = Field(ge=0.5, le=5.0)
+    """Length of a piece."""
+    same_voice: float = Field(gt=0.0, lt=1.0)
+    """Least cosine of the mean embeddings of two stretches of one voice."""
+    least_seconds: float = Field(ge=0.0, le=30.0)
+    """Speech without which a voice is not told from the others."""
+    known_voice: float = Field(gt=0.0, lt=1.0)
+    """Least cosine of a voice and its reference."""
+
+
+class Encoder:
+    """Safe for several threads: each call computes on its caller's thread alone.
+
+    On a GPU where onnxruntime can use one.
+    """
+
+    def __init__(self, path: Path = BUILT_IN) -> None:
+        """Raises SetupError for files that are missing or wrong."""
+        self.description = _description(path.with_suffix(".json"))
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = options.inter_op_num_threads = 1
+        usable = onnxruntime.get_available_providers()
+        wanted = ("CUDAExecutionProvider", "CPUExecutionProvider")
+        try:
+            self._session = onnxruntime.InferenceSession(
+                str(path), options, providers=[each for each in wanted if each in usable]
+            )
+            self._input = self._session.get_inputs()[0].name
+            self.dimensions = 0
+            self.dimensions = self.embed([np.zeros(self.piece_samples, np.float32)]).shape[1]
+        # onnxruntime's exceptions have no common class but this.
+        except Exception as error:
+            reason = str(error).strip().splitlines()[0]
+            raise SetupError(f"{path} is no encoder as its description has it: {reason}") from error
+
+    @property
+    def piece_samples(self) -> int:
+        """Samples of a piece."""
+        return round(self.description.window_seconds * SAMPLE_RATE)
+
+    def embed(self, pieces: Sequence[Samples]) -> Embeddings:
+        """The embedding of each piece, all of `piece_samples`."""
+        if not pieces:
+            return np.zeros((0, self.dimensions), np.float32)
+        kind, bands = self.description.features, self.description.bands
+        found = []
+        for at in range(0, len(pieces), BATCH):
+            batch = np.stack([spectra(each, kind, bands) for each in pieces[at : at + BATCH]])
+            found.append(self._session.run(None, {self._input: batch})[0])
+        embeddings = np.concatenate(found).astype(np.float32)
+        lengths = np.linalg.norm(embeddings, axis=1, keepdims=True)
+        return np.asarray(embeddings / np.maximum(lengths, 1e-9), np.float32)
+
+
+def _description(path: Path) -> Description:
+    try:
+        return Description.model_validate(json.loads(path.read_text(encoding="utf-8")))
+    except (OSError, ValueError) as error:
+        problem = error.errors()[0]["msg"] if isinstance(error, ValidationError) else error
+        raise SetupError(f"the encoder's description {path} cannot be used: {problem}") from error

@@ -1,0 +1,161 @@
+"""The speakers of one recording, from its first window to its last."""
+
+from collections.abc import Iterator, Sequence
+from itertools import islice
+
+import numpy as np
+from numpy.typing import NDArray
+
+from app.diarization.clusters import Clusters
+from app.diarization.encoder import Description, Embeddings
+from app.diarization.pieces import Piece
+from app.diarization.word_speakers import by_speaker, most_likely, spoken
+from app.domain import Segment, SpeakerCount
+
+KNOWN_MARGIN = 0.05
+"""By how much a voice must be more like its reference than like any other."""
+
+
+class Tracker:
+    """Tells who says each word. Not for use by two threads at once.
+
+    Speakers are numbers: the known voices, in the order of `known`, and then the others in the
+    order of their first words. Embeddings are kept in 16 bits: 2.3 MB for an hour of speech.
+    """
+
+    def __init__(self, description: Description, count: SpeakerCount, known: Embeddings) -> None:
+        self._description = description
+        self._count = count
+        self._known = known
+        self._clusters = Clusters(description.same_voice, count.most, known)
+        self._spans = np.zeros((0, 2))
+        self._embeddings = np.zeros((0, known.shape[1]), np.float16)
+        self._sent = np.zeros(0, np.int64)
+        """The speaker of each piece in the words that were sent; -1: none."""
+        self._sent_count = 0
+        """Speakers that were sent, known ones not counted."""
+
+    def add(self, pieces: Sequence[Piece], embeddings: Embeddings) -> None:
+        """Add the pieces of a window, which begins where the one before ended or later."""
+        if not pieces:
+            return
+        spans = np.array([piece.span for piece in pieces])
+        self._clusters.add(embeddings, (spans[:, 1] - spans[:, 0]).tolist())
+        self._spans = np.concatenate([self._spans, spans])
+        self._embeddings = np.concatenate([self._embeddings, embeddings.astype(np.float16)])
+        self._sent = np.concatenate([self._sent, np.full(len(pieces), -1)])
+
+    def so_far(self, segments: Sequence[Segment]) -> list[Segment]:
+        """The next segments, cut by speaker, for a stream: a speaker keeps the number that was
+        sent, whatever is heard later."""
+        if not segments:
+            return []
+        # A voice that has just begun has not said much yet.
+        clusters, voices = self._voices(1, self._description.least_seconds / 2)
+        first = int(np.searchsorted(self._spans[:, 1], segments[0].start - 2.0))
+        found = self._said(segments, voices, first)
+        numbers = self._numbers_sent(clusters, voices, found)
+        speakers = [numbers[voice] for voice in found]
+        self._note(segments, speakers, first)
+        return list(_cut(segments, speakers))
+
+    def final(self, segments: Sequence[Segment]) -> list[Segment]:
+        """All segments, cut by speaker, from all that was heard."""
+        if not segments:
+            return []
+        _, voices = self._voices(self._count.least, self._description.least_seconds)
+        found = self._said(segments, voices, 0)
+        known = len(self._known)
+        others = list(dict.fromkeys(voice for voice in found if voice >= known))
+        return list(
+            _cut(
+                segments,
+                [voice if voice < known else known + others.index(voice) for voice in found],
+            )
+        )
+
+    def _voices(self, least: int, min_seconds: float) -> tuple[NDArray[np.int64], Embeddings]:
+        """The voice of each piece and the embeddings of the voices, known ones first, heard or
+        not."""
+        clusters, voices = self._clusters.voices(least, min_seconds)
+        known = len(self._known)
+        heard = set(clusters.tolist())
+        for number, cluster in _matches(self._known, voices, heard, self._description.known_voice):
+            clusters = np.where(clusters == cluster, number, clusters)
+            voices[number] = voices[cluster]
+            heard = heard - {cluster} | {number}
+        # What is left over is no voice, and unheard ones are no choice.
+        kept = [*range(known), *sorted(each for each in heard if each >= known)]
+        positions = np.zeros(len(voices), np.int64)
+        positions[kept] = np.arange(len(kept))
+        voices = voices[kept]
+        silent = [number for number in range(known) if number not in heard]
+        if len(silent) < len(voices):
+            voices[silent] = 0.0
+        return positions[clusters], voices
+
+    def _said(self, segments: Sequence[Segment], voices: Embeddings, first: int) -> list[int]:
+        """The voice of each word, by the pieces from number `first` on."""
+        words = spoken(segments)
+        if not len(voices):
+            return [0] * len(words)
+        cosines = self._embeddings[first:].astype(np.float32) @ voices.T
+        return most_likely(words, self._spans[first:], cosines)
+
+    def _numbers_sent(
+        self, clusters: NDArray[np.int64], voices: Embeddings, found: Sequence[int]
+    ) -> dict[int, int]:
+        """The number of each voice that is found: as sent before, where its pieces were."""
+        known = len(self._known)
+        numbers = {voice: voice for voice in range(known)}
+        lengths = self._spans[:, 1] - self._spans[:, 0]
+        votes: list[tuple[float, int, int]] = []
+        for number in range(known, known + self._sent_count):
+            for voice in range(known, len(voices)):
+                both = (clusters == voice) & (self._sent == number)
+                votes.append((float(lengths[both].sum()), number, voice))
+        for seconds, number, voice in sorted(votes, key=lambda vote: -vote[0]):
+            if seconds > 0 and voice not in numbers and number not in numbers.values():
+                numbers[voice] = number
+        for voice in dict.fromkeys(found):
+            if voice in numbers:
+                continue
+            if len(self._known) + self._sent_count < max(self._count.most, 1):
+                numbers[voice] = known + self._sent_count
+                self._sent_count += 1
+            else:  # a voice that was taken for another: it goes on under the likest one's number
+                likest = max(numbers, key=lambda each: float(voices[each] @ voices[voice]))
+                numbers[voice] = numbers[likest]
+        return numbers
+
+    def _note(self, segments: Sequence[Segment], speakers: Sequence[int], first: int) -> None:
+        """Note which pieces the words that are sent lie on."""
+        words = spoken(segments)
+        starts = np.array([word.span[0] for word in words])
+        middles = self._spans[first:].mean(axis=1)
+        at = np.maximum(np.searchsorted(starts, middles, "right") - 1, 0)
+        is_new = (self._sent[first:] < 0) & (middles <= words[-1].span[1])
+        self._sent[first:] = np.where(is_new, np.asarray(speakers)[at], self._sent[first:])
+
+
+def _matches(
+    known: Embeddings, voices: Embeddings, heard: set[int], least: float
+) -> Iterator[tuple[int, int]]:
+    """Known voices that no piece joined, each with the cluster that is surely it: the most alike
+    first, and more alike than any other of the two."""
+    silent = [number for number in range(len(known)) if number not in heard]
+    strange = sorted(cluster for cluster in heard if cluster >= len(known))
+    while silent and strange:
+        cosines = known[silent] @ voices[strange].T
+        row, column = divmod(int(np.argmax(cosines)), len(strange))
+        best = cosines[row, column]
+        rivals = np.delete(cosines[:, column], row)
+        if best < least or (len(rivals) and best - rivals.max() < KNOWN_MARGIN):
+            return
+        yield silent.pop(row), strange.pop(column)
+
+
+def _cut(segments: Sequence[Segment], speakers: Sequence[int]) -> Iterator[Segment]:
+    rest = iter(speakers)
+    for segment in segments:
+        yield from by_speaker(segment, list(islice(rest, max(1, len(segment.words)))))

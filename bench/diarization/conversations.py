@@ -1,0 +1,194 @@
+"""Conversations put together from single voices, with all turns known, and real ones."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+
+from app.domain import SAMPLE_RATE, Samples
+from bench.diarization.voices import (
+    Utterance,
+    Voice,
+    meeting,
+    meetings,
+    speech_of,
+    telephone_call,
+    voices,
+)
+from bench.hearing.corpus import music
+
+KINDS = (
+    "two", "two by telephone", "two who overlap", "three", "four", "one", "no speech", "real",
+)  # fmt: skip
+
+_COUNTS = {"two": 2, "two by telephone": 2, "two who overlap": 2, "three": 3, "four": 4}
+
+_ROOM = 3e-4
+"""Noise under everything, root mean square: true recordings have no digital silence."""
+_LEVEL = 10 ** (-23 / 20)
+
+
+@dataclass(frozen=True, slots=True)
+class Turn:
+    start: float
+    end: float
+    speaker: str
+    text: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Conversation:
+    name: str
+    kind: str
+    samples: Samples
+    turns: tuple[Turn, ...]
+    references: dict[str, Samples] = field(default_factory=dict)
+    """Of some of the speakers, by name: sound that is not in the conversation."""
+
+    @property
+    def seconds(self) -> float:
+        return len(self.samples) / SAMPLE_RATE
+
+    @property
+    def speakers(self) -> list[str]:
+        return list(dict.fromkeys(turn.speaker for turn in self.turns))
+
+
+def conversations(held_out: bool, kinds: Sequence[str] = KINDS) -> Iterator[Conversation]:
+    """The conversations of one half of the voices, of the named kinds."""
+    known = voices(held_out)
+    for kind in (kind for kind in KINDS if kind in _COUNTS and kind in kinds):
+        for number, group in enumerate(_groups(known, _COUNTS[kind], 8)):
+            yield _shaped(kind, group, number, held_out)
+    if "one" in kinds:
+        yield from (_shaped("one", [voice], n, held_out) for n, voice in enumerate(known))
+    if "no speech" in kinds:
+        yield from _without_speech(held_out)
+    if "real" in kinds:
+        yield from _real(held_out)
+
+
+def dialogue(
+    kind: str, group: Sequence[Voice], seed: int, overlapping: float = 0.0, seconds: float = 75.0
+) -> Conversation:
+    """Turns of voices in random order; each utterance is said once, so voices end in turn.
+
+    `overlapping`: the share of turns that begin before the one before has ended. A voice that has
+    more than 6 s to say keeps one utterance of 2 to 8 s as its reference.
+    """
+    chance = np.random.default_rng(seed)
+    left, references = {}, {}
+    for voice in group:
+        said = list(voice.utterances)
+        chance.shuffle(said)
+        good = [each for each in said if 2.0 <= each.seconds <= 8.0]
+        if len(said) > 2 and good:
+            references[voice.name] = good[-1].samples
+            said = [each for each in said if each is not good[-1]]
+        left[voice.name] = said
+    sound = np.zeros(round((seconds + 30) * SAMPLE_RATE), np.float32)
+    turns: list[Turn] = []
+    now, last = 0.5, ""
+    while now < seconds and (others := [name for name, said in left.items() if said]):
+        silent = [name for name in others if name != last]
+        weights = np.array([len(left[name]) for name in silent or others], float)
+        name = str(chance.choice(silent or others, p=weights / weights.sum()))
+        for _ in range(1 + int(chance.random() < 0.3)):
+            if left[name]:
+                turn = _placed(sound, left[name].pop(), name, now)
+                turns += turn
+                now = turn[-1].end + float(chance.choice((0.15, 0.3, 0.6, 1.2)))
+        if overlapping and chance.random() < overlapping:
+            now = max(turns[-1].start + 0.5, turns[-1].end - float(chance.uniform(0.3, 1.0)))
+        last = name
+    end = max(turn.end for turn in turns) + 0.5
+    noise = chance.standard_normal(round(end * SAMPLE_RATE)) * _ROOM
+    samples = (sound[: len(noise)] + noise).clip(-1, 1).astype(np.float32)
+    name = " and ".join(voice.name for voice in group)
+    return Conversation(name, kind, samples, tuple(sorted(turns, key=_start)), references)
+
+
+def _start(turn: Turn) -> float:
+    return turn.start
+
+
+def _placed(sound: Samples, said: Utterance, speaker: str, start: float) -> list[Turn]:
+    """The turns of an utterance, one for each stretch of sound in it; it is added to `sound`."""
+    power = float(np.mean(np.square(said.samples, dtype=np.float64)))
+    first = round(start * SAMPLE_RATE)
+    level = np.float32(_LEVEL / max(np.sqrt(power), 1e-6))
+    sound[first : first + len(said.samples)] += said.samples * level
+    spans = speech_of(said.samples)
+    return [
+        Turn(
+            start + begun / SAMPLE_RATE,
+            start + over / SAMPLE_RATE,
+            speaker,
+            said.text if number == 0 else ("" if said.text is not None else None),
+        )
+        for number, (begun, over) in enumerate(spans)
+    ]
+
+
+def telephone(samples: Samples) -> Samples:
+    """Sound as a call at 8 kHz in mu-law brings it, with noise at 25 dB."""
+    narrow = _narrow(samples)
+    power = float(np.mean(np.square(narrow))) / 10**2.5
+    noise = np.random.default_rng(3).standard_normal(len(narrow)) * np.sqrt(power)
+    noisy = (narrow + noise).clip(-1, 1)
+    compressed = np.sign(noisy) * np.log1p(255 * np.abs(noisy)) / np.log(256)
+    levels = np.round(compressed * 127) / 127
+    return np.asarray(np.sign(levels) * (256 ** np.abs(levels) - 1) / 255, np.float32)
+
+
+def _narrow(samples: Samples) -> Samples:
+    spectrum = np.fft.rfft(samples)
+    hertz = np.fft.rfftfreq(len(samples), 1 / SAMPLE_RATE)
+    band = spectrum * ((hertz > 300) & (hertz < 3400))
+    return np.fft.irfft(band, len(samples)).astype(np.float32)
+
+
+def _groups(known: Sequence[Voice], count: int, groups: int) -> list[list[Voice]]:
+    """Different groups of voices, the same in each run; each voice is in about as many."""
+    chance = np.random.default_rng(count)
+    found: list[list[Voice]] = []
+    waiting: list[Voice] = []
+    while len(found) < groups:
+        if len(waiting) < count:
+            more = [voice for voice in known if voice not in waiting]
+            waiting += [more[index] for index in chance.permutation(len(more))]
+        found.append(waiting[:count])
+        waiting = waiting[count:]
+    return found
+
+
+def _shaped(kind: str, group: Sequence[Voice], number: int, held_out: bool) -> Conversation:
+    seed = 1000 * held_out + number
+    made = dialogue(kind, group, seed, overlapping=0.3 if kind == "two who overlap" else 0.0)
+    if kind != "two by telephone":
+        return made
+    return replace(
+        made,
+        samples=telephone(made.samples),
+        references={name: telephone(each) for name, each in made.references.items()},
+    )
+
+
+def _without_speech(held_out: bool) -> Iterator[Conversation]:
+    chance = np.random.default_rng(5)
+    noise = (chance.standard_normal(20 * SAMPLE_RATE) * 0.01).astype(np.float32)
+    piece = music("1918.mp3" if held_out else "funkyrobot.mp3")[: 40 * SAMPLE_RATE]
+    silence = np.zeros(20 * SAMPLE_RATE, np.float32)
+    for name, samples in (("silence", silence), ("noise", noise), ("music", piece)):
+        yield Conversation(name, "no speech", samples, ())
+
+
+def _real(held_out: bool) -> Iterator[Conversation]:
+    """Excerpts of meetings of three and four people in one room, and a call of two."""
+    if held_out:
+        samples, turns = telephone_call()
+        yield Conversation("call", "real", samples, tuple(Turn(*turn) for turn in turns))
+    for name, spoken in meetings().items():
+        if name.startswith("trn") != held_out:
+            turns_of = tuple(Turn(*turn) for turn in sorted(spoken))
+            yield Conversation(name, "real", meeting(name), turns_of)
