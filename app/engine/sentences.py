@@ -1,8 +1,8 @@
 """Segments of a text that was decoded without timestamps: its sentences, by their words' times."""
 
 import re
-from collections.abc import Sequence
 from dataclasses import replace
+from itertools import islice
 
 from app.domain import Segment, Word
 from app.engine.tokens import Vocabulary
@@ -31,20 +31,23 @@ def sentences(segment: Segment, vocabulary: Vocabulary) -> list[Segment]:
         is_long = word.end - word.start > MAX_WORD_SECONDS
         groups[-1].append(_shortened(word, from_start=first))
         first = _ends_sentence(word.text) or (is_long and not first)
-    tokens = vocabulary.text_tokens(segment)
-    texts = ["".join(word.text for word in words) for words in groups]
-    return [
-        replace(
-            segment,
-            start=words[0].start,
-            end=words[-1].end,
-            text=text,
-            words=tuple(words),
-            tokens=vocabulary.enclosed(own, words[0].start, words[-1].end),
-            text_token_count=len(own),
+    tokens = iter(vocabulary.text_tokens(segment))
+    found = []
+    for words in groups:
+        start, end = words[0].start, words[-1].end
+        own = tuple(islice(tokens, sum(word.token_count for word in words)))
+        found.append(
+            replace(
+                segment,
+                start=start,
+                end=end,
+                text="".join(word.text for word in words),
+                words=tuple(words),
+                tokens=vocabulary.enclosed(own, start, end),
+                text_token_count=len(own),
+            )
         )
-        for words, text, own in zip(groups, texts, _split(tokens, texts, vocabulary), strict=True)
-    ]
+    return found
 
 
 def _shortened(word: Word, from_start: bool) -> Word:
@@ -57,18 +60,3 @@ def _shortened(word: Word, from_start: bool) -> Word:
 
 def _ends_sentence(text: str) -> bool:
     return bool(_END.search(text)) and not _ABBREVIATION.fullmatch(text.strip())
-
-
-def _split(
-    tokens: Sequence[int], texts: Sequence[str], vocabulary: Vocabulary
-) -> list[tuple[int, ...]]:
-    """The tokens of each text, which follow each other in `tokens`."""
-    groups: list[list[int]] = [[] for _ in texts]
-    ends = [len("".join(texts[: index + 1]).encode()) for index in range(len(texts))]
-    at = index = 0
-    for token, length in zip(tokens, vocabulary.byte_counts(tokens), strict=True):
-        while index < len(ends) - 1 and at >= ends[index]:
-            index += 1
-        groups[index].append(token)
-        at += length
-    return [tuple(group) for group in groups]

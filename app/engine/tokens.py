@@ -137,10 +137,6 @@ class Vocabulary:
         )
         return (next(timestamps), *tokens, next(timestamps))
 
-    def byte_counts(self, tokens: Sequence[int]) -> list[int]:
-        """Length of each text token in bytes of UTF-8."""
-        return [len(self._bytes(token)) for token in tokens]
-
     def text_tokens(self, segment: Segment) -> list[int]:
         """The segment's token ids without special tokens and timestamps."""
         return [token for token in segment.tokens if token < self.end_of_text]

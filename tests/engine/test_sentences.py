@@ -15,7 +15,10 @@ def spoken(engine: WhisperEngine, *words: tuple[str, float, float]) -> Segment:
     """A segment of (text, start, end)."""
     text = "".join(word for word, _, _ in words)
     tokens = tuple(engine._vocabulary.context(text)[1:])
-    timed = tuple(Word(start, end, word, 0.9) for word, start, end in words)
+    timed = tuple(
+        Word(start, end, word, 0.9, len(engine._vocabulary.context(word)[1:]))
+        for word, start, end in words
+    )
     return Segment(0.0, 30.0, text, tokens, timed, text_token_count=len(tokens))
 
 
