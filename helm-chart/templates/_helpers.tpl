@@ -132,6 +132,7 @@ running on the CPU, and use all GPUs of the pod. */}}
 {{- $ports := list -}}
 {{- if or (include "verbatim.pulls" .) .Values.initContainers -}}{{- $ports = append $ports 443 -}}{{- end -}}
 {{- if .Values.secrets.limitStore -}}{{- $ports = append $ports 6379 -}}{{- end -}}
+{{- if .Values.secrets.jobsDatabase -}}{{- $ports = append $ports 5432 -}}{{- end -}}
 {{- $issuer := dig "access" "oidc" "issuer" "" .Values.settings -}}
 {{- $traces := dig "telemetry" "otlp_endpoint" "" .Values.settings -}}
 {{- range compact (list $issuer $traces) -}}
