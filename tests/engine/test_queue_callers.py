@@ -9,8 +9,9 @@ import numpy as np
 import pytest
 
 from app.domain import Priority
-from app.engine.queue import Queue, Ticket
+from app.engine.queue import Queue
 from app.engine.speech_model import DecodeOptions, Job
+from app.engine.turns import Ticket
 
 OPTIONS = DecodeOptions("transcribe", "en")
 ENCODE_SECONDS, DECODE_SECONDS, DECODE_WINDOW_SECONDS = 0.5, 0.4, 0.1
@@ -152,6 +153,21 @@ def test_windows_that_cannot_share_a_batch_delay_another_caller_by_two_calls_at_
     device.send("alice")
     device.run(60.0)
     assert max(device.latencies["alice"]) <= 4 * IDLE_SECONDS
+
+
+def test_a_callers_only_window_does_not_wait_for_more_windows_that_cannot_join_it() -> None:
+    queue = Queue(max_batch_size=4, encode_batch_size=1)
+    for caller, key, is_encoded in (
+        ("alice", "long", True),
+        ("mallory", "short", True),
+        ("mallory", "short", False),
+    ):
+        job = Job(f"req-{key}-{is_encoded}", 5.0, None, caller=caller)
+        job.encoded = np.zeros(1) if is_encoded else None
+        queue.add(Ticket(job, OPTIONS, key, 0.0, lambda: False))
+    step = queue.next_step(0.0)
+    assert step is not None
+    assert (step.stage, [each.job.caller for each in step.tickets]) == ("decode", ["alice"])
 
 
 def test_a_clip_of_a_new_caller_does_not_wait_for_a_window_of_each_recording() -> None:
