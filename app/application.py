@@ -60,6 +60,7 @@ def whisper_loader(settings: Settings) -> LoadModel:
         beam_size=engine.beam_size,
         max_batch_size=settings.batching.max_batch_size,
         full_context=engine.full_context,
+        timestamps=engine.timestamps,
     )
     return partial(loading.load, choices=choices, models=models_directory(settings))
 

@@ -166,6 +166,9 @@ class EngineSettings(Group):
     )
     fallback: bool = Field(True, description="decode a doubtful window again, at temperatures > 0")
     full_context: bool = Field(False, description="encode short windows with 30 s of context, too")
+    timestamps: Literal["auto", "decoder", "alignment"] = Field(
+        "auto", description="times of segments; auto: decoder on a CPU, alignment on a GPU"
+    )
 
 
 class BatchingSettings(Group):

@@ -27,6 +27,9 @@ def main() -> None:
 def parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
     parser.add_argument("--quick", action="store_true", help="a smoke run of one to two minutes")
+    parser.add_argument(
+        "--short", action="store_true", help="only clips of 3 to 11 s, without longer recordings"
+    )
     parser.add_argument("--concurrency", type=numbers, help="numbers of clients, as 1,4,16,32")
     parser.add_argument("--long-seconds", type=float, help="the long recording of the mixed load")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write all figures")
@@ -82,7 +85,7 @@ def plan_of(arguments: argparse.Namespace) -> Plan:
     return Plan(
         random=bool(arguments.dims),
         settings={name: str(value) for name, value in settings.items() if value is not None},
-        clips=7 if quick else 9,
+        clips=7 if quick or arguments.short else 9,
         idle_rounds=1 if quick else 3,
         idle_seconds=1.0 if quick else 4.0,
         concurrency=arguments.concurrency or ((4,) if quick else (1, 4, 16)),

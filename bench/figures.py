@@ -113,6 +113,15 @@ class LongRecording:
     added_bytes: int
     """Peak resident memory of the server minus resident memory before."""
     words: Words
+    transcribed_seconds: float
+    """From the start of the upload to the last event."""
+    pipeline_seconds: float = 0.0
+    """Of faster-whisper's BatchedInferencePipeline, for the same recording."""
+    pipeline_words: Words = field(default_factory=lambda: Words(0, 0))
+
+    @property
+    def gain(self) -> float:
+        return self.pipeline_seconds / self.transcribed_seconds
 
 
 @dataclass(slots=True)

@@ -227,6 +227,7 @@ async def stream_long(
 
     first_words_seconds, text = 0.0, ""
     before = most = resident_bytes()
+    started = time.perf_counter()
     headers = {"content-type": upload.content_type, "content-length": str(len(upload.body))}
     async with (
         clients(base_url) as client,
@@ -240,4 +241,5 @@ async def stream_long(
                 most = max(most, resident_bytes())
                 text = json.loads(line[6:]).get("text", "")  # the last event has the whole text
     words = Words.of([(upload.text, text)])
-    return LongRecording(upload.audio_seconds, first_words_seconds, most - before, words)
+    took = time.perf_counter() - started
+    return LongRecording(upload.audio_seconds, first_words_seconds, most - before, words, took)

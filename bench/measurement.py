@@ -7,7 +7,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +24,7 @@ from bench.figures import (
     Figures,
     IdleOverhead,
     Latency,
+    LongRecording,
     MixedLoad,
     ServerLevel,
     SweepPoint,
@@ -94,12 +95,7 @@ class Measurement:
             long = long_recording(self._plan.long_seconds, setup)
             clip = one_window(clips, MIXED_CLIP_SECONDS)
             figures.mixed = self._mixed(server, long, clip)
-            figures.long = asyncio.run(
-                load.stream_long(
-                    server.base_url, load.Upload.of(long, stream="true"), server.resident_bytes
-                )
-            )
-            self._done("long recording")
+            figures.long = self._long(server, long, setup)
         figures.naive = self._naive(clips, setup)
         if self._plan.random:
             points = baseline("bare_engine", "sweep", SWEEP_SECONDS, self._plan.clips, setup)
@@ -154,6 +150,16 @@ class Measurement:
         loaded = asyncio.run(load.beside(server.base_url, long, clip, count, interval_seconds))
         self._done("mixed load")
         return MixedLoad(long.audio_seconds, interval_seconds, idle=idle, loaded=Latency.of(loaded))
+
+    def _long(self, server: Server, recording: Clip, setup: EngineSetup) -> LongRecording:
+        upload = load.Upload.of(recording, stream="true")
+        long = asyncio.run(load.stream_long(server.base_url, upload, server.resident_bytes))
+        with tempfile.NamedTemporaryFile(suffix=".wav") as file:
+            Path(file.name).write_bytes(recording.wav)
+            found = baseline("batched_pipeline", file.name, setup)
+        self._done("long recording")
+        words = Words.of([(recording.text, found["text"])])
+        return replace(long, pipeline_seconds=found["seconds"], pipeline_words=words)
 
     def _naive(self, clips: list[Clip], setup: EngineSetup) -> list[Traffic]:
         levels = []

@@ -117,6 +117,11 @@ def ratios(figures: Figures) -> list[str]:
             f"{long.first_words_seconds / window_seconds:.2f} of a direct call (target <= 3); "
             f"{long.added_bytes / 1e6:.0f} MB more memory (target <= 200)"
         )
+        lines.append(
+            f"its whole text      {long.seconds / long.transcribed_seconds:.1f} audio seconds a "
+            f"second, {long.gain:.2f} times BatchedInferencePipeline, whose word errors are "
+            f"{long.pipeline_words}"
+        )
     return lines
 
 

@@ -8,6 +8,7 @@ from itertools import groupby
 import ctranslate2
 
 from app.domain import Hypothesis, Segment, Word
+from app.engine.sentences import sentences
 from app.engine.speech_model import DecodeOptions, Job
 from app.engine.tensors import stacked
 from app.engine.tokens import Alignment, Vocabulary
@@ -24,12 +25,18 @@ class Aligner:
     """
 
     def __init__(
-        self, model: ctranslate2.models.Whisper, vocabulary: Vocabulary, batch_size: int
+        self,
+        model: ctranslate2.models.Whisper,
+        vocabulary: Vocabulary,
+        batch_size: int,
+        has_timestamps: bool,
     ) -> None:
         self._model = model
         self._vocabulary = vocabulary
         self.batch_size = batch_size
         """Most rows of one `align` call."""
+        self._has_timestamps = has_timestamps
+        """Do hypotheses have segments with times? Otherwise they get both from their words."""
 
     def align(
         self,
@@ -37,7 +44,8 @@ class Aligner:
         jobs: Sequence[Job],
         options: Sequence[DecodeOptions],
     ) -> list[Hypothesis]:
-        """Add words and token scores to the hypotheses whose options request them.
+        """Add words and token scores to the hypotheses whose options request them, and words to
+        those that have no other times, but for drafts.
 
         `hypotheses[i]`, `jobs[i]` and `options[i]` belong together; returns the changed list. Rows
         of one language and task share calls.
@@ -45,7 +53,8 @@ class Aligner:
         rows = [
             index
             for index, hypothesis in enumerate(hypotheses)
-            if hypothesis.segments and (options[index].words or options[index].token_scores)
+            if hypothesis.segments
+            and (self._needs_words(jobs[index], options[index]) or options[index].token_scores)
         ]
 
         def start(index: int) -> tuple[str, str]:
@@ -57,6 +66,9 @@ class Aligner:
                 with metrics.STAGE_SECONDS.labels("align").time(), tracing.span("align"):
                     self._align(indexes[at : at + self.batch_size], hypotheses, jobs, options)
         return hypotheses
+
+    def _needs_words(self, job: Job, options: DecodeOptions) -> bool:
+        return options.words or not (self._has_timestamps or job.is_draft)
 
     def _align(
         self,
@@ -93,9 +105,11 @@ class Aligner:
         for row, ids, result in zip(rows, tokens, results, strict=False):
             alignment = Alignment(result.alignments, result.text_token_probs)
             segments = hypotheses[row].segments
-            if options[row].words:
+            if self._needs_words(jobs[row], options[row]):
                 words = self._vocabulary.words(ids, alignment, first.language)
                 segments = _with_words(segments, words)
+            if not self._has_timestamps:
+                segments = tuple(s for each in segments for s in sentences(each, self._vocabulary))
             if options[row].token_scores:
                 segments = self._with_scores(segments, alignment.probabilities)
             hypotheses[row] = replace(hypotheses[row], segments=segments)

@@ -19,8 +19,9 @@ import structlog
 from app.domain import Hypothesis
 from app.engine.fatal_errors import is_fatal
 from app.engine.pace import Pace
-from app.engine.queue import Queue, Stage, Step, Ticket
+from app.engine.queue import Queue, Stage, Step
 from app.engine.speech_model import DecodeOptions, Job, LanguageProbabilities, SpeechModel
+from app.engine.turns import Ticket
 from app.errors import EngineBroken, EngineFailed, Overloaded
 from app.process.watchdog import Watchdog
 from app.telemetry import audit, metrics, tracing

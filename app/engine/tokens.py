@@ -58,9 +58,11 @@ class Vocabulary:
     def _make(self, language: str, task: Task) -> Tokenizer:
         return Tokenizer(self._tokenizer, self._is_multilingual, task=task, language=language)
 
-    def start_sequence(self, language: str, task: Task) -> list[int]:
-        """Token ids of <|startoftranscript|> and, if multilingual, of language and task."""
-        return list(self._for(language, task).sot_sequence)
+    def start_sequence(self, language: str, task: Task, timestamps: bool = True) -> list[int]:
+        """Token ids of <|startoftranscript|> and, if multilingual, of language and task; without
+        `timestamps` also of <|notimestamps|>."""
+        tokenizer = self._for(language, task)
+        return [*tokenizer.sot_sequence, *([] if timestamps else [tokenizer.no_timestamps])]
 
     def context(self, prompt: str, keywords: tuple[str, ...] = ()) -> list[int]:
         """Token ids of <|startofprev|>, the keywords and the end of the prompt; [] without either.
@@ -126,6 +128,18 @@ class Vocabulary:
 
     def _seconds(self, timestamp: int) -> float:
         return (timestamp - self._first_timestamp) * SECONDS_PER_TIMESTAMP
+
+    def enclosed(self, tokens: Sequence[int], start: float, end: float) -> tuple[int, ...]:
+        """The tokens between the timestamps of their times, in seconds from the window's start."""
+        timestamps = (
+            self._first_timestamp + round(seconds / SECONDS_PER_TIMESTAMP)
+            for seconds in (start, end)
+        )
+        return (next(timestamps), *tokens, next(timestamps))
+
+    def byte_counts(self, tokens: Sequence[int]) -> list[int]:
+        """Length of each text token in bytes of UTF-8."""
+        return [len(self._bytes(token)) for token in tokens]
 
     def text_tokens(self, segment: Segment) -> list[int]:
         """The segment's token ids without special tokens and timestamps."""

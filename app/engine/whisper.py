@@ -49,7 +49,15 @@ _MAX_ALIGN_ROWS = 8
 class WhisperEngine:
     """A `SpeechModel` on CTranslate2. Every method may be called from any thread."""
 
-    def __init__(self, model: WhisperModel, info: EngineInfo, profile: ModelProfile) -> None:
+    def __init__(
+        self,
+        model: WhisperModel,
+        info: EngineInfo,
+        profile: ModelProfile,
+        has_timestamps: bool = True,
+    ) -> None:
+        """`has_timestamps`: times of segments are decoded with the text; otherwise they come from
+        an alignment, and segments are sentences."""
         self._model = model.model
         self._extract = model.feature_extractor
         self._vocabulary = Vocabulary(model.hf_tokenizer, model.model.is_multilingual)
@@ -58,7 +66,8 @@ class WhisperEngine:
         # A CPU gains nothing from aligning rows together (2.4 ms alone, 3.3 in eights), and alone
         # even the tokens' probabilities are exact: int8 rounding moves them in a batch.
         align_rows = 1 if info.device == "cpu" else _MAX_ALIGN_ROWS
-        self.aligner = Aligner(self._model, self._vocabulary, align_rows)
+        self._has_timestamps = has_timestamps
+        self.aligner = Aligner(self._model, self._vocabulary, align_rows, has_timestamps)
         known = tuple(model.supported_languages)
         self.profile = profile.model_copy(update={"languages": profile.languages or known})
 
@@ -193,7 +202,7 @@ class WhisperEngine:
         encoded = stacked(jobs)
         contexts = [self._vocabulary.context(each.prompt, each.keywords) for each in options]
         prompts = [
-            [*context, *self._vocabulary.start_sequence(each.language, each.task)]
+            [*context, *self._start_sequence(each)]
             for context, each in zip(contexts, options, strict=True)
         ]
         budget = self._token_budget(jobs[0].duration, options[0])
@@ -212,6 +221,9 @@ class WhisperEngine:
             for result, job, each, context in zip(results, jobs, options, contexts, strict=True)
         ]
         return self.aligner.align(hypotheses, jobs, options)
+
+    def _start_sequence(self, options: DecodeOptions) -> list[int]:
+        return self._vocabulary.start_sequence(options.language, options.task, self._has_timestamps)
 
     def _token_budget(self, duration: float, options: DecodeOptions) -> int:
         """Most tokens a window may produce: a row that runs away delays its whole batch.

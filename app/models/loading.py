@@ -33,6 +33,7 @@ class EngineChoices:
     beam_size: int = 5
     max_batch_size: int | None = None
     full_context: bool = False
+    timestamps: str = "auto"
 
 
 def load(source: str, choices: EngineChoices, models: ModelsDirectory) -> WhisperEngine:
@@ -74,7 +75,11 @@ def load(source: str, choices: EngineChoices, models: ModelsDirectory) -> Whispe
     profile = _profile(source, directory)
     if choices.full_context:
         profile = profile.model_copy(update={"context_margin_seconds": FULL_SECONDS})
-    return WhisperEngine(model, info, profile)
+    # CTranslate2's rules for timestamps are host work for every row, beam and step: on an H100 they
+    # take 9 to 33 times as long as decoding without (large-v3-turbo's dimensions, docs/engine.md).
+    by_device = {"cpu": "decoder", "cuda": "alignment"}
+    source_of_times = by_device[device] if choices.timestamps == "auto" else choices.timestamps
+    return WhisperEngine(model, info, profile, has_timestamps=source_of_times == "decoder")
 
 
 def local_profile(source: str, models: ModelsDirectory) -> ModelProfile:

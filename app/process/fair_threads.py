@@ -138,11 +138,14 @@ class FairThreads:
         """Call `work` on a thread, when it is the caller's turn, and return its result.
 
         Cancelled while it waits, the call is dropped; while it runs, this ends once the call has
-        ended, so that no thread uses the arguments any more.
+        ended, so that no thread uses the arguments any more. Raises RuntimeError after the end of
+        the context.
         """
         done: asyncio.Future[T] = asyncio.get_running_loop().create_future()
         call = _Call(caller, weight, priority, work, arguments, done)
         with self._changed:
+            if self._is_closed:
+                raise RuntimeError("the threads have ended")
             self._turns[priority].add(call)
             self._changed.notify()
         try:

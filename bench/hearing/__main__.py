@@ -41,12 +41,15 @@ def main() -> None:
         "--margin", type=float, metavar="SECONDS",
         help="of silence after short windows, 30: encode all in full context; default: the model's",
     )  # fmt: skip
+    parser.add_argument(
+        "--timestamps", choices=("decoder", "alignment"), default="decoder", help="as the setting"
+    )
     parser.add_argument("--show", action="store_true", help="print the texts")
     arguments = parser.parse_args()
     logging.getLogger().setLevel(logging.WARNING)
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.WARNING))
     with (
-        systems.verbatim(arguments.model, arguments.margin) as ours,
+        systems.verbatim(arguments.model, arguments.margin, arguments.timestamps) as ours,
         systems.faster_whisper(arguments.model) as all_,
     ):
         every = {"verbatim": ours} | all_

@@ -41,10 +41,13 @@ System = Callable[[Spoken, bool], Heard]
 
 
 @contextmanager
-def verbatim(model: str, margin_seconds: float | None = None) -> Iterator[System]:
+def verbatim(
+    model: str, margin_seconds: float | None = None, timestamps: str = "auto"
+) -> Iterator[System]:
     """The pipeline of the server, in this process; `margin_seconds` in place of the model's own
-    silence after short windows."""
-    engine = load(model, EngineChoices(device="cpu"), models_directory(read_settings()))
+    silence after short windows, `timestamps` as the setting."""
+    choices = EngineChoices(device="cpu", timestamps=timestamps)
+    engine = load(model, choices, models_directory(read_settings()))
     if margin_seconds is not None:
         update = {"context_margin_seconds": margin_seconds}
         engine.profile = engine.profile.model_copy(update=update)

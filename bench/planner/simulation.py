@@ -15,8 +15,9 @@ from math import inf
 import numpy as np
 
 from app.domain import Priority
-from app.engine.queue import Queue, Step, Ticket
+from app.engine.queue import Queue, Step
 from app.engine.speech_model import DecodeOptions, Job
+from app.engine.turns import Ticket
 
 OPTIONS = DecodeOptions("transcribe", "en")
 ENCODED = np.zeros(0, np.float32)

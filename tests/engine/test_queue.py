@@ -4,10 +4,12 @@ import threading
 from dataclasses import dataclass, field
 
 import numpy as np
+import pytest
 
 from app.domain import Priority
-from app.engine.queue import AGING_SECONDS, Queue, Step, Ticket
+from app.engine.queue import AGING_SECONDS, Queue, Step
 from app.engine.speech_model import DecodeOptions, Job
+from app.engine.turns import Ticket
 
 OPTIONS = DecodeOptions("transcribe", "en")
 
@@ -109,7 +111,21 @@ def test_a_short_request_does_not_wait_for_a_long_one() -> None:
     mixed.add("short", 2)
     # Its turn is the next, and then the batch does not grow for the long one's sake.
     assert [mixed.step(), mixed.step()] == [("encode", ["short"])] * 2
-    assert mixed.step() == ("decode", ["long", "long", "short", "short"])
+    assert mixed.step() == ("decode", ["short", "short", "long", "long"])
+
+
+@pytest.mark.parametrize(
+    ("now", "order"), [(1.0, ["clip", "long"]), (AGING_SECONDS, ["long", "clip"])]
+)
+def test_a_clip_of_another_length_waits_only_for_batches_of_a_long_recording_that_aged(
+    now: float, order: list[str]
+) -> None:
+    mixed = caller()
+    mixed.add("long", 2, position=4)
+    mixed.step()
+    mixed.add("clip", key="short", at=now)
+    steps = [mixed.step(now) for _ in range(5)]
+    assert [requests[0] for stage, requests in filter(None, steps) if stage == "decode"] == order
 
 
 def test_short_requests_fill_a_batch_before_they_are_decoded() -> None:

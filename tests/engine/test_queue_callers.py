@@ -9,8 +9,9 @@ import numpy as np
 import pytest
 
 from app.domain import Priority
-from app.engine.queue import Queue, Ticket
+from app.engine.queue import Queue
 from app.engine.speech_model import DecodeOptions, Job
+from app.engine.turns import Ticket
 
 OPTIONS = DecodeOptions("transcribe", "en")
 ENCODE_SECONDS, DECODE_SECONDS, DECODE_WINDOW_SECONDS = 0.5, 0.4, 0.1

@@ -198,3 +198,5 @@ async def test_all_calls_are_run_before_the_end() -> None:
         await asyncio.sleep(0)
     assert sorted(run_order) == list(range(20))
     await asyncio.gather(*tasks)
+    with pytest.raises(RuntimeError):
+        await threads.run("", 1, INTERACTIVE, int)

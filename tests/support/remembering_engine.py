@@ -19,8 +19,8 @@ from app.engine.whisper import WhisperEngine
 class RememberingEngine(WhisperEngine):
     """The results of equal windows with equal options are those of the first one."""
 
-    def __init__(self, *arguments: Any) -> None:
-        super().__init__(*arguments)
+    def __init__(self, *arguments: Any, **options: Any) -> None:
+        super().__init__(*arguments, **options)
         self._known: dict[Hashable, Any] = {}
 
     def encode(self, jobs: Sequence[Job]) -> list[Encoded]:
