@@ -45,7 +45,8 @@ RUN --mount=type=cache,target=/var/cache/models \
     && cp -r "$folder" /opt/models/ && chmod -R a=rX,u+w /opt/models; fi
 
 FROM ${PYTHON_IMAGE} AS runtime
-# /models and /keys are for volumes: more models, and the file of API keys.
+# /models, /keys and /jobs are for volumes: more models, the file of API keys, and the database and
+# objects of jobs.
 # Debian keeps one version of a package, the one with its security fixes.
 # hadolint ignore=DL3008
 RUN apt-get update \
@@ -53,7 +54,7 @@ RUN apt-get update \
     && rm -rf /var/lib/apt/lists/* /var/cache/apt/* \
     && groupadd --gid 10001 verbatim \
     && useradd --uid 10001 --gid 10001 --no-create-home --shell /usr/sbin/nologin verbatim \
-    && install -d -o 10001 -g 10001 /models /keys
+    && install -d -o 10001 -g 10001 /models /keys /jobs
 ARG BAKED_MODEL
 ENV PATH=/opt/venv/bin:$PATH \
     PYTHONUNBUFFERED=1 \
@@ -62,6 +63,7 @@ ENV PATH=/opt/venv/bin:$PATH \
     VERBATIM_MODEL=${BAKED_MODEL:-base} \
     VERBATIM_MODELS__BUILT_IN=/opt/models \
     VERBATIM_MODELS__DIRECTORY=/models \
+    VERBATIM_JOBS__DIRECTORY=/jobs \
     VERBATIM_SERVER__HOST=0.0.0.0 \
     VERBATIM_TELEMETRY__LOG_FORMAT=json
 WORKDIR /srv

@@ -18,8 +18,8 @@ PROGRAMS := buildah chromium curl debootstrap prometheus redis-server strace
 PULLED = $(if $(findstring --dims,$(ARGS)),,$(VENV)/bin/python -m app models pull '$(or $(MODEL),base)')
 CHOSEN = $(if $(MODEL),--model '$(MODEL)')
 
-.PHONY: help run test test-image lint conformance bench bench-overload bench-live bench-attacks hearing speakers load soak fuzz \
-	audit sbom lock clean
+.PHONY: help run test test-image lint conformance bench bench-overload bench-live bench-attacks hearing speakers load soak \
+	soak-jobs fuzz audit sbom lock clean
 
 # An environment whose Python is gone, or is too old, is made again.
 ifneq ($(wildcard $(VENV)/pyvenv.cfg),)
@@ -31,7 +31,7 @@ endif
 
 run: $(RUN) $(CUDA)  ## serve real Whisper; PORT=, HOST= and MODEL= choose where and which
 	@$(if $(MODEL),VERBATIM_MODEL='$(MODEL)') VERBATIM_SERVER__HOST=$(HOST) VERBATIM_SERVER__PORT=$(PORT) \
-		$(VENV)/bin/python -m app
+		VERBATIM_JOBS__ENABLED=$(or $(VERBATIM_JOBS__ENABLED),true) $(VENV)/bin/python -m app
 
 help:  ## this list
 	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/\1|\2/p' Makefile | while IFS='|' read -r name about; do \
@@ -85,6 +85,9 @@ fuzz: $(DEV)  ## damage media files at random for two minutes, e.g. make fuzz AR
 soak: $(DEV)  ## thousands of mixed requests, and what they leave behind
 	$(PULLED)
 	$(VENV)/bin/python -m bench.soak $(CHOSEN) $(ARGS)
+
+soak-jobs: $(DEV)  ## thousands of jobs while workers, API and PostgreSQL die, e.g. ARGS="--jobs 400 --faults 30"
+	$(VENV)/bin/python -m bench.jobs $(ARGS)
 
 lock: $(CLIENTS)  ## renew the lock files
 	$(VENV)/bin/uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url \

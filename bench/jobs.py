@@ -11,7 +11,6 @@ import os
 import random
 import shutil
 import signal
-import subprocess
 import sys
 import tempfile
 import time
@@ -30,8 +29,8 @@ from app.jobs.postgres import EmbeddedPostgres
 from app.jobs.store import JobStore
 from app.settings import JobsSettings
 from bench import chosen_model
+from bench.mortal_server import MortalServer
 from tests.support.model_names import STARTER
-from tests.support.waiting import bound_port
 
 SAMPLES = Path(__file__).parents[1] / "tests" / "samples"
 NAMES = ("12_short_clip.wav", "09_german.wav", "14_telephone_mulaw.wav")
@@ -112,42 +111,6 @@ def soak(plan: Plan) -> Report:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-class _Process:
-    """A server that is started again after its death, at the same port."""
-
-    def __init__(self, environment: dict[str, str]) -> None:
-        self._environment = {
-            **{name: os.environ[name] for name in ("PATH", "HOME") if name in os.environ},
-            **environment,
-        }
-        self.start()
-
-    def start(self) -> None:
-        self.process = subprocess.Popen(
-            [sys.executable, "-m", "app"],
-            env=self._environment,
-            cwd=Path(__file__).parents[1],
-            stderr=subprocess.DEVNULL,
-        )
-
-    def keep_port(self) -> int:
-        """The port, which later starts use too."""
-        port = bound_port(self.process)
-        self._environment["VERBATIM_SERVER__PORT"] = str(port)
-        return port
-
-    def kill(self) -> None:
-        self.process.kill()
-        self.process.wait()
-
-    def stop(self) -> None:
-        self.process.send_signal(signal.SIGCONT)
-        self.process.terminate()
-        with suppress(subprocess.TimeoutExpired):
-            self.process.wait(60)
-        self.kill()
-
-
 class _Soak:
     def __init__(self, plan: Plan, folder: Path) -> None:
         self._plan = plan
@@ -164,8 +127,10 @@ class _Soak:
     async def run(self) -> Report:
         await self._postgres.start()
         began = time.monotonic()
-        self._workers = [_Process(self._environment("worker")) for _ in range(self._plan.workers)]
-        self._api = _Process(self._environment("api"))
+        self._workers = [
+            MortalServer(self._environment("worker")) for _ in range(self._plan.workers)
+        ]
+        self._api = MortalServer(self._environment("api"))
         port = self._api.keep_port()
         self._url = f"http://127.0.0.1:{port}"
         try:

@@ -123,6 +123,8 @@ class EmbeddedPostgres:
 
     def _prepare(self) -> Path:
         """The folder of programs, with a database ready to be started. Blocking."""
+        if self._child is not None:
+            self._child.wait(STOP_SECONDS)  # it has crashed, but holds its socket until its end
         programs = self._programs()
         self._make_folder(self._socket)
         version = self._data / "PG_VERSION"

@@ -162,6 +162,7 @@ running on the CPU, and use all GPUs of the pod. */}}
 {{- $ports := list -}}
 {{- if or (include "verbatim.pulls" .) .Values.initContainers -}}{{- $ports = append $ports 443 -}}{{- end -}}
 {{- if .Values.secrets.limitStore -}}{{- $ports = append $ports 6379 -}}{{- end -}}
+{{- if .Values.secrets.jobsDatabase -}}{{- $ports = append $ports 5432 -}}{{- end -}}
 {{- $issuer := dig "access" "oidc" "issuer" "" .Values.settings -}}
 {{- $traces := dig "telemetry" "otlp_endpoint" "" .Values.settings -}}
 {{- range compact (list $issuer $traces) -}}
@@ -270,7 +271,7 @@ running on the CPU, and use all GPUs of the pod. */}}
 
 {{/* The Secrets whose values a pod reads once, at its start, by variable. */}}
 {{- define "verbatim.variableSecrets" -}}
-{{- dict "VERBATIM_ACCESS__SIGNING_KEY" .Values.secrets.signingKey "VERBATIM_LIMITS__STORE" .Values.secrets.limitStore "VERBATIM_TELEMETRY__METRICS_TOKEN" .Values.secrets.metricsToken "HF_TOKEN" .Values.secrets.hubToken | toJson -}}
+{{- dict "VERBATIM_ACCESS__SIGNING_KEY" .Values.secrets.signingKey "VERBATIM_LIMITS__STORE" .Values.secrets.limitStore "VERBATIM_JOBS__DATABASE" .Values.secrets.jobsDatabase "VERBATIM_TELEMETRY__METRICS_TOKEN" .Values.secrets.metricsToken "HF_TOKEN" .Values.secrets.hubToken | toJson -}}
 {{- end }}
 
 {{/* A digest of these values as they are in the cluster, so that an upgrade rolls out what was rotated;

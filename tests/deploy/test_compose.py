@@ -114,7 +114,7 @@ def test_every_other_setting_may_stand_in_a_file_that_need_not_be_there(name: st
 @pytest.mark.parametrize("name", SERVERS)
 def test_volumes_hide_no_model_of_the_image(name: str) -> None:
     places = [PurePosixPath(each.split(":")[1]) for each in service(name)["volumes"]]
-    assert places == [PurePosixPath("/models"), PurePosixPath("/keys")]
+    assert places == [PurePosixPath(each) for each in ("/models", "/keys", "/jobs")]
     assert not any(BUILT_IN.is_relative_to(place) for place in places)
 
 

@@ -1,10 +1,14 @@
 """Hosts, addresses, schemes and ports that may be requested, without a network."""
 
+from ipaddress import IPv4Address, IPv6Address
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis.strategies import ip_addresses
 
 from app.errors import UnfetchableUrl
+from app.fetch.addresses import Address, address_of
 from app.fetch.destinations import MAX_URL_CHARS, NO_ADDRESS, Destinations
 from app.settings import FetchSettings
 
@@ -146,3 +150,27 @@ def test_a_url_of_another_form_is_refused_before_anything_is_looked_up(
     with pytest.raises(UnfetchableUrl, match=reason) as caught:
         destinations().checked(url)
     assert caught.value.param == "url"
+
+
+@given(ip_addresses(v=4, network="10.0.0.0/8") | ip_addresses(v=4, network="169.254.0.0/16"))
+def test_a_private_address_is_refused_inside_any_other(inner: IPv4Address) -> None:
+    number = int(inner)
+    embedded = (
+        number,  # IPv4-compatible
+        0xFFFF << 32 | number,  # IPv4-mapped
+        0x64FF9B << 96 | number,  # NAT64
+        0x2002 << 112 | number << 80 | 1,  # 6to4
+        0x20010000 << 96 | (number ^ 0xFFFFFFFF),  # Teredo
+    )
+    assert not may_have("example.com", str(inner))
+    for each in embedded:
+        assert not may_have("example.com", str(IPv6Address(each)))
+
+
+@given(ip_addresses(v=4) | ip_addresses(v=6))
+def test_what_python_knows_to_be_private_is_never_public(address: Address) -> None:
+    if may_have("example.com", str(address)):
+        reached = address_of(str(address))
+        assert reached.is_global
+        for kind in ("private", "multicast", "link_local", "loopback", "unspecified", "reserved"):
+            assert not getattr(reached, f"is_{kind}")

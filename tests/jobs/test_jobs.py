@@ -4,6 +4,7 @@ import json
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -92,7 +93,7 @@ def test_any_format_is_rendered_later(jobs: ServedJobs) -> None:
     ],
 )
 def test_a_wrong_field_is_named_and_leaves_no_object(
-    jobs: ServedJobs, fields: dict[str, str], param: str
+    jobs: ServedJobs, fields: dict[str, Any], param: str
 ) -> None:
     before = jobs.stored()
     answer = post_recording(jobs.url, CLIP, JOBS, key=SALES_KEY, **fields)

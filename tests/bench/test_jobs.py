@@ -1,0 +1,10 @@
+from bench.jobs import Plan, soak, text
+
+
+def test_jobs_survive_the_death_of_workers_and_of_the_database() -> None:
+    """`make soak-jobs` has 4,000 jobs and 150 faults."""
+    faults = ("kill worker", "stop worker", "restart database")
+    report = soak(Plan(jobs=24, faults=faults, workers=2, limit_seconds=90.0))
+    assert report.failures() == [], text(report)
+    assert sum(report.faults.values()) >= 2, text(report)
+    assert report.run_more_than_once > 0, text(report)
