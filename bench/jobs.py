@@ -119,6 +119,7 @@ class _Soak:
         self._postgres = EmbeddedPostgres(folder / "database")
         self._random = random.Random(plan.seed)
         self._report = Report()
+        self._faults_begun = 0
         self._expected: dict[str, str] = {}
         """Words by clip."""
         self._clip_of: dict[str, str] = {}
@@ -145,8 +146,7 @@ class _Soak:
                 faults = asyncio.create_task(self._faults())
                 await self._submit(client, files)
                 await self._all_ended(batch)
-                faults.cancel()
-                await asyncio.gather(faults, return_exceptions=True)
+                await faults
                 await self._postgres.start()
                 await self._check_batch(client, batch)
         finally:
@@ -226,6 +226,7 @@ class _Soak:
 
         async def submitter() -> None:
             for number in numbers:
+                await self._turn_of(number)
                 clip = NAMES[number % len(NAMES)]
                 body: dict[str, Any] = {"json": {"model": "whisper-1", "file": files[clip]}}
                 if number % UPLOADS_EVERY == 0:
@@ -240,6 +241,12 @@ class _Soak:
         self._report.accepted = len(self._clip_of)
         assert self._report.accepted == self._plan.jobs, "two requests have become one job"
 
+    async def _turn_of(self, number: int) -> None:
+        """Returns when the job may come: each fault finds jobs that have not ended."""
+        faults = len(self._plan.kinds())
+        while number * faults > (self._faults_begun + 1) * self._plan.jobs:  # noqa: ASYNC110
+            await asyncio.sleep(0.1)
+
     async def _faults(self) -> None:
         """One fault after the other, evenly over the jobs that end."""
         kinds = self._plan.kinds()
@@ -248,6 +255,7 @@ class _Soak:
             latest = time.monotonic() + QUIET_SECONDS
             while await self._ended() < due and time.monotonic() < latest:  # noqa: ASYNC110
                 await asyncio.sleep(0.3)
+            self._faults_begun += 1
             await self._fault(kind)
             self._report.faults[kind] += 1
 

@@ -6,5 +6,4 @@ def test_jobs_survive_the_death_of_workers_and_of_the_database() -> None:
     faults = ("kill worker", "stop worker", "restart database")
     report = soak(Plan(jobs=24, faults=faults, workers=2, limit_seconds=90.0))
     assert report.failures() == [], text(report)
-    assert sum(report.faults.values()) >= 2, text(report)
-    assert report.run_more_than_once > 0, text(report)
+    assert report.faults == dict.fromkeys(faults, 1)
