@@ -5,7 +5,7 @@ There is one path: a full answer collects what a streamed one sends.
 
 import asyncio
 import time
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
 from contextlib import aclosing
 from dataclasses import dataclass
 from functools import partial
@@ -184,7 +184,8 @@ class _Transcription:
         await self._submitted.put(end)
 
     def _start(self, window: Window) -> asyncio.Task[_Done]:
-        decoding = self._decoder.decode(
+        decode = partial(
+            self._decoder.decode,
             window,
             self._options,
             self._request_id,
@@ -194,20 +195,20 @@ class _Transcription:
         )
         if self._speakers is not None:
             self._speakers.has_sides = self._recording.has_sides
-        task = asyncio.create_task(self._done(window, decoding))
+        task = asyncio.create_task(self._done(window, decode))
         self._window_count += 1
         self._tasks.add(task)
         self._work.add_window(window.duration)
         task.add_done_callback(partial(self._on_done, window))
         return task
 
-    async def _done(self, window: Window, decoding: Awaitable[DecodedWindows]) -> _Done:
+    async def _done(self, window: Window, decode: Callable[[], Awaitable[DecodedWindows]]) -> _Done:
         """Decode a window, and hear its voices meanwhile."""
         if self._speakers is None:
-            return _Done(await decoding, None)
+            return _Done(await decode(), None)
         hearing = asyncio.create_task(self._speakers.hear(window))
         try:
-            return _Done(await decoding, await hearing)
+            return _Done(await decode(), await hearing)
         finally:
             hearing.cancel()
             await asyncio.gather(hearing, return_exceptions=True)
