@@ -244,7 +244,7 @@ class _Soak:
     async def _turn_of(self, number: int) -> None:
         """Returns when the job may come: each fault finds jobs that have not ended."""
         faults = len(self._plan.kinds())
-        while number * faults > (self._faults_begun + 1) * self._plan.jobs:  # noqa: ASYNC110
+        while number * faults > (self._faults_begun + 2) * self._plan.jobs:  # noqa: ASYNC110
             await asyncio.sleep(0.1)
 
     async def _faults(self) -> None:
@@ -256,6 +256,7 @@ class _Soak:
             while await self._ended() < due and time.monotonic() < latest:  # noqa: ASYNC110
                 await asyncio.sleep(0.3)
             self._faults_begun += 1
+            await asyncio.sleep(self._random.random())  # the jobs that may come now begin
             await self._fault(kind)
             self._report.faults[kind] += 1
 
