@@ -33,7 +33,8 @@ from app.process.event_loop import watch_lag
 from app.process.fair_threads import FairThreads
 from app.process.lifecycle import Lifecycle
 from app.process.watchdog import Watchdog
-from app.settings import OidcSettings, Settings, model_id
+from app.setting_groups import OidcSettings
+from app.settings import Settings, model_id
 from app.telemetry import metrics, tracing
 from app.telemetry.metrics_port import metrics_port
 

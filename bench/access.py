@@ -22,7 +22,7 @@ from app.access.limiter import Limiter
 from app.access.metering import Metering, UsageRecord
 from app.http.middleware.authentication import Authentication
 from app.http.middleware.rate_limiting import RateLimits
-from app.settings import LimitsSettings
+from app.setting_groups import LimitsSettings
 
 REQUESTS = 10_000
 ROUNDS = 5

@@ -27,7 +27,7 @@ from app.jobs import transcript_json
 from app.jobs.housekeeping import Housekeeping
 from app.jobs.postgres import EmbeddedPostgres
 from app.jobs.store import JobStore
-from app.settings import JobsSettings
+from app.setting_groups import JobsSettings
 from bench import chosen_model
 from bench.mortal_server import MortalServer
 from tests.support.model_names import STARTER

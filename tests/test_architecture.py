@@ -22,7 +22,7 @@ LAYERS = [
     ("models", "diarization"),
     ("audio", "engine"),
     ("process",),
-    ("settings", "setting_errors", "domain", "errors", "languages", "telemetry"),
+    ("settings", "setting_groups", "setting_errors", "domain", "errors", "languages", "telemetry"),
 ]
 RANK = {name: rank for rank, names in enumerate(LAYERS) for name in names}
 MODULES = sorted((ROOT / "app").rglob("*.py"))

@@ -7,7 +7,7 @@ import httpx
 import pytest
 
 from app.engine.fake_model import FakeModel
-from app.settings import ServerSettings
+from app.setting_groups import ServerSettings
 from tests.support.served import fake_app, served
 
 HERE = "127.0.0.0/8"

@@ -3,7 +3,8 @@ from pathlib import Path
 
 import pytest
 
-from app.settings import Group, LimitsSettings, Settings, model_id, read_settings
+from app.setting_groups import Group, LimitsSettings
+from app.settings import Settings, model_id, read_settings
 from tests.support.live_server import ROOT
 
 

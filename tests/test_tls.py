@@ -19,7 +19,7 @@ from openai import OpenAI
 from websockets.asyncio.client import connect
 from websockets.exceptions import InvalidStatus
 
-from app.settings import ServerSettings
+from app.setting_groups import ServerSettings
 from tests.access.provider import AUDIENCE, Provider
 from tests.support.certificates import write_certificate
 from tests.support.client import CLIP

@@ -10,7 +10,7 @@ import structlog
 from app.access.keys_file import BadKeys, Holder, KeysDocument, StoredKey, masked, parse
 from app.access.principal import Allowance, Principal
 from app.errors import WrongKey
-from app.settings import AccessSettings
+from app.setting_groups import AccessSettings
 
 log = structlog.get_logger(__name__)
 

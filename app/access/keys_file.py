@@ -21,7 +21,7 @@ import yaml
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from app.setting_errors import complaints
-from app.settings import MAX_WEIGHT
+from app.setting_groups import MAX_WEIGHT
 
 LIVE_KEYS = 2
 """Per name: the key that callers use, and the one that they move to."""

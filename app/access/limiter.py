@@ -10,7 +10,7 @@ from app.access.counter_store_redis import ANSWER_SECONDS, RedisStore
 from app.access.principal import Allowance, Principal
 from app.access.sliding_window import Claim, ClaimResult
 from app.errors import AudioRateLimited, Overloaded, RateLimited
-from app.settings import LimitsSettings
+from app.setting_groups import LimitsSettings
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,7 @@ from joserfc.jwt import JWTClaimsRegistry
 from app.access.oidc_provider_keys import ProviderKeys
 from app.access.principal import Allowance, Principal
 from app.errors import NotAllowed, WrongKey
-from app.settings import OidcSettings, Rule
+from app.setting_groups import OidcSettings, Rule
 
 _REASONS = {
     "iss": "it is another issuer's",

@@ -7,7 +7,7 @@ import httpx
 
 from app.errors import UnfetchableUrl
 from app.fetch.addresses import Address, address_of, is_private, is_public
-from app.settings import FetchSettings, HostOrNetwork
+from app.setting_groups import FetchSettings, HostOrNetwork
 
 MAX_URL_CHARS = 8192
 """A presigned URL has about 2,000."""

@@ -16,7 +16,7 @@ from app.fetch.destinations import Destinations
 from app.fetch.lookup import Lookup
 from app.fetch.objects import SCHEMES, ObjectSources
 from app.fetch.requests import CheckedRequests, header
-from app.settings import FetchSettings
+from app.setting_groups import FetchSettings
 
 POST_SECONDS = 15.0
 """For a posted body and the status that answers it."""

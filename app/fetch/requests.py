@@ -30,12 +30,6 @@ HEADERS = {
     "user-agent": "Verbatim",
 }
 
-_NETWORK_FAILURES = (
-    httpcore.NetworkError,
-    httpcore.TimeoutException,
-    httpcore.RemoteProtocolError,
-)
-
 
 class CheckedRequests:
     """Requests of callers. Neither proxies nor passwords of the environment are used: a proxy would

@@ -12,7 +12,7 @@ from app.jobs.encryption import Encryption
 from app.jobs.objects import Objects, default_url
 from app.jobs.postgres import EmbeddedPostgres
 from app.jobs.queue import Queue
-from app.settings import JobsSettings
+from app.setting_groups import JobsSettings
 
 log = structlog.get_logger(__name__)
 

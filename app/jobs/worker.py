@@ -8,7 +8,7 @@ import structlog
 
 from app.errors import Overloaded, reason_of
 from app.jobs.queue import QUEUE, Queue, TaskName
-from app.settings import JobsSettings
+from app.setting_groups import JobsSettings
 
 log = structlog.get_logger(__name__)
 

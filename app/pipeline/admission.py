@@ -19,7 +19,7 @@ from app.domain import Priority
 from app.engine.pace import Pace
 from app.errors import AudioTooLong, Overloaded
 from app.pipeline.deadline import Deadline
-from app.settings import LimitsSettings, LiveSettings
+from app.setting_groups import LimitsSettings, LiveSettings
 from app.telemetry import metrics
 
 MAX_RETRY_SECONDS = 120

@@ -15,7 +15,7 @@ from app.process.http_protocol import HttpProtocol
 from app.process.lifecycle import Lifecycle
 from app.process.socket_protocol import SocketProtocol
 from app.process.watchdog import end_process
-from app.settings import ServerSettings
+from app.setting_groups import ServerSettings
 
 log = structlog.get_logger(__name__)
 

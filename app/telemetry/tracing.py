@@ -16,7 +16,7 @@ from opentelemetry.context import Context
 from opentelemetry.trace import Link, SpanKind, StatusCode, Tracer
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
-from app.settings import TelemetrySettings
+from app.setting_groups import TelemetrySettings
 
 _W3C = TraceContextTextMapPropagator()
 

@@ -15,7 +15,7 @@ from app.access.api_keys import ApiKeys, KeysFile, configured_keys
 from app.access.keys_file import BadKeys, KeysDocument, dump
 from app.access.principal import Allowance
 from app.errors import WrongKey
-from app.settings import AccessSettings
+from app.setting_groups import AccessSettings
 from tests.support.api_keys import ADMIN_KEY, SALES_KEY, document, keys
 from tests.support.waiting import wait_until
 

@@ -15,7 +15,7 @@ from app.access.limiter import Limiter
 from app.access.principal import Principal
 from app.access.sliding_window import Claim
 from app.errors import Overloaded
-from app.settings import LimitsSettings
+from app.setting_groups import LimitsSettings
 from tests.access.clock import Clock
 from tests.support.redis_server import RedisServer
 

@@ -6,7 +6,7 @@ from app.access.counter_store import MemoryStore
 from app.access.limiter import Decision, Limiter, go_duration
 from app.access.principal import Allowance, Principal
 from app.errors import AudioRateLimited
-from app.settings import LimitsSettings
+from app.setting_groups import LimitsSettings
 from tests.access.clock import Clock
 
 ANONYMOUS = Principal("address:10.0.0.1", "anonymous")

@@ -11,7 +11,7 @@ from app.access.limiter import Limiter
 from app.access.metering import Metering, UsageRecord
 from app.access.principal import Principal
 from app.errors import RateLimited
-from app.settings import LimitsSettings
+from app.setting_groups import LimitsSettings
 
 
 @dataclass

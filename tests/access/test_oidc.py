@@ -18,7 +18,7 @@ from app.access.oidc import OidcVerifier
 from app.access.oidc_provider_keys import FETCH_SECONDS, RETRY_SECONDS, ProviderKeys
 from app.access.principal import Allowance, Principal
 from app.errors import NotAllowed, ProviderUnavailable, WrongKey
-from app.settings import OidcSettings
+from app.setting_groups import OidcSettings
 from tests.access.clock import Clock
 from tests.access.provider import AUDIENCE, EC, RSA, Provider
 from tests.support.waiting import wait_until

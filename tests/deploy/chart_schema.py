@@ -7,7 +7,8 @@ import json
 from pathlib import Path
 from typing import Any
 
-from app.settings import Group, Settings
+from app.setting_groups import Group
+from app.settings import Settings
 
 FILE = Path(__file__).parents[2] / "helm-chart/values.schema.json"
 

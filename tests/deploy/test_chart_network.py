@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from app.settings import ServerSettings
+from app.setting_groups import ServerSettings
 from tests.deploy.helm import Values, environment, only, rendered
 
 

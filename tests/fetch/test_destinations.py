@@ -10,7 +10,7 @@ from hypothesis.strategies import ip_addresses
 from app.errors import UnfetchableUrl
 from app.fetch.addresses import Address, address_of
 from app.fetch.destinations import MAX_URL_CHARS, NO_ADDRESS, Destinations
-from app.settings import FetchSettings
+from app.setting_groups import FetchSettings
 
 
 def destinations(**settings: Any) -> Destinations:

@@ -18,7 +18,7 @@ from app.fetch import lookup as looking_up
 from app.fetch import requests
 from app.fetch.fetcher import Fetcher
 from app.fetch.lookup import Lookup, SystemLookup
-from app.settings import FetchSettings
+from app.setting_groups import FetchSettings
 from tests.support.certificates import write_certificate
 from tests.support.web_server import Answer, Received, WebServer, redirect
 

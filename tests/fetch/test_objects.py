@@ -10,7 +10,7 @@ import pytest
 from app.errors import TooLarge, UnfetchableUrl, UrlUnavailable
 from app.fetch.fetcher import Fetcher
 from app.fetch.lookup import SystemLookup
-from app.settings import FetchSettings
+from app.setting_groups import FetchSettings
 from tests.models.s3 import BUCKET, S3Server
 
 CONTENT = bytes(range(256)) * 20_000

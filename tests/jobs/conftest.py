@@ -14,7 +14,7 @@ import pytest
 
 from app.jobs.postgres import EmbeddedPostgres
 from app.jobs.store import JobStore
-from app.settings import JobsSettings
+from app.setting_groups import JobsSettings
 from tests.jobs.served_jobs import ServedJobs, served_jobs
 
 _NUMBERS = itertools.count(1)

@@ -22,7 +22,7 @@ from app.models.registry import Status
 from app.openai.error_replies import reply
 from app.openai.model_families import OPENAI_NAMES, ResponseFormat, family_of
 from app.openai.responses import Granularity
-from app.settings import AudioSettings
+from app.setting_groups import AudioSettings
 from app.transcriptions import form
 from app.transcriptions.form import AudioForm, parse
 from app.transcriptions.form_parts import FormParts

@@ -12,7 +12,7 @@ from app.engine.pace import Pace
 from app.errors import AudioTooLong, Overloaded
 from app.pipeline.admission import MAX_RETRY_SECONDS, RETURN_SECONDS, Admission, Work
 from app.pipeline.deadline import Deadline
-from app.settings import LimitsSettings, LiveSettings
+from app.setting_groups import LimitsSettings, LiveSettings
 
 
 def pace(cost: float = 0.1) -> Pace:

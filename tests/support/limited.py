@@ -7,7 +7,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from app.access.counter_store import MemoryStore
 from app.access.limiter import Limiter
 from app.access.metering import Metering
-from app.settings import LimitsSettings
+from app.setting_groups import LimitsSettings
 
 
 def with_window(app: ASGIApp, seconds: float, **limits: object) -> ASGIApp:

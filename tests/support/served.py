@@ -13,7 +13,8 @@ from starlette.types import ASGIApp
 from app.application import create_app
 from app.engine.fake_model import FakeModel
 from app.process.server import uvicorn_config
-from app.settings import ServerSettings, Settings
+from app.setting_groups import ServerSettings
+from app.settings import Settings
 from tests.support.model_names import STARTER
 from tests.support.waiting import wait_until
 

@@ -8,7 +8,7 @@ import time
 import pytest
 
 from app.engine.fake_model import FakeModel
-from app.settings import TelemetrySettings
+from app.setting_groups import TelemetrySettings
 from app.telemetry import span_export, tracing
 from tests.support.collector import Collector
 from tests.support.live_server import ROOT, LiveServer

@@ -12,7 +12,7 @@ from starlette.websockets import WebSocket
 
 from app.engine.fake_model import FakeModel
 from app.http.middleware.same_origin import SameOriginSockets
-from app.settings import ServerSettings
+from app.setting_groups import ServerSettings
 from tests.support.client import CLIP, post_recording
 from tests.support.programs import require
 from tests.support.served import fake_app, served

@@ -9,7 +9,7 @@ from websockets.exceptions import InvalidStatus
 from websockets.sync.client import connect
 
 from app.engine.fake_model import FakeModel
-from app.settings import ServerSettings
+from app.setting_groups import ServerSettings
 from tests.support.api_keys import SALES_KEY, bearer, keys
 from tests.support.served import fake_app, served
 

@@ -5,7 +5,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from app.engine.fake_model import FakeModel
-from app.settings import TelemetrySettings
+from app.setting_groups import TelemetrySettings
 from tests.access.provider import AUDIENCE, Provider
 from tests.support.served import fake_app, served
 
