@@ -1,11 +1,9 @@
 """The encoder of voices on threads of its own, for all requests that ask for speakers."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
 from threading import Lock
-from types import TracebackType
-from typing import TypeVar
 
 import numpy as np
 
@@ -14,55 +12,30 @@ from app.audio.windowing import WindowPacker, WindowPolicy
 from app.diarization.encoder import BUILT_IN, Embeddings, Encoder
 from app.diarization.pieces import Piece, pieces
 from app.diarization.tracker import Tracker
-from app.domain import Priority, Samples, SpeakerCount, Window
+from app.domain import Samples, SpeakerCount, Window
 from app.errors import InvalidRequest
 from app.process.cpus import available_cpus
 from app.process.fair_threads import FairThreads
-
-T = TypeVar("T")
 
 CORES_PER_THREAD = 4
 """So that embedding takes at most a quarter of the cores from the model and the audio threads."""
 
 
-class Diarizer:
-    """Loads the encoder when it is first needed. A context manager, as `FairThreads` is."""
+class Diarizer(FairThreads):
+    """Threads for the encoder, which is loaded when it is first needed."""
 
     def __init__(self, model: Path | None = None) -> None:
         """`model`: an encoder of the operator's, loaded at once. Raises SetupError."""
+        super().__init__(max(1, available_cpus() // CORES_PER_THREAD), "speakers")
         self._path = model or BUILT_IN
         self._loading = Lock()
-        self._threads = FairThreads(max(1, available_cpus() // CORES_PER_THREAD), "speakers")
         if model is not None:
             _ = self.encoder
-
-    def __enter__(self) -> "Diarizer":
-        self._threads.__enter__()
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self._threads.__exit__(kind, error, traceback)
 
     @cached_property
     def encoder(self) -> Encoder:
         with self._loading:
             return self.__dict__.get("encoder") or Encoder(self._path)
-
-    async def run(
-        self,
-        caller: str,
-        weight: int,
-        priority: Priority,
-        work: Callable[..., T],
-        *arguments: object,
-    ) -> T:
-        """Call `work` on a thread, as `FairThreads.run` does."""
-        return await self._threads.run(caller, weight, priority, work, *arguments)
 
     def tracker(self, count: SpeakerCount, known: Embeddings | None) -> Tracker:
         """The tracker of one recording; `known`: embeddings of known voices. Blocking."""

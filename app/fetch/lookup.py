@@ -3,7 +3,6 @@
 import asyncio
 import socket
 from collections.abc import Awaitable, Callable, Sequence
-from types import TracebackType
 
 from app.domain import Priority
 from app.errors import UrlUnavailable
@@ -18,28 +17,16 @@ Lookup = Callable[[str, int, str], Awaitable[Sequence[str]]]
 """The addresses of a host for a port, looked up for a caller; none if it has none."""
 
 
-class SystemLookup:
-    """Looks hosts up as other programs of this machine do. A context manager."""
+class SystemLookup(FairThreads):
+    """Looks hosts up as other programs of this machine do."""
 
     def __init__(self) -> None:
-        self._threads = FairThreads(LOOKUPS)
-
-    def __enter__(self) -> "SystemLookup":
-        self._threads.__enter__()
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self._threads.__exit__(kind, error, traceback)
+        super().__init__(LOOKUPS, "lookup")
 
     async def __call__(self, host: str, port: int, caller: str) -> Sequence[str]:
         """Raises UrlUnavailable if the system's name servers do not answer."""
         finding = asyncio.ensure_future(
-            self._threads.run(caller, 1, Priority.INTERACTIVE, _addresses, host, port)
+            self.run(caller, 1, Priority.INTERACTIVE, _addresses, host, port)
         )
         try:
             async with asyncio.timeout(LOOKUP_SECONDS):

@@ -6,7 +6,7 @@ from collections import Counter, OrderedDict, deque
 from collections.abc import Callable
 from dataclasses import dataclass
 from types import TracebackType
-from typing import Any, TypeVar
+from typing import Any, Self, TypeVar
 
 import anyio
 
@@ -110,7 +110,7 @@ class FairThreads:
             for number in range(count + 1)
         ]
 
-    def __enter__(self) -> "FairThreads":
+    def __enter__(self) -> Self:
         for thread in self._threads:
             thread.start()
         return self

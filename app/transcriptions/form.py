@@ -1,5 +1,6 @@
 """The form of a transcription or translation: OpenAI's fields, checked and typed."""
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any, Literal, get_args
 
@@ -101,10 +102,7 @@ def parse(
         prompt=parts.one("prompt", end_of_prompt, ""),
         keywords=_keywords(parts),
         temperature=parts.one("temperature", read_share, 0.0),
-        # Segments begin and end with their words, whether words are requested or not. The words of
-        # a translation are not those in the sound, so that the model's timestamps are better.
-        words=("word" in granularities and response_format == "verbose_json")
-        or (task == "transcribe" and response_format in TIMED_FORMATS),
+        words=_needs_words(task, response_format, granularities),
         token_scores="logprobs" in include,
         chunking=_chunking(strategy),
         split_channels=is_diarized,
@@ -118,10 +116,7 @@ def parse(
         granularities or frozenset({"segment"}),
         with_scores=options.token_scores,
         speaker_names=names,
-        cue_size=CueSize(
-            parts.one("max_line_width", whole_number(10, 200), USUAL_SIZE.line_width),
-            parts.one("max_line_count", whole_number(1, 10), USUAL_SIZE.line_count),
-        ),
+        cue_size=_cue_size(parts),
     )
     order = Order(
         model,
@@ -138,6 +133,22 @@ def parse(
     if many and form.stream:
         raise UnsupportedValue("stream is not supported for several files.", "stream")
     return form
+
+
+def _needs_words(
+    task: Task, response_format: ResponseFormat, granularities: Collection[str]
+) -> bool:
+    """Segments begin and end with their words, whether words are requested or not. The words of a
+    translation are not those in the sound, so that the model's timestamps are better."""
+    is_requested = "word" in granularities and response_format == "verbose_json"
+    return is_requested or (task == "transcribe" and response_format in TIMED_FORMATS)
+
+
+def _cue_size(parts: FormParts) -> CueSize:
+    return CueSize(
+        parts.one("max_line_width", whole_number(10, 200), USUAL_SIZE.line_width),
+        parts.one("max_line_count", whole_number(1, 10), USUAL_SIZE.line_count),
+    )
 
 
 def _check_format(form: AudioForm) -> None:
