@@ -3,6 +3,7 @@
 import json
 import os
 import ssl
+import warnings
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
@@ -10,6 +11,7 @@ from typing import Any
 
 import httpx
 import pytest
+from openai._base_client import SyncHttpxClientWrapper
 
 from app.settings import prepare_libraries
 
@@ -43,6 +45,20 @@ def _ssl_context(verify: Any = True, cert: Any = None, trust_env: bool = True) -
     if verify is not True or cert is not None or "SSL_CERT_FILE" in os.environ:
         return httpx.create_ssl_context(verify, cert, trust_env)
     return _certificates()
+
+
+def _complain(client: httpx.Client) -> None:
+    if not client.is_closed:
+        warnings.warn(f"unclosed client of the SDK for {client.base_url}", ResourceWarning, 1)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def unclosed_clients_are_errors() -> Iterator[None]:
+    """The SDK's clients close themselves when they are collected, or else their sockets complain
+    first, in whatever test runs then: they complain always."""
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(SyncHttpxClientWrapper, "__del__", _complain)
+        yield
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from app.diarization.clusters import Clusters
 from app.diarization.encoder import Description, Embeddings
 from app.diarization.pieces import Piece
+from app.diarization.segment_times import over_speech
 from app.diarization.word_speakers import by_speaker, most_likely, spoken
 from app.domain import Segment, SpeakerCount
 
@@ -34,6 +35,8 @@ class Tracker:
         """The speaker of each piece in the words that were sent; -1: none."""
         self._sent_count = 0
         """Speakers that were sent, known ones not counted."""
+        self._sent_end = 0.0
+        """End of the last segment that was sent, in seconds."""
 
     def add(self, pieces: Sequence[Piece], embeddings: Embeddings) -> None:
         """Add the pieces of a window, which begins where the one before ended or later."""
@@ -57,7 +60,10 @@ class Tracker:
         numbers = self._numbers_sent(clusters, voices, found)
         speakers = [numbers[voice] for voice in found]
         self._note(segments, speakers, first)
-        return list(_cut(segments, speakers))
+        cut = list(_cut(segments, speakers))
+        sent = list(over_speech(cut, self._spans[first:], self._sent_end))
+        self._sent_end = sent[-1].end
+        return sent
 
     def final(self, segments: Sequence[Segment]) -> list[Segment]:
         """All segments, cut by speaker, from all that was heard."""
@@ -67,12 +73,8 @@ class Tracker:
         found = self._said(segments, voices, 0)
         known = len(self._known)
         others = list(dict.fromkeys(voice for voice in found if voice >= known))
-        return list(
-            _cut(
-                segments,
-                [voice if voice < known else known + others.index(voice) for voice in found],
-            )
-        )
+        speakers = [voice if voice < known else known + others.index(voice) for voice in found]
+        return list(over_speech(list(_cut(segments, speakers)), self._spans))
 
     def _voices(self, least: int, min_seconds: float) -> tuple[NDArray[np.int64], Embeddings]:
         """The voice of each piece and the embeddings of the voices, known ones first, heard or

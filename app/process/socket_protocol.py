@@ -6,7 +6,7 @@ from http import HTTPStatus
 from typing import Any
 
 import structlog
-from uvicorn._types import ASGIReceiveEvent, ASGISendEvent
+from uvicorn._types import ASGIReceiveEvent, ASGISendEvent, WebSocketDisconnectEvent
 from uvicorn.protocols.utils import ClientDisconnected
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 from websockets.frames import CTRL_OPCODES, CloseCode, Frame
@@ -99,8 +99,11 @@ class SocketProtocol(WebSocketsSansIOProtocol):
             logger=logging.getLogger("uvicorn.error"),
         )
         self._unparsed = b""
+        self._is_failed = False
 
     def data_received(self, data: bytes) -> None:
+        if self._is_failed:
+            return
         is_parsing = bool(self._unparsed)
         self._unparsed += data
         if not is_parsing:
@@ -132,6 +135,23 @@ class SocketProtocol(WebSocketsSansIOProtocol):
         await super().run_asgi()
         self.loop.call_later(UNREAD_SECONDS, self.transport.abort)
 
+    def handle_parser_exception(self) -> None:
+        """Send a close frame and read on, dropping all, until the client ends the connection.
+
+        One that is closed while data is unread is reset, and the frame may be lost with it.
+        """
+        close = self.conn.close_sent
+        assert close is not None
+        disconnect = WebSocketDisconnectEvent(
+            type="websocket.disconnect", code=close.code, reason=close.reason
+        )
+        self.queue.put_nowait(disconnect)
+        self.transport.write(b"".join(self.conn.data_to_send()))
+        self.close_sent = self._is_failed = True
+        if self.transport.can_write_eof():
+            self.transport.write_eof()
+        self.close_timer = self.loop.call_later(UNREAD_SECONDS, self.transport.abort)
+
     def keepalive_timeout(self) -> None:
         super().keepalive_timeout()
         # What was written before may never be read.
@@ -142,7 +162,7 @@ class SocketProtocol(WebSocketsSansIOProtocol):
         self.conn.now = self.loop.time()
         last = self.conn.frames + FRAMES_AT_A_TIME
         data, start = self._unparsed, 0
-        while start < len(data) and self.conn.frames < last and not self.transport.is_closing():
+        while start < len(data) and self.conn.frames < last and not self._is_over():
             super().data_received(data[start : start + SLICE_BYTES])
             start += SLICE_BYTES
             if self.conn.is_flooded:
@@ -151,12 +171,15 @@ class SocketProtocol(WebSocketsSansIOProtocol):
             elif self.conn.handshake_exc is not None:
                 self.transport.write(INVALID_HANDSHAKE.response(self.default_headers))
                 self.transport.close()
-        self._unparsed = b"" if self.transport.is_closing() else data[start:]
+        self._unparsed = b"" if self._is_over() else data[start:]
         if self._unparsed:
             self._pause_reading()
             self.loop.call_soon(self._parse)
         else:
             self._resume_reading()
+
+    def _is_over(self) -> bool:
+        return self._is_failed or self.transport.is_closing()
 
     def _pause_reading(self) -> None:
         if not self.read_paused:

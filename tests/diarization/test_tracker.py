@@ -75,15 +75,15 @@ def test_known_voices_have_their_numbers_whatever_their_order_and_others_come_af
 def test_a_segment_is_cut_where_the_speaker_changes() -> None:
     who, voices = tracker(), Voices(2)
     who.add(
-        pieces(0.0, 5) + pieces(4.1, 5),
+        pieces(0.0, 5) + pieces(4.4, 5),
         np.concatenate([voices.embeddings(0, 5), voices.embeddings(1, 5)]),
     )
-    first, second = said(0.0, 10), said(4.1, 10)
-    both = Segment(0.0, 8.1, first.text + second.text, (), first.words + second.words)
+    first, second = said(0.0, 10), said(4.4, 10)
+    both = Segment(0.0, 8.4, first.text + second.text, (), first.words + second.words)
     parts = who.final([both])
     assert [(each.start, each.end, each.speaker) for each in parts] == [
         (0.0, 4.0, 0),
-        (4.1, pytest.approx(8.1), 1),
+        (4.4, pytest.approx(8.4), 1),
     ]
     assert "".join(each.text for each in parts) == both.text
     assert tuple(word for each in parts for word in each.words) == both.words

@@ -74,7 +74,8 @@ def create(jobs: ServedJobs, url: str, *types: str) -> Any:
 
 
 def unwrapped(request: Received, secret: str) -> Any:
-    return OpenAI(api_key="any").webhooks.unwrap(request.body, request.headers, secret=secret)
+    with OpenAI(api_key="any") as client:
+        return client.webhooks.unwrap(request.body, request.headers, secret=secret)
 
 
 def listed(jobs: ServedJobs, endpoint: str, count: int = 1) -> list[dict[str, Any]]:

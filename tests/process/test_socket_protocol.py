@@ -1,6 +1,7 @@
 """Floods of frames: the connection is closed, and the event loop answers others meanwhile."""
 
 import asyncio
+import socket
 from collections.abc import Iterator
 from contextlib import suppress
 
@@ -91,6 +92,19 @@ async def test_a_flood_of_tiny_frames_is_closed_with_1008(
             await asyncio.wait_for(client.recv(), 60)
         assert (client.close_code, client.close_reason) == (1008, "Too many tiny frames.")
     assert len(counter.lengths) < AT_ONCE * 10
+
+
+def test_a_client_that_floods_and_reads_late_finds_why_it_was_closed(url: str) -> None:
+    """The connection is not reset while the client sends, which would take the reason away."""
+    port = int(url.rpartition(":")[2])
+    with socket.create_connection(("127.0.0.1", port), timeout=30) as connection:
+        head = "GET / HTTP/1.1\r\nhost: localhost\r\nupgrade: websocket\r\nconnection: upgrade\r\n"
+        key = "sec-websocket-version: 13\r\nsec-websocket-key: YWFhYWFhYWFhYWFhYWFhYQ==\r\n\r\n"
+        connection.sendall((head + key).encode())
+        assert connection.recv(4096).startswith(b"HTTP/1.1 101 ")
+        connection.sendall(wire(Opcode.BINARY, b"x") * (AT_ONCE * 500))
+        answer = b"".join(iter(lambda: connection.recv(65536), b""))
+    assert answer == Frame(Opcode.CLOSE, b"\x03\xf0Too many tiny frames.").serialize(mask=False)
 
 
 async def test_as_many_tiny_frames_as_the_budget_has_are_taken(url: str) -> None:

@@ -37,8 +37,9 @@ def url() -> Iterator[str]:
 
 
 @pytest.fixture(scope="module")
-def client(url: str) -> OpenAI:
-    return OpenAI(base_url=f"{url}/v1", api_key=SALES_KEY, max_retries=0)
+def client(url: str) -> Iterator[OpenAI]:
+    with OpenAI(base_url=f"{url}/v1", api_key=SALES_KEY, max_retries=0) as made:
+        yield made
 
 
 def post(url: str, path: str, content: bytes | str, key: str = SALES_KEY) -> httpx.Response:
@@ -127,11 +128,11 @@ def test_what_is_wrong_is_named(url: str, path: str, content: str, param: str | 
 
 def test_a_secret_makes_no_secrets_and_hears_no_recordings(url: str, client: OpenAI) -> None:
     secret = client.realtime.client_secrets.create().value
-    browser = OpenAI(base_url=f"{url}/v1", api_key=secret, max_retries=0)
-    with pytest.raises(AuthenticationError):
-        browser.realtime.client_secrets.create()
-    with pytest.raises(AuthenticationError):
-        browser.models.list()
+    with OpenAI(base_url=f"{url}/v1", api_key=secret, max_retries=0) as browser:
+        with pytest.raises(AuthenticationError):
+            browser.realtime.client_secrets.create()
+        with pytest.raises(AuthenticationError):
+            browser.models.list()
 
 
 async def test_models_that_a_key_may_not_use_are_refused(url: str) -> None:
