@@ -82,7 +82,7 @@ COPY --from=packages /opt/venv /opt/venv
 COPY --from=cuda-packages /opt/cuda /opt/cuda
 COPY --from=server /srv /srv
 # CTranslate2 opens cuBLAS at its first calculation, and cuBLAS opens NVRTC; cuDNN it does without
-# (docs/engine.md). The driver comes from the host.
+# (docs/notes/engine.md). The driver comes from the host.
 ENV LD_LIBRARY_PATH=/opt/cuda/nvidia/cublas/lib:/opt/cuda/nvidia/cuda_nvrtc/lib \
     NVIDIA_VISIBLE_DEVICES=all \
     NVIDIA_DRIVER_CAPABILITIES=compute,utility

@@ -49,7 +49,7 @@ lint: $(DEV)  ## ruff and mypy
 	$(VENV)/bin/ruff format --check .
 	$(VENV)/bin/mypy
 
-conformance: $(CLIENTS)  ## every client against the server; writes the table in README.md
+conformance: $(CLIENTS)  ## every client against the server; writes the table in docs/conformance.md
 	$(VENV)/bin/python -m tests.conformance.table
 
 bench: $(DEV)  ## measure the server against its baselines; MODEL= chooses which, e.g. ARGS="--quick"

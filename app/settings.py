@@ -150,7 +150,7 @@ def prepare_libraries() -> None:
     """Set environment variables that libraries read on import.
 
     One thread per BLAS call: our own threads are as many as the cores already, and unpinned,
-    OpenBLAS makes features slower and the event loop late (docs/engine.md §5.4). No telemetry:
+    OpenBLAS makes features slower and the event loop late (docs/notes/engine.md). No telemetry:
     onnxruntime reports to Microsoft by default since 1.29, huggingface_hub to its maker.
     """
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")

@@ -3,11 +3,13 @@
 import json
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
+from tests.conformance.clients.node import FOLDER as NODE
 from tests.support.live_server import ROOT, LiveServer
-from tests.support.programs import require
+from tests.support.programs import missing, require
 from tests.support.recordings import FOLDER, SPEECH, reference
 from tests.support.words import normalise, word_errors
 
@@ -56,21 +58,61 @@ def test_files_are_printed_with_their_length_and_times(server: LiveServer) -> No
     assert normalise(german) == words_of(server, "09_german.wav")
 
 
-def test_the_command_of_the_readme_answers_with_the_words(base_server: LiveServer) -> None:
-    text = (EXAMPLES / "README.md").read_text(encoding="utf-8")
-    (command,) = [line for line in text.splitlines() if line.startswith("curl ")]
+def test_the_example_for_node_prints_the_words(server: LiveServer, tmp_path: Path) -> None:
+    # Node looks for packages beside the program, and in the folders above it.
+    program = tmp_path / "transcribe_file.mjs"
+    program.write_bytes((EXAMPLES / program.name).read_bytes())
+    (tmp_path / "node_modules").symlink_to(NODE / "node_modules")
     run = subprocess.run(
-        ["sh", "-c", command.replace("http://127.0.0.1:8000", base_server.url)],
+        [require("node"), str(program), str(FOLDER / CLIP), "--url", server.url],
+        capture_output=True,
+        text=True,
+        timeout=100,
+        check=False,
+    )
+    if "ERR_MODULE_NOT_FOUND" in run.stderr:
+        missing(f"{program.name} needs `make test`")
+    assert run.returncode == 0, run.stderr
+    assert normalise(run.stdout) == words_of(server, CLIP)
+
+
+def shell_commands(page: Path) -> list[str]:
+    """Of curl, each with its continuation lines."""
+    text = page.read_text(encoding="utf-8").replace("\\\n", "")
+    return [line for line in text.splitlines() if line.startswith("curl ")]
+
+
+def answered(command: str, server: LiveServer) -> str:
+    return subprocess.run(
+        ["sh", "-c", command.replace("http://127.0.0.1:8000", server.url)],
         cwd=require("curl") and ROOT,
         capture_output=True,
         text=True,
         timeout=60,
         check=True,
-    )
-    assert word_errors(reference("jfk.flac", SPEECH), json.loads(run.stdout)["text"]) == 0
+    ).stdout
+
+
+def test_the_commands_of_the_readmes_answer_with_the_words(base_server: LiveServer) -> None:
+    said = reference("jfk.flac", SPEECH)
+    whole, streamed = shell_commands(EXAMPLES / "README.md")
+    assert word_errors(said, json.loads(answered(whole, base_server))["text"]) == 0
+    *_, done = answered(streamed, base_server).strip().split("data: ")
+    assert word_errors(said, json.loads(done)["text"]) == 0
+
+    plain, subtitles = shell_commands(ROOT / "README.md")
+    (quoted,) = [
+        line.removeprefix("> ")
+        for line in (ROOT / "README.md").read_text(encoding="utf-8").splitlines()
+        if line.startswith("> ")
+    ]
+    assert word_errors(json.loads(answered(plain, base_server))["text"], quoted) == 0
+    cues = answered(subtitles, base_server)
+    assert "\nA: I have a problem" in cues
+    assert "\nB: What is your name" in cues
 
 
 def test_every_example_is_in_the_readme() -> None:
     text = (EXAMPLES / "README.md").read_text(encoding="utf-8")
-    for path in EXAMPLES.glob("*.py"):
+    for path in [*EXAMPLES.glob("*.py"), *EXAMPLES.glob("*.mjs")]:
         assert f"`{path.name}" in text

@@ -32,8 +32,8 @@ _STATE_SHAPE = (1, 1, 128)
 
 SPEECH_BEGINS = 0.1
 """Probability at which speech begins where the caller names none. Silero's 0.5 leaves out speech
-over music and by telephone (docs/engine.md §8); music, hum, noise and ring tones alone have 2 % of
-their frames above 0.1 at most, and none above 0.5."""
+over music and by telephone (docs/notes/engine.md); music, hum, noise and ring tones alone have 2 %
+of their frames above 0.1 at most, and none above 0.5."""
 
 CLEAR_SPEECH = 0.5
 """Probability that only speech has: Silero's own threshold (snakers4/silero-vad, utils_vad.py)."""

@@ -89,7 +89,7 @@ class Aligner:
         encoded = [jobs[row] for row in rows]
         if len(set(frames)) == 1 and len({len(ids) for ids in tokens}) > 1:
             # Rows with equal frames but unequal texts misalign the shorter ones (CTranslate2
-            # 4.8, docs/engine.md §3.5): padding enters a normalisation over tokens. CTranslate2
+            # 4.8, docs/notes/engine.md): padding enters a normalisation over tokens. CTranslate2
             # takes its exact path only if frame counts differ: append an empty row two frames
             # shorter.
             frames.append(frames[0] - 2)

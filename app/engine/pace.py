@@ -9,7 +9,7 @@ HORIZON_SECONDS = 30.0
 FIXED_SHARE = 0.25
 """Share of a full window's device time that every window needs, however little of it is sound:
 half where each window is encoded in full context, as encoding alone is 42 to 55 % of the time of
-Whisper tiny and base on a CPU (docs/engine.md §5), less elsewhere. Assumed and not measured:
+Whisper tiny and base on a CPU (docs/notes/engine.md), less elsewhere. Assumed and not measured:
 callers choose the lengths of their windows, and whatever they choose, the estimate for other
 lengths cannot rise by more than 1 / FIXED_SHARE."""
 

@@ -1,7 +1,7 @@
 """A Whisper model on CTranslate2: batches of windows through encoder, decoder and alignment.
 
-This module decides how a batch runs on its device, with every trap of docs/engine.md §3; the queue
-decides what is in a batch, and `pipeline/fallback.py` what follows a doubtful result.
+This module decides how a batch runs on its device, with every trap of docs/notes/engine.md; the
+queue decides what is in a batch, and `pipeline/fallback.py` what follows a doubtful result.
 """
 
 from collections.abc import Sequence

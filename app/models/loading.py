@@ -77,7 +77,7 @@ def load(source: str, choices: EngineChoices, models: ModelsDirectory) -> Whispe
     if choices.full_context:
         profile = profile.model_copy(update={"context_margin_seconds": FULL_SECONDS})
     # CTranslate2's rules for timestamps are host work for every row, beam and step: on an H100 they
-    # take 9 to 33 times as long as decoding without (large-v3-turbo's dimensions, docs/engine.md).
+    # take 9 to 33 times as long as decoding without (docs/notes/engine.md).
     by_device = {"cpu": "decoder", "cuda": "alignment"}
     source_of_times = by_device[device] if choices.timestamps == "auto" else choices.timestamps
     return WhisperEngine(model, info, profile, has_timestamps=source_of_times == "decoder")
@@ -114,7 +114,7 @@ def _cpu_split(cores: int) -> tuple[int, int]:
     """Number of workers, and of threads for each: for throughput, but a single request gets more
     than one core of many.
 
-    One thread per worker computes most per core (8 to 15 % more than two, docs/engine.md §5.1,
+    One thread per worker computes most per core (8 to 15 % more than two, docs/notes/engine.md,
     and small models decode ten times faster); up to four shorten the wait for a single window.
     """
     threads = min(4, max(1, cores // 2))

@@ -6,7 +6,7 @@ import platform
 
 
 def keep_memory() -> None:
-    """Let glibc keep and reuse the encoder's large buffers on a CPU (docs/engine.md §5.2).
+    """Let glibc keep and reuse the encoder's large buffers on a CPU (docs/notes/engine.md).
 
     By default every operation of a worker thread maps and unmaps its buffers: page faults made
     encoding 1.6 to 2.3 times slower. The numbers are mallopt's M_ARENA_MAX, M_MMAP_MAX,

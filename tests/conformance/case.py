@@ -33,7 +33,7 @@ Check = Callable[[Answer], None]
 @dataclass(frozen=True)
 class Case:
     row: str
-    """Of the table in README.md."""
+    """Of the table in docs/conformance.md."""
     name: str
     """Of this case in its row."""
     check: Check

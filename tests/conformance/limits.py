@@ -1,4 +1,4 @@
-"""What a client cannot send, or hands on no answer to: the notes below README's table."""
+"""What a client cannot send, or hands on no answer to: the notes below the table."""
 
 from tests.conformance.case import ClientName
 

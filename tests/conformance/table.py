@@ -1,4 +1,4 @@
-"""`python -m tests.conformance.table` runs the conformance tests and writes README's table."""
+"""`python -m tests.conformance.table` runs the tests and writes docs/conformance.md's table."""
 
 import sys
 from collections.abc import Generator, Mapping
@@ -11,7 +11,7 @@ from tests.conformance.case import Case, ClientName
 from tests.conformance.cases import CASES
 from tests.support.live_server import ROOT
 
-README = ROOT / "README.md"
+PAGE = ROOT / "docs" / "conformance.md"
 BEGIN, END = "<!-- conformance -->\n", "<!-- /conformance -->\n"
 TESTS = Path(__file__).with_name("test_conformance.py")
 
@@ -71,8 +71,8 @@ def _mark(number: int) -> str:
 
 
 def written_table() -> str:
-    """What stands in README.md now."""
-    return README.read_text(encoding="utf-8").partition(BEGIN)[2].partition(END)[0]
+    """What stands in docs/conformance.md now."""
+    return PAGE.read_text(encoding="utf-8").partition(BEGIN)[2].partition(END)[0]
 
 
 def main() -> int:
@@ -81,11 +81,11 @@ def main() -> int:
     quiet = ["-q", "-W", "ignore::pytest.PytestAssertRewriteWarning"]
     status = pytest.main([*quiet, str(TESTS)], plugins=[collector])
     if "skipped" in collector.outcomes.values():
-        print("Some clients are not installed; README.md stays as it was.", file=sys.stderr)
+        print(f"Some clients are not installed; {PAGE.name} stays as it was.", file=sys.stderr)
         return 1
-    before, _, rest = README.read_text(encoding="utf-8").partition(BEGIN)
+    before, _, rest = PAGE.read_text(encoding="utf-8").partition(BEGIN)
     after = rest.partition(END)[2]
-    README.write_text(before + BEGIN + render(collector.outcomes) + END + after, encoding="utf-8")
+    PAGE.write_text(before + BEGIN + render(collector.outcomes) + END + after, encoding="utf-8")
     return int(status)
 
 

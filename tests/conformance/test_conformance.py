@@ -1,4 +1,4 @@
-"""Every case by every client; `make conformance` makes README's table of it."""
+"""Every case by every client; `make conformance` makes the table of docs/conformance.md."""
 
 import re
 from collections.abc import Callable

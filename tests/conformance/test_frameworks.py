@@ -1,7 +1,7 @@
 """Frameworks that call the server in ways of their own, each a program that prints what it heard.
 
 LangChain is none of them: its loaders call openai-python and openai-node, which have their columns
-in README's table.
+in docs/conformance.md.
 """
 
 import json

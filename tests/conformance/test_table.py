@@ -1,4 +1,4 @@
-"""README's conformance table belongs to these cases, and claims no more than they show."""
+"""The table of docs/conformance.md belongs to these cases, and claims no more than they show."""
 
 from typing import get_args
 
@@ -11,7 +11,7 @@ def outcomes(value: Outcome) -> dict[tuple[ClientName, str], Outcome]:
     return {(client, case.id): value for client in get_args(ClientName) for case in CASES}
 
 
-def test_readme_has_the_table_that_these_tests_give_when_they_pass() -> None:
+def test_the_page_has_the_table_that_these_tests_give_when_they_pass() -> None:
     assert written_table() == render(outcomes("passed"))
 
 

@@ -25,7 +25,7 @@ START_SECONDS = 90
 def litellm(base_url: str) -> Iterator[Callable[[Case], Answer]]:
     """Asks through a proxy that is started here and stopped at the end."""
     key = f"sk-{secrets.token_hex(16)}"
-    configuration = str(ROOT / "tests" / "conformance" / "litellm.yaml")
+    configuration = str(ROOT / "examples" / "integrations" / "litellm.yaml")
     process = subprocess.Popen(
         [require("litellm"), "--config", configuration, "--host", "127.0.0.1", "--port", "0"],
         env={
