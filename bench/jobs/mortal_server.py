@@ -1,12 +1,14 @@
 """A server that is killed and started again."""
 
 import os
-import resource
 import signal
 import subprocess
 import sys
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
+
+import psutil
 
 from tests.support.waiting import bound_port
 
@@ -61,11 +63,23 @@ class MortalServer:
         self.kill()
 
 
+def _identity(process: psutil.Process) -> dict[str, Any]:
+    if os.geteuid() != 0:
+        return {}
+    return {"user": process.uids().real, "group": process.gids().real, "extra_groups": []}
+
+
 def limit_files(pid: int, *, is_full: bool) -> None:
     """Have the process fail to write to any file, as if no disk had room, or let it write again.
 
-    Writing to pipes and sockets goes on. Processes that it starts have the same limit.
+    Writing to pipes and sockets goes on. Processes that it starts have the same limit. For root
+    without the capability to do it, it is done as the process's own user.
     """
-    with suppress(ProcessLookupError):
-        _, hard = resource.prlimit(pid, resource.RLIMIT_FSIZE)
-        resource.prlimit(pid, resource.RLIMIT_FSIZE, (0 if is_full else hard, hard))
+    with suppress(psutil.NoSuchProcess):
+        process = psutil.Process(pid)
+        soft = "0" if is_full else "unlimited"
+        subprocess.run(
+            ["prlimit", "--pid", str(pid), f"--fsize={soft}:"],
+            check=False,  # it may have ended
+            **_identity(process),
+        )

@@ -17,6 +17,7 @@ from typing import Any
 
 import httpx
 import psycopg
+import structlog
 
 from app.jobs import transcript_json
 from app.jobs.store import JobStore
@@ -25,6 +26,8 @@ from bench.jobs.faults import Faults
 from bench.jobs.fleet import Fleet
 from bench.jobs.plan import Plan
 from bench.jobs.report import Report
+
+log = structlog.get_logger(__name__)
 
 QUIET_SECONDS = 20.0
 """Without a job ended for so long, the next fault comes all the same."""
@@ -91,9 +94,10 @@ class _Soak:
         for number, kind in enumerate(self._kinds):
             due = number * self._plan.jobs // len(self._kinds)
             latest = time.monotonic() + QUIET_SECONDS
-            while await self._ended() < due and time.monotonic() < latest:  # noqa: ASYNC110
+            while (ended := await self._ended()) < due and time.monotonic() < latest:
                 await asyncio.sleep(0.3)
             self._begun += 1
+            log.info("fault", number=self._begun, kind=kind, ended_jobs=ended)
             await asyncio.sleep(self._random.random())  # the jobs that may come now begin
             await self._faults.cause(kind)
         self._report.faults = self._faults.done
