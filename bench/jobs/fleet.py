@@ -1,6 +1,5 @@
 """What a soak of jobs runs on: an API, workers, PostgreSQL, an object store, a receiver."""
 
-import asyncio
 import os
 import random
 from contextlib import AsyncExitStack
@@ -119,9 +118,7 @@ class Fleet:
             {"database": self.postgres.url, "objects": self._objects_url}
         )
         store = JobStore(settings)
-        opening = asyncio.create_task(store.keep_open())
-        await store.opened.wait()
-        opening.cancel()
+        await store.open()
         return await Housekeeping(store).sweep(orphan_seconds=0), store
 
     def _environment(self, role: str) -> dict[str, str]:

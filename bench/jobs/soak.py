@@ -94,7 +94,7 @@ class _Soak:
         for number, kind in enumerate(self._kinds):
             due = number * self._plan.jobs // len(self._kinds)
             latest = time.monotonic() + QUIET_SECONDS
-            while (ended := await self._ended()) < due and time.monotonic() < latest:
+            while (ended := await self._ended()) < due and time.monotonic() < latest:  # noqa: ASYNC110
                 await asyncio.sleep(0.3)
             self._begun += 1
             log.info("fault", number=self._begun, kind=kind, ended_jobs=ended)
