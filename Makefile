@@ -86,7 +86,7 @@ soak: $(DEV)  ## thousands of mixed requests, and what they leave behind
 	$(PULLED)
 	$(VENV)/bin/python -m bench.soak $(CHOSEN) $(ARGS)
 
-soak-jobs: $(DEV)  ## thousands of jobs while workers, API and PostgreSQL die, e.g. ARGS="--jobs 400 --faults 30"
+soak-jobs: $(DEV) $(DEPLOY)  ## thousands of jobs while what is under them fails, e.g. ARGS="--jobs 400 --faults 30"
 	$(VENV)/bin/python -m bench.jobs $(ARGS)
 
 lock: $(CLIENTS)  ## renew the lock files

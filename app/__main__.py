@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from importlib.metadata import PackageNotFoundError, version
 
 from app import check, keys, serve
+from app.jobs import command as jobs
 from app.models import command as models
 
 
@@ -22,7 +23,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return status
 
 
-COMMANDS = ("serve", "models", "keys", "check")
+COMMANDS = ("serve", "models", "keys", "jobs", "check")
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -39,6 +40,8 @@ def _parser() -> argparse.ArgumentParser:
     models.add_commands(commands.add_parser("models", help=about, description=about))
     about = "create, list, rotate and revoke API keys"
     keys.add_commands(commands.add_parser("keys", help=about, description=about))
+    about = "put the store of jobs right"
+    jobs.add_commands(commands.add_parser("jobs", help=about, description=about))
     about = "say what is wrong with the settings, the model, the device, the port and Redis"
     check.add_arguments(commands.add_parser("check", help=about, description=about))
     return parser

@@ -2,12 +2,14 @@
 
 import asyncio
 import hashlib
+import json
 from contextlib import AsyncExitStack
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from psycopg.rows import DictRow
 
 from app.jobs import batch_table, transcript_json
+from app.jobs.batch_lines import read_lines
 from app.jobs.database import one, rows
 from app.jobs.file_table import NewFile, add_file
 from app.jobs.ids import new_id
@@ -38,12 +40,7 @@ class BatchFinisher:
 
     async def run(self, id: str) -> None:
         """Raises DatabaseUnavailable and StoreUnavailable; the entry is made again then."""
-        async with self._store.database.transaction() as connection:
-            batch = await one(
-                connection,
-                "SELECT * FROM batches WHERE id = %s AND status IN ('finalizing', 'cancelling')",
-                id,
-            )
+        batch = await self._find(id)
         if batch is None:
             return
         status: Ended = "cancelled" if batch["status"] == "cancelling" else "expired"
@@ -54,11 +51,25 @@ class BatchFinisher:
         async with AsyncExitStack() as stack:
             output = _File(self._store, id, "output", stack)
             errors = _File(self._store, id, "errors", stack)
-            await self._write(id, output, errors)
-        await self._end(batch, output, errors)
+            jobs = await self._write(id, output, errors)
+            rest = 0
+            if jobs < batch["total"]:
+                rest = await self._write_rest(batch, status, errors)
+        await self._end(batch, output, errors, rest)
 
-    async def _write(self, id: str, output: "_File", errors: "_File") -> None:
-        last = 0
+    async def _find(self, id: str) -> DictRow | None:
+        async with self._store.database.transaction() as connection:
+            return await one(
+                connection,
+                "SELECT batches.*, files.object_key AS input_key FROM batches JOIN files ON "
+                "files.id = input_file_id WHERE batches.id = %s AND batches.status IN "
+                "('finalizing', 'cancelling')",
+                id,
+            )
+
+    async def _write(self, id: str, output: "_File", errors: "_File") -> int:
+        """Write the lines that have jobs; returns their number."""
+        last, count = 0, 0
         while True:
             async with self._store.database.transaction() as connection:
                 jobs = await rows(
@@ -69,32 +80,34 @@ class BatchFinisher:
                     LINES_AT_ONCE,
                 )
             if not jobs:
-                return
-            last = jobs[-1]["line"]
+                return count
+            last, count = jobs[-1]["line"], count + len(jobs)
             slots = asyncio.Semaphore(READS_AT_ONCE)
             lines = await asyncio.gather(*(self._line(job, slots) for job in jobs))
             for job, line in zip(jobs, lines, strict=True):
                 await (output if job["status"] == "completed" else errors).write(line)
 
+    async def _write_rest(self, batch: DictRow, status: Ended, errors: "_File") -> int:
+        """Write the lines that the batch's end left without jobs; returns their number."""
+        count = 0
+        async for lines in read_lines(self._store.objects.stream(batch["input_key"])):
+            for raw in lines:
+                if raw.number > batch["expanded"]:
+                    custom_id = json.loads(raw.content)["custom_id"]
+                    await errors.write(_never_run(new_id(""), custom_id, status))
+                    count += 1
+        return count
+
     async def _line(self, job: DictRow, slots: asyncio.Semaphore) -> bytes:
-        response: dict[str, Any] | None = None
-        error: dict[str, str] | None = None
+        id = job["id"].removeprefix("job-")
         if job["status"] == "completed":
             async with slots:
                 body = await self._body(job)
-            response = _response(job, 200, body)
-        elif job["status"] == "failed":
-            response = _response(job, job["error"]["status"], {"error": job["error"]["error"]})
-        else:
-            code, message = _NEVER_RUN[job["status"]]
-            error = {"code": code, "message": message}
-        line = {
-            "id": job["id"].replace("job-", "batch_req_"),
-            "custom_id": job["custom_id"],
-            "response": response,
-            "error": error,
-        }
-        return compact(line).encode() + b"\n"
+            return _answered(id, job["custom_id"], 200, body)
+        if job["status"] == "failed":
+            error = job["error"]
+            return _answered(id, job["custom_id"], error["status"], {"error": error["error"]})
+        return _never_run(id, job["custom_id"], job["status"])
 
     async def _body(self, job: DictRow) -> object:
         content = await self._store.objects.get(job["result_key"])
@@ -105,11 +118,13 @@ class BatchFinisher:
 
         return await asyncio.to_thread(rendered)
 
-    async def _end(self, batch: DictRow, output: "_File", errors: "_File") -> None:
+    async def _end(self, batch: DictRow, output: "_File", errors: "_File", rest: int) -> None:
         days = self._store.settings.keep_days
         expires = batch["output_expires_seconds"] or days * DAY_SECONDS
         async with self._store.database.transaction() as connection:
-            ended = await batch_table.end_batch(connection, batch["id"], output.id, errors.id)
+            ended = await batch_table.end_batch(
+                connection, batch["id"], output.id, errors.id, never_run=rest
+            )
             if ended is None:
                 return
             for file in (output, errors):
@@ -154,9 +169,23 @@ class _File:
         )
 
 
-def _response(job: DictRow, status: int, body: object) -> dict[str, Any]:
-    return {
-        "status_code": status,
-        "request_id": f"req_{job['id'].removeprefix('job-')}",
-        "body": body,
+def _answered(id: str, custom_id: str, status: int, body: object) -> bytes:
+    """The line of a request that was run; `id`: of its job, without the prefix."""
+    response = {"status_code": status, "request_id": f"req_{id}", "body": body}
+    return _rendered(id, custom_id, response, None)
+
+
+def _never_run(id: str, custom_id: str, status: str) -> bytes:
+    """The line of a request that its batch's end came before."""
+    code, message = _NEVER_RUN[status]
+    return _rendered(id, custom_id, None, {"code": code, "message": message})
+
+
+def _rendered(id: str, custom_id: str, response: object, error: object) -> bytes:
+    line = {
+        "id": f"batch_req_{id}",
+        "custom_id": custom_id,
+        "response": response,
+        "error": error,
     }
+    return compact(line).encode() + b"\n"

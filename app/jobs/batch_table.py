@@ -116,12 +116,20 @@ async def hold_running(connection: Connection, id: str) -> DictRow | None:
 
 
 async def end_batch(
-    connection: Connection, id: str, output_file_id: str | None, error_file_id: str | None
+    connection: Connection,
+    id: str,
+    output_file_id: str | None,
+    error_file_id: str | None,
+    *,
+    never_run: int = 0,
 ) -> DictRow | None:
-    """End a batch whose output is written; None if it has ended already."""
+    """End a batch whose output is written; None if it has ended already.
+
+    `never_run`: lines that became no jobs, and count as failed.
+    """
     ended = await one(
         connection,
-        "UPDATE batches SET output_file_id = %s, error_file_id = %s, "
+        "UPDATE batches SET output_file_id = %s, error_file_id = %s, failed = failed + %s, "
         "cancelled_at = CASE WHEN status = 'cancelling' THEN now() END, "
         "expired_at = CASE WHEN status = 'finalizing' AND is_expired THEN now() END, "
         "completed_at = CASE WHEN status = 'finalizing' AND NOT is_expired THEN now() END, "
@@ -130,6 +138,7 @@ async def end_batch(
         "WHERE id = %s AND status IN ('finalizing', 'cancelling') RETURNING *",
         output_file_id,
         error_file_id,
+        never_run,
         id,
     )
     if ended is not None:

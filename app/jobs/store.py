@@ -40,21 +40,27 @@ class JobStore:
         self.opened = asyncio.Event()
         """Set once the database has its tables."""
 
+    async def open(self) -> None:
+        """Start what is the server's own, and open what is not open. Raises SetupError,
+        DatabaseUnavailable and StoreUnavailable.
+        """
+        if self._postgres is not None:
+            await self._postgres.start()
+        if not self.opened.is_set():
+            self.objects.open()
+            await self.database.open()
+            await self.queue.open()
+            self.opened.set()
+            log.info("jobs_ready")
+
     async def keep_open(self) -> None:
-        """Start what is the server's own, and open the database; again after failures, until
+        """Open it, again after failures, and keep what is the server's own running, until
         cancelled.
         """
         reported = ""
         while True:
             try:
-                if self._postgres is not None:
-                    await self._postgres.start()
-                if not self.opened.is_set():
-                    self.objects.open()
-                    await self.database.open()
-                    await self.queue.open()
-                    self.opened.set()
-                    log.info("jobs_ready")
+                await self.open()
                 reported = ""
             except (SetupError, Overloaded) as error:
                 reason = str(error.__cause__ or error).strip()

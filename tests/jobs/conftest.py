@@ -60,10 +60,8 @@ async def store(new_database: Callable[[], str], tmp_path: Path) -> AsyncIterato
         {"database": new_database(), "objects": tmp_path.as_uri()}
     )
     opened = JobStore(settings)
-    opening = asyncio.create_task(opened.keep_open())
-    await asyncio.wait_for(opened.opened.wait(), 30)
+    await opened.open()
     yield opened
-    opening.cancel()
     await opened.close()
 
 

@@ -1,12 +1,16 @@
 """Batches and files through OpenAI's own client; the model is a fake, the rest is real."""
 
+import asyncio
 import json
 from typing import Any
 
 import openai
 import pytest
 from openai.types import Batch
+from psycopg.rows import DictRow
 
+from app.jobs.batch_expansion import BatchExpander
+from app.jobs.batch_lines import Line
 from tests.jobs.served_jobs import JOBS, SUPPORT_KEY, ServedJobs
 from tests.support.client import CLIP, FAKE_TEXT
 from tests.support.waiting import wait_until
@@ -151,7 +155,18 @@ def test_wrong_lines_fail_the_batch_before_anything_is_transcribed(
     assert [each.code for each in empty.errors.data] == ["empty_file"]
 
 
-def test_a_cancelled_batch_keeps_what_was_done(jobs: ServedJobs, recording: str) -> None:
+def test_a_batch_that_is_cancelled_while_it_expands_has_all_lines(
+    jobs: ServedJobs, recording: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of 600 lines, 500 have jobs."""
+    add = BatchExpander._add
+
+    async def held(expander: BatchExpander, batch: DictRow, lines: list[Line]) -> bool:
+        while lines[0].number > 500 and not jobs.model.gate.is_set():  # noqa: ASYNC110
+            await asyncio.sleep(0.01)
+        return await add(expander, batch, lines)
+
+    monkeypatch.setattr(BatchExpander, "_add", held)
     jobs.model.gate.clear()
     jobs.model.started.clear()
     try:
@@ -171,8 +186,14 @@ def test_a_cancelled_batch_keeps_what_was_done(jobs: ServedJobs, recording: str)
     assert done.status == "cancelled"
     errors = lines_of(jobs, done.error_file_id)
     done_lines = 0 if done.output_file_id is None else len(lines_of(jobs, done.output_file_id))
-    total = jobs.sql("SELECT count(*) FROM jobs WHERE batch_id = %s", batch.id)[0][0]
-    assert len(errors) + done_lines == total
+    assert jobs.sql("SELECT count(*) FROM jobs WHERE batch_id = %s", batch.id) == [(500,)]
+    assert len(errors) + done_lines == 600
+    assert done.request_counts is not None
+    assert done.request_counts.to_dict() == {
+        "total": 600,
+        "completed": done_lines,
+        "failed": len(errors),
+    }
     assert {each["error"]["code"] for each in errors} == {"batch_cancelled"}
     assert [int(each["custom_id"]) for each in errors] == sorted(
         int(each["custom_id"]) for each in errors
