@@ -28,7 +28,7 @@ from app.http.middleware.security_headers import SecurityHeaders
 from app.http.middleware.trusted_hosts import TrustedHosts
 from app.http.paths import UNMEASURED
 from app.http.replies import json_reply
-from app.http.routes import docs, drain, health, models, page, usage
+from app.http.routes import auth, docs, drain, health, models, page, usage
 from app.http.routes.metrics import AsMetricsReader
 from app.models import loading
 from app.models.background_pulls import ModelSource
@@ -144,6 +144,7 @@ def _add_routes(app: FastAPI, settings: Settings) -> None:
         app.mount("/docs/assets", docs.assets)
     if settings.server.web_page:
         app.include_router(page.router)
+        app.include_router(auth.router)
         app.mount("/web", page.files)
     if settings.telemetry.metrics_port is None:
         Instrumentator().expose(app, dependencies=[AsMetricsReader])

@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
+from typing import TYPE_CHECKING
 
 from app.access.address_limits import AddressLimits
 from app.access.api_keys import ApiKeys, KeysFile
@@ -33,10 +34,13 @@ from app.process.event_loop import watch_lag
 from app.process.fair_threads import FairThreads
 from app.process.lifecycle import Lifecycle
 from app.process.watchdog import Watchdog
-from app.setting_groups import OidcSettings
+from app.setting_groups import AccessSettings
 from app.settings import Settings, model_id
 from app.telemetry import metrics, tracing
 from app.telemetry.metrics_port import metrics_port
+
+if TYPE_CHECKING:
+    from app.access.sign_in import SignIn
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +50,8 @@ class Services:
     settings: Settings
     authenticator: Authenticator
     client_secrets: ClientSecrets
+    sign_in: "SignIn | None"
+    """None: nobody can sign in on the page."""
     registry: Registry
     admission: Admission
     limiter: Limiter
@@ -88,7 +94,7 @@ async def open_services(
             watching = asyncio.create_task(keys.watch(), name="keys-file")
             stack.callback(watching.cancel)
         client_secrets = ClientSecrets(settings.access.signing_key)
-        oidc = await _oidc(settings.access.oidc, stack)
+        oidc, sign_in = await _provider(settings.access, stack)
         registry = await stack.enter_async_context(
             Registry(
                 catalogue,
@@ -113,6 +119,7 @@ async def open_services(
             settings=settings,
             authenticator=Authenticator(keys, client_secrets, oidc),
             client_secrets=client_secrets,
+            sign_in=sign_in,
             registry=registry,
             admission=admission,
             limiter=limiter,
@@ -133,11 +140,21 @@ async def _freeze(registry: Registry) -> None:
     gc.freeze()
 
 
-async def _oidc(settings: OidcSettings, stack: AsyncExitStack) -> OidcVerifier | None:
-    if settings.issuer is None:
-        return None
-    keys = ProviderKeys(settings.issuer, settings.keys_cache_seconds)
-    return OidcVerifier(settings, await stack.enter_async_context(keys))
+async def _provider(
+    access: AccessSettings, stack: AsyncExitStack
+) -> "tuple[OidcVerifier | None, SignIn | None]":
+    """What checks the identity provider's tokens, and what signs people in with it."""
+    if access.oidc.issuer is None:
+        return None, None
+    keys = await stack.enter_async_context(
+        ProviderKeys(access.oidc.issuer, access.oidc.keys_cache_seconds)
+    )
+    verifier = OidcVerifier(access.oidc, keys)
+    if access.oidc.client_id is None:
+        return verifier, None
+    from app.access.sign_in import SignIn  # authlib, and another client of HTTP
+
+    return verifier, SignIn(access.oidc, keys, access.signing_key)
 
 
 def configured_catalogue(settings: Settings) -> Catalogue:

@@ -2,6 +2,7 @@
 
 import os
 import ssl
+from ipaddress import ip_address
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -40,6 +41,14 @@ Algorithm = Literal[
     "RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512"
 ]  # fmt: skip
 """Asymmetric only: with a symmetric one the provider's public key would be the signing secret."""
+
+
+def is_loopback(host: str) -> bool:
+    """True for `localhost` and for loopback addresses, in brackets or without."""
+    try:
+        return ip_address(host.strip("[]")).is_loopback
+    except ValueError:
+        return host == "localhost"
 
 
 class Group(BaseModel):
@@ -116,6 +125,14 @@ class OidcSettings(Group):
     name_claim: str = Field("sub", description="what a caller is called in logs and usage")
     rules: tuple[Rule, ...] = Field((), description="the first that fits a token holds")
     require_rule: bool = Field(False, description="refuse tokens that no rule fits")
+    client_id: str | None = Field(None, description="people sign in on the page by this client")
+    client_secret: SecretStr | None = Field(None, description="of a confidential client")
+    page_url: HttpUrl | None = Field(
+        None, description="of the page as people open it, as https://speech.example.com/"
+    )
+    scopes: tuple[str, ...] = Field(
+        ("openid", "profile", "email"), description="asked for when somebody signs in"
+    )
 
     @model_validator(mode="after")
     def _an_issuer_has_an_audience(self) -> "OidcSettings":
@@ -124,6 +141,24 @@ class OidcSettings(Group):
             raise ValueError("an issuer needs an audience: whom its tokens must be made for")
         if self.issuer is not None and not self.issuer.startswith(("https://", "http://")):
             raise ValueError("the issuer is a URL, as https://login.example.com/realms/staff")
+        return self
+
+    @model_validator(mode="after")
+    def _signing_in_is_complete_and_safe(self) -> "OidcSettings":
+        if self.client_id is None:
+            if self.client_secret is not None or self.page_url is not None:
+                raise ValueError("client_secret and page_url are of no use without a client_id")
+            return self
+        if self.issuer is None or self.page_url is None:
+            raise ValueError("a client_id needs an issuer and a page_url")
+        if "openid" not in self.scopes:
+            raise ValueError("the scopes need openid, for which a provider says who signed in")
+        if self.page_url.scheme != "https" and not is_loopback(self.page_url.host or ""):
+            # A session would be anybody's who reads along, and browsers would not say which page
+            # sends it.
+            raise ValueError("the page_url must be https, except on this machine")
+        if self.page_url.query or self.page_url.fragment or self.page_url.username:
+            raise ValueError("the page_url ends with its path")
         return self
 
 

@@ -4,7 +4,6 @@ Names are `VERBATIM_` plus the path with `__` between group and field: `VERBATIM
 """
 
 import os
-from ipaddress import ip_address
 from pathlib import Path
 
 from pydantic import (
@@ -28,6 +27,7 @@ from app.setting_groups import (
     ModelsSettings,
     ServerSettings,
     TelemetrySettings,
+    is_loopback,
 )
 
 
@@ -63,7 +63,7 @@ class Settings(BaseSettings):
     @model_validator(mode="after")
     def _an_open_server_is_intended(self) -> "Settings":
         access, host = self.access, self.server.host
-        if not (access.is_guarded or access.open or _is_loopback(host)):
+        if not (access.is_guarded or access.open or is_loopback(host)):
             raise ValueError(
                 f"{PREFIX}SERVER__HOST: other machines reach {host}, and there are no API keys: "
                 f"make some with `python -m app keys` and name their file in "
@@ -80,13 +80,6 @@ def model_id(source: str) -> str:
     if "://" in source or os.path.isdir(source):  # Path.is_dir raises if a name is too long
         return Path(source).absolute().name
     return source.partition("@")[0]
-
-
-def _is_loopback(host: str) -> bool:
-    try:
-        return ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
 
 
 def _check_models(ids: list[str], models: ModelsSettings) -> None:

@@ -69,6 +69,7 @@ def test_the_document_has_the_layers_in_this_order() -> None:
 
 
 WALL_CLOCK = {
+    "app/access/sessions.py": "sessions end with the ID token, at a Unix second",
     "app/access/address_limits.py": "slowapi's own, and put right after a jump",
     "app/access/api_keys.py": "keys expire at a date",
     "app/access/client_secrets.py": "secrets expire at a Unix second that clients read",

@@ -173,6 +173,42 @@ def test_the_network_is_served_with_keys_or_if_open_is_set(
     assert access.is_guarded == any(name.startswith("ACCESS__KEYS") for name in settings)
 
 
+CLIENT = {"ISSUER": "https://login.example.com", "AUDIENCE": '["api"]', "CLIENT_ID": "page"}
+
+
+@pytest.mark.parametrize(
+    ("settings", "complaint"),
+    [
+        ({"CLIENT_SECRET": "hunter2"}, "of no use without a client_id"),
+        ({"CLIENT_ID": "page"}, "a client_id needs an issuer and a page_url"),
+        (CLIENT, "a client_id needs an issuer and a page_url"),
+        (CLIENT | {"PAGE_URL": "http://speech.example.com"}, "must be https, except on this"),
+        (CLIENT | {"PAGE_URL": "https://a.example/?x=1"}, "the page_url ends with its path"),
+        (CLIENT | {"PAGE_URL": "https://a.example", "SCOPES": '["email"]'}, "scopes need openid"),
+        (CLIENT | {"PAGE_URL": "speech"}, "PAGE_URL: .*valid URL"),
+    ],
+    ids=str,
+)
+def test_signing_in_is_set_up_wholly_and_without_risk_or_not_at_all(
+    monkeypatch: pytest.MonkeyPatch, settings: dict[str, str], complaint: str
+) -> None:
+    for name, value in settings.items():
+        monkeypatch.setenv(f"VERBATIM_ACCESS__OIDC__{name}", value)
+    with pytest.raises(ValueError, match=f"^VERBATIM_ACCESS__OIDC.*{complaint}") as refused:
+        read_settings()
+    assert "hunter2" not in str(refused.value)
+
+
+@pytest.mark.parametrize("page", ["https://a.example", "http://localhost:8000", "http://[::1]:80/"])
+def test_a_page_is_signed_in_at_over_tls_or_on_this_machine(
+    monkeypatch: pytest.MonkeyPatch, page: str
+) -> None:
+    for name, value in (CLIENT | {"PAGE_URL": page}).items():
+        monkeypatch.setenv(f"VERBATIM_ACCESS__OIDC__{name}", value)
+    oidc = read_settings().access.oidc
+    assert str(oidc.page_url).rstrip("/") == page.rstrip("/").removesuffix(":80")
+
+
 def test_the_default_model_may_be_named_as_pinned(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("VERBATIM_MODELS__PINNED", '["base"]')
     monkeypatch.setenv("VERBATIM_MODELS__MAX_RESIDENT", "1")

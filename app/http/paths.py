@@ -15,7 +15,8 @@ OPEN_TO_ALL = ("/", "/docs", "/openapi.json", "/metrics")
 """Paths without a key: the page and the documentation are public code, and the page sends the
 key of its user itself. /metrics has a rule of its own (routes/metrics.py)."""
 
-FOLDERS_OPEN_TO_ALL = ("/health/", "/web/", "/docs/assets/")
+FOLDERS_OPEN_TO_ALL = ("/health/", "/web/", "/docs/assets/", "/auth/")
+"""Under /auth/ people sign in."""
 
 OPERATION = "/internal/"
 """Needs no key from loopback: a program on this machine could send SIGTERM anyway."""

@@ -34,6 +34,8 @@ def configure(level: str, log_format: Literal["console", "json"], audit_batches:
     uvicorn.addFilter(_is_relevant)
     # Below INFO, uvicorn logs whole handshakes of sockets, keys included, and whole messages.
     uvicorn.setLevel(max(logging.INFO, logging.getLevelNamesMapping()[level.upper()]))
+    # Below INFO, authlib logs what a sign-in is proved by.
+    logging.getLogger("authlib").setLevel(uvicorn.level)
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(level.upper())

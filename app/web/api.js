@@ -144,7 +144,7 @@ export function address(path) {
   return new URL(path, document.baseURI);
 }
 
-function refusal(status, headers, body) {
+export function refusal(status, headers, body) {
   const retryAfter = parseFloat(headers.get("retry-after"));
   let message;
   try {

@@ -1,27 +1,45 @@
 const NAME = "verbatim.key";
 
-/** The caller's API key: of this tab, or of this browser if they wish. Never part of a URL. */
+/**
+ * The caller's API key: of this tab, or of this browser if they wish. Never part of a URL. Who has
+ * signed in needs none.
+ */
 export class Key {
+  #account;
   #dialog = document.getElementById("key-dialog");
   #reason = document.getElementById("key-reason");
   #input = document.getElementById("key-value");
   #remember = document.getElementById("key-remember");
+  #signIn = document.getElementById("sign-in");
   #asking = null;
+
+  constructor(account) {
+    this.#account = account;
+  }
 
   get value() {
     return sessionStorage.getItem(NAME) ?? localStorage.getItem(NAME) ?? "";
   }
 
   /**
-   * Whether the person gave a key, be it an empty one; `reason` says why it is needed. All who ask
-   * at the same time share one dialog.
+   * Whether the person gave a key, be it an empty one, or their session was extended; `reason` says
+   * why it is needed. All who ask at the same time share one dialog.
    */
   ask(reason = "") {
-    this.#asking ??= this.#shown(reason).finally(() => (this.#asking = null));
+    this.#asking ??= this.#given(reason).finally(() => (this.#asking = null));
     return this.#asking;
   }
 
-  #shown(reason) {
+  async #given(reason) {
+    if (reason && !this.value && (await this.#account.renew())) return true;
+    return this.#shown(reason);
+  }
+
+  #shown(wanted) {
+    const { signInUrl, failure } = this.#account;
+    const reason = signInUrl && wanted ? failure || "Sign in to use this server." : wanted;
+    this.#signIn.hidden = !signInUrl;
+    if (signInUrl) this.#signIn.href = signInUrl;
     this.#reason.textContent = reason;
     this.#reason.hidden = !reason;
     this.#input.value = this.value;

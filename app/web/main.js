@@ -1,3 +1,4 @@
+import { Account } from "./account.js";
 import { Api } from "./api.js";
 import { Choices } from "./choices.js";
 import { transcribe } from "./from_file.js";
@@ -5,11 +6,14 @@ import { record } from "./from_microphone.js";
 import { Key } from "./key.js";
 import { Result } from "./result.js";
 import { useTheme } from "./theme.js";
+import { Usage } from "./usage.js";
 import { Work } from "./work.js";
 
 const element = (id) => document.getElementById(id);
 
-const key = new Key();
+const account = new Account();
+const key = new Key(account);
+const usage = new Usage(key);
 const api = new Api(key);
 const choices = new Choices();
 const work = new Work();
@@ -80,6 +84,8 @@ element("key").onclick = async () => {
   if (await key.ask()) greet();
 };
 
+element("usage").onclick = () => usage.show().catch((error) => work.fail(error.message));
+
 // A recording lives in the page only.
 window.onbeforeunload = (event) => {
   if (isBusy) event.preventDefault();
@@ -100,4 +106,4 @@ document.ondrop = (event) => {
 };
 
 useTheme(element("theme"));
-greet();
+account.renew().then(greet);

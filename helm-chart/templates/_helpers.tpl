@@ -271,7 +271,7 @@ running on the CPU, and use all GPUs of the pod. */}}
 
 {{/* The Secrets whose values a pod reads once, at its start, by variable. */}}
 {{- define "verbatim.variableSecrets" -}}
-{{- dict "VERBATIM_ACCESS__SIGNING_KEY" .Values.secrets.signingKey "VERBATIM_LIMITS__STORE" .Values.secrets.limitStore "VERBATIM_JOBS__DATABASE" .Values.secrets.jobsDatabase "VERBATIM_TELEMETRY__METRICS_TOKEN" .Values.secrets.metricsToken "HF_TOKEN" .Values.secrets.hubToken | toJson -}}
+{{- dict "VERBATIM_ACCESS__SIGNING_KEY" .Values.secrets.signingKey "VERBATIM_ACCESS__OIDC__CLIENT_SECRET" .Values.secrets.clientSecret "VERBATIM_LIMITS__STORE" .Values.secrets.limitStore "VERBATIM_JOBS__DATABASE" .Values.secrets.jobsDatabase "VERBATIM_TELEMETRY__METRICS_TOKEN" .Values.secrets.metricsToken "HF_TOKEN" .Values.secrets.hubToken | toJson -}}
 {{- end }}
 
 {{/* A digest of these values as they are in the cluster, so that an upgrade rolls out what was rotated;

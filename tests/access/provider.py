@@ -4,9 +4,11 @@ import json
 import threading
 import time
 from contextlib import suppress
+from dataclasses import dataclass, field
+from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from types import TracebackType
-from typing import Any
+from typing import Any, Self
 
 from joserfc import jwt
 from joserfc.jwk import ECKey, Key, RSAKey
@@ -15,6 +17,17 @@ from joserfc.jws import JWSRegistry
 AUDIENCE = "transcription"
 RSA = RSAKey.generate_key(2048, {"kid": "rsa"})
 EC = ECKey.generate_key("P-256", {"kid": "ec"})
+
+
+@dataclass(frozen=True)
+class Answer:
+    status: HTTPStatus
+    body: str
+    headers: dict[str, str] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, document: Any, status: HTTPStatus = HTTPStatus.OK) -> "Answer":
+        return cls(status, json.dumps(document))
 
 
 class Provider:
@@ -36,29 +49,43 @@ class Provider:
 
         class Handler(BaseHTTPRequestHandler):
             def do_GET(self) -> None:
-                provider._answer(self)
+                provider._respond(self)
+
+            do_POST = do_GET
 
             def log_message(self, format: str, *args: object) -> None:
                 pass
 
         return ThreadingHTTPServer(("127.0.0.1", port), Handler)
 
-    def _answer(self, request: BaseHTTPRequestHandler) -> None:
-        self.requests.append(request.path)
-        self._may_answer.wait()
-        documents: dict[str, Any] = {
+    def documents(self) -> dict[str, Any]:
+        """Everything to GET, by its path."""
+        return {
             "/realms/staff/.well-known/openid-configuration": {
                 "issuer": self.issuer,
                 "jwks_uri": f"{self.url}/keys",
             },
             "/realms/staff/keys": {"keys": [key.as_dict(private=False) for key in self.keys]},
         }
-        body = json.dumps(documents[request.path]).encode()
+
+    def answer(self, method: str, target: str, headers: dict[str, str], body: str) -> Answer:
+        document = self.documents().get(target)
+        return Answer(HTTPStatus.NOT_FOUND, "") if document is None else Answer.of(document)
+
+    def _respond(self, request: BaseHTTPRequestHandler) -> None:
+        self.requests.append(request.path)
+        self._may_answer.wait()
+        body = request.rfile.read(int(request.headers.get("content-length", 0))).decode()
+        headers = {name.lower(): value for name, value in request.headers.items()}
+        answer = self.answer(request.command, request.path, headers, body)
+        content = answer.body.encode()
         with suppress(ConnectionError):  # the client has timed out
-            request.send_response(200)
-            request.send_header("content-length", str(len(body)))
+            request.send_response(answer.status)
+            for name, value in answer.headers.items():
+                request.send_header(name, value)
+            request.send_header("content-length", str(len(content)))
             request.end_headers()
-            request.wfile.write(body)
+            request.wfile.write(content)
 
     def start(self) -> None:
         self._thread = threading.Thread(target=self._server.serve_forever, args=(0.02,))
@@ -81,7 +108,7 @@ class Provider:
         self._server = self._bound(self._server.server_port)
         self.start()
 
-    def __enter__(self) -> "Provider":
+    def __enter__(self) -> Self:
         self.start()
         return self
 
@@ -93,6 +120,10 @@ class Provider:
     ) -> None:
         self.resume()
         self.stop()
+
+    @staticmethod
+    def now() -> int:
+        return int(time.time())
 
     @property
     def fetches(self) -> int:

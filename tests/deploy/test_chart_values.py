@@ -18,6 +18,7 @@ SCHEMA = json.loads((CHART / "values.schema.json").read_text())
 FROM_SECRETS = {
     "access.keys_file": "keys",
     "access.signing_key": "signingKey",
+    "access.oidc.client_secret": "clientSecret",
     "jobs.database": "jobsDatabase",
     "limits.store": "limitStore",
     "telemetry.metrics_token": "metricsToken",

@@ -1,6 +1,6 @@
 """Chromium as people use it, and what it complains of."""
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -31,9 +31,11 @@ def chromium(microphone: Path) -> Iterator[Browser]:
 
 
 @contextmanager
-def opened(browser: Browser, url: str, **options: Any) -> Iterator[Page]:
+def opened(
+    browser: Browser, url: str, others: Collection[str] = (), **options: Any
+) -> Iterator[Page]:
     """The page in a profile of its own. It fails if a script fails, if the policy is violated, or
-    if anything is asked of another host."""
+    if anything is asked of a host other than `others`."""
     context = browser.new_context(**options)
     page = context.new_page()
     complaints: list[str] = []
@@ -55,6 +57,6 @@ def opened(browser: Browser, url: str, **options: Any) -> Iterator[Page]:
     try:
         yield page
         assert complaints == []
-        assert hosts == {urlsplit(url).netloc}
+        assert hosts == {urlsplit(url).netloc, *others}
     finally:
         context.close()

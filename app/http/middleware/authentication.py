@@ -8,10 +8,11 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from app.access.address_limits import AddressLimits
 from app.access.authenticator import Authenticator
 from app.access.principal import Principal
-from app.errors import RateLimited, SpeechError, WrongKey
+from app.errors import NotAuthenticated, RateLimited, SpeechError, WrongKey
 from app.http.hosts import host_names, is_loopback
 from app.http.paths import is_open_to_all, is_operation, is_page, is_realtime
 from app.http.replies import json_reply
+from app.http.sessions import page_session
 from app.http.state import state_of
 from app.openai.error_replies import reply
 from app.telemetry import metrics
@@ -54,6 +55,10 @@ async def _caller(connection: HTTPConnection) -> Principal:
         return Principal(anybody.id, "local", is_administrator=True)
     authenticator = state_of(connection.scope)["services"].authenticator
     token = bearer_token(connection)
+    if token is None and (session := page_session(connection)) is not None:
+        if session.seconds_left > 0:
+            return session.principal
+        raise NotAuthenticated("Your session has ended. Please sign in again.")
     if token is None or authenticator.is_open:
         principal = await authenticator.authenticate(token, address)
     else:

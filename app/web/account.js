@@ -1,0 +1,69 @@
+import { address } from "./api.js";
+
+const RENEWED_SECONDS = 45; // before the end; the server renews what ends within 60
+
+const REASONS = {
+  refused: "You were not signed in: the identity provider or its answer said no.",
+  "not-allowed": "You were signed in, but may not use this server. Ask its operator.",
+  unavailable: "The identity provider cannot be reached. Please try again.",
+};
+
+const element = (id) => document.getElementById(id);
+
+/**
+ * Who has signed in on this page, where there is an identity provider. The session is a cookie that
+ * scripts cannot read, so the server says whose it is, and for how long.
+ */
+export class Account {
+  #signInUrl = null;
+  #failure;
+  #end = 0;
+  #timer = null;
+
+  constructor() {
+    element("sign-out").onclick = () => this.#signOut();
+    const [, reason] = /^#not-signed-in=(.+)/.exec(location.hash) ?? [];
+    this.#failure = REASONS[reason] ?? "";
+    // Also what a provider appends when it sends people back from signing out.
+    history.replaceState(null, "", location.pathname);
+  }
+
+  /** Where a person signs in; null: nobody can. */
+  get signInUrl() {
+    return this.#signInUrl;
+  }
+
+  /** Why signing in has just failed; empty: it has not. */
+  get failure() {
+    return this.#failure;
+  }
+
+  /** Whether the session was extended, or has just begun. */
+  async renew() {
+    const before = this.#end;
+    // Of several tabs one asks the provider, as it may take a refresh token only once.
+    const ask = () => fetch(address("auth/session"), { method: "POST" });
+    try {
+      const answer = await (navigator.locks?.request("verbatim.session", ask) ?? ask());
+      if (answer.ok) this.#show(await answer.json());
+    } catch {
+      return false; // the server cannot be reached, as the caller will see
+    }
+    return this.#end > before + 1000;
+  }
+
+  #show({ sign_in: url, name, seconds_left: seconds }) {
+    this.#signInUrl = url;
+    this.#end = name === null ? 0 : Date.now() + seconds * 1000;
+    element("account").hidden = name === null;
+    element("account-name").textContent = name ?? "";
+    clearTimeout(this.#timer);
+    if (name === null) return;
+    this.#timer = setTimeout(() => this.renew(), Math.max(5, seconds - RENEWED_SECONDS) * 1000);
+  }
+
+  async #signOut() {
+    const answer = await fetch(address("auth/session"), { method: "DELETE" });
+    location.assign((await answer.json()).url);
+  }
+}

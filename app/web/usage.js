@@ -1,0 +1,72 @@
+import { address, refusal } from "./api.js";
+import { shortClock } from "./subtitles.js";
+
+const LIMITS = {
+  requests_per_minute: ["Requests", (count) => String(count)],
+  audio_seconds_per_minute: ["Audio", (seconds) => `${seconds.toFixed(1)} s`],
+  concurrent_requests: ["At the same time", (count) => String(count)],
+};
+
+const element = (id) => document.getElementById(id);
+
+/** What the caller has used, and what of it counts against limits: `GET /v1/usage`, in a dialog. */
+export class Usage {
+  #key;
+
+  constructor(key) {
+    this.#key = key;
+  }
+
+  /** Throws ApiError. */
+  async show() {
+    const usage = await this.#asked();
+    if (usage === null) return;
+    const { key, limits, since, models } = usage;
+    element("usage-whose").textContent = key === "anonymous" ? "" : `Of ${key}.`;
+    element("usage-limits").replaceChildren(
+      ...Object.entries(LIMITS).map(([name, [label, words]]) =>
+        row(label, limits[name] ? used(limits[name], words) : "no limit"),
+      ),
+    );
+    // Each replica has totals of its own.
+    const start = new Date(since * 1000).toLocaleString();
+    element("usage-since").textContent = `Since ${start}, when this server process began`;
+    element("usage-models").replaceChildren(
+      ...models.map(({ model, requests, audio_seconds: seconds }) =>
+        row(model ?? "none", requests, shortClock(seconds)),
+      ),
+    );
+    element("usage-dialog").showModal();
+  }
+
+  /** Null: a key is needed, and the person gives none. */
+  async #asked() {
+    for (;;) {
+      const headers = this.#key.value ? { authorization: `Bearer ${this.#key.value}` } : {};
+      const answer = await fetch(address("v1/usage"), { headers });
+      if (answer.ok) return answer.json();
+      const error = refusal(answer.status, answer.headers, await answer.text());
+      if (error.status !== 401) throw error;
+      if (!(await this.#key.ask(error.message))) return null;
+    }
+  }
+}
+
+function used({ limit, used, reset_seconds: seconds }, words) {
+  const reset = seconds > 0 ? `, free again in ${Math.ceil(seconds)} s` : "";
+  return `${words(used)} of ${words(limit)}${reset}`;
+}
+
+function row(name, ...values) {
+  const line = document.createElement("tr");
+  const head = document.createElement("th");
+  head.scope = "row";
+  head.textContent = name;
+  const cells = values.map((value) => {
+    const cell = document.createElement("td");
+    cell.textContent = value;
+    return cell;
+  });
+  line.append(head, ...cells);
+  return line;
+}
