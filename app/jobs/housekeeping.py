@@ -1,7 +1,7 @@
 """What keeps jobs from being lost, kept for ever or left over: leases that ended, entries of the
 queue that are missing, windows that are over, objects without rows.
 
-Each step is one transaction that does nothing where it has nothing to do, so any worker may do it
+Each step is one transaction that does nothing where it has nothing to do, so any process may do it
 at any time; an advisory lock keeps two from doing the same at once.
 """
 

@@ -1,4 +1,4 @@
-"""Jobs of a process: the store, and by role the worker and the housekeeping beside it."""
+"""Jobs of a process: the store, and the housekeeping and, by role, the worker beside it."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -43,8 +43,9 @@ async def _when_open(store: JobStore, services: Services) -> None:
         group.create_task(store.changes.listen())
         group.create_task(keep_figures(store))
         group.create_task(Deliveries(store, services.fetcher).run())
+        # In every role: there are no workers while nothing waits, but windows and results end.
+        group.create_task(Housekeeping(store).run())
         if store.settings.role != "api":
-            group.create_task(Housekeeping(store).run())
             group.create_task(_work(store, services))
 
 

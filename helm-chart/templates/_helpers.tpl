@@ -13,8 +13,13 @@
 {{- end -}}
 {{- end }}
 
+{{/* Where everything lies: Helm's namespace, or another one. */}}
+{{- define "verbatim.namespace" -}}
+{{- .Values.namespaceOverride | default .Release.Namespace -}}
+{{- end }}
+
 {{- define "verbatim.selectorLabels" -}}
-app.kubernetes.io/name: {{ include "verbatim.name" . }}
+app.kubernetes.io/name: {{ include "verbatim.name" . }}{{ include "verbatim.suffix" . }}
 app.kubernetes.io/instance: {{ .Release.Name }}
 {{- end }}
 
@@ -54,9 +59,9 @@ app.kubernetes.io/managed-by: {{ .Release.Service }}
 Service. Empty where something else scrapes them. */}}
 {{- define "verbatim.job" -}}
 {{- if .Values.podMonitor.enabled -}}
-{{- printf "%s/%s" .Release.Namespace (include "verbatim.fullname" .) -}}
+{{- printf "%s/%s" (include "verbatim.namespace" .) (include "verbatim.part" .) -}}
 {{- else if .Values.serviceMonitor.enabled -}}
-{{- include "verbatim.fullname" . -}}
+{{- include "verbatim.part" . -}}
 {{- end -}}
 {{- end }}
 
@@ -116,14 +121,20 @@ running on the CPU, and use all GPUs of the pod. */}}
 {{- end }}
 {{- end }}
 
-{{/* How long a pod may take to go: the preStop drain, uvicorn's own after SIGTERM, and a margin. */}}
+{{/* How long a pod may take to go: the preStop drain, uvicorn's own after SIGTERM, and a margin. A worker
+has no callers: it takes no more jobs after SIGTERM, and gives back those that have not ended in 10 s. A
+process that hangs ends itself 20 s after settings.server.drain_seconds. */}}
 {{- define "verbatim.gracePeriod" -}}
+{{- if include "verbatim.isWorker" . -}}
+{{- add (dig "server" "drain_seconds" 300 .Values.settings | int) 25 -}}
+{{- else -}}
 {{- $least := add (int .Values.drain.seconds) (dig "server" "drain_seconds" 300 .Values.settings | int) 15 -}}
 {{- $given := .Values.terminationGracePeriodSeconds -}}
 {{- if and $given (lt (int $given) (int $least)) -}}
 {{- fail (printf "terminationGracePeriodSeconds is %d: with drain.seconds and settings.server.drain_seconds it must be at least %d" (int $given) (int $least)) -}}
 {{- end -}}
 {{- $given | default $least | int -}}
+{{- end -}}
 {{- end }}
 
 {{/* One environment variable: name, value. Lists and objects are JSON, as the server reads them. */}}
@@ -162,71 +173,17 @@ running on the CPU, and use all GPUs of the pod. */}}
 {{- $ports := list -}}
 {{- if or (include "verbatim.pulls" .) .Values.initContainers -}}{{- $ports = append $ports 443 -}}{{- end -}}
 {{- if .Values.secrets.limitStore -}}{{- $ports = append $ports 6379 -}}{{- end -}}
+{{- if include "verbatim.hasJobs" . -}}
+{{- /* Of the store, and of webhooks. */ -}}
+{{- $ports = append $ports 443 -}}
 {{- if .Values.secrets.jobsDatabase -}}{{- $ports = append $ports 5432 -}}{{- end -}}
+{{- end -}}
 {{- $issuer := dig "access" "oidc" "issuer" "" .Values.settings -}}
 {{- $traces := dig "telemetry" "otlp_endpoint" "" .Values.settings -}}
 {{- range compact (list $issuer $traces) -}}
 {{- with include "verbatim.urlPort" . -}}{{- $ports = append $ports (int .) -}}{{- end -}}
 {{- end -}}
 {{- $ports | uniq | toJson -}}
-{{- end }}
-
-{{/* Values that contradict each other. */}}
-{{- define "verbatim.check" -}}
-{{- if and .Values.serviceMonitor.enabled .Values.podMonitor.enabled -}}
-{{- fail "serviceMonitor and podMonitor would scrape every pod twice: enable one of them" -}}
-{{- end -}}
-{{- if and .Values.ingress.enabled .Values.ingress.alb.enabled -}}
-{{- $connection := dig "server" "idle_connection_seconds" 75 .Values.settings | int -}}
-{{- if le $connection (int .Values.ingress.alb.idleTimeoutSeconds) -}}
-{{- fail (printf "settings.server.idle_connection_seconds (%d) must be longer than ingress.alb.idleTimeoutSeconds (%d): else the load balancer sends requests into connections that the server closes" $connection (int .Values.ingress.alb.idleTimeoutSeconds)) -}}
-{{- end -}}
-{{- end -}}
-{{- $guarded := or .Values.secrets.keys (dig "access" "oidc" "issuer" "" .Values.settings) -}}
-{{- if and .Values.open $guarded -}}
-{{- fail "open is true, but keys or an identity provider say who may call: leave one of them out" -}}
-{{- end -}}
-{{- if and .Values.secrets.metricsToken (eq (include "verbatim.metricsPort" .) "metrics") -}}
-{{- fail "secrets.metricsToken guards /metrics on the server's own port, but settings.telemetry.metrics_port gives them another: leave one of them out" -}}
-{{- end -}}
-{{- range $type := list "existingClaim" "persistentVolume" "hostPath" "csi" -}}
-{{- if and (eq $.Values.modelCache.type $type) (not (index $.Values.modelCache $type)) -}}
-{{- fail (printf "modelCache.type is %s, but modelCache.%s is empty" $type $type) -}}
-{{- end -}}
-{{- end -}}
-{{- if eq .Values.modelCache.type "csi" -}}
-{{- if has .Values.modelCache.csi.driver (list "disk.csi.azure.com" "ebs.csi.aws.com" "efs.csi.aws.com" "fsx.csi.aws.com" "pd.csi.storage.gke.io" "s3.csi.aws.com") -}}
-{{- fail (printf "modelCache.csi: %s mounts no inline volumes, so pods would wait for ever: use modelCache.type persistentVolume" .Values.modelCache.csi.driver) -}}
-{{- end -}}
-{{- end -}}
-{{- if and (eq .Values.modelCache.type "pvc") (not (has "ReadWriteMany" (include "verbatim.accessModes" . | fromJsonArray))) (not (has "ReadOnlyMany" (include "verbatim.accessModes" . | fromJsonArray))) -}}
-{{- if or (ne .Values.autoscaling.type "none") (gt (int .Values.replicas) 1) (ne .Values.strategy.type "Recreate") -}}
-{{- fail "modelCache.pvc is ReadWriteOnce, so a second pod on another node would wait for ever: name a storageClassName that offers ReadWriteMany (EFS, NFS, Filestore), or set replicas to 1 and strategy.type to Recreate" -}}
-{{- end -}}
-{{- end -}}
-{{- range .Values.extraVolumeMounts -}}
-{{- $path := trimSuffix "/" .mountPath -}}
-{{- if or (has $path (list "" "/opt" "/opt/models")) (hasPrefix "/opt/models/" $path) -}}
-{{- fail (printf "extraVolumeMounts: %s would hide the models in the image: /models is for others" .mountPath) -}}
-{{- end -}}
-{{- end -}}
-{{- if and .Values.gpu.claimTemplate (lt (int .Values.gpu.count) 1) -}}
-{{- fail "gpu.claimTemplate: say with gpu.count how many GPUs it claims" -}}
-{{- end -}}
-{{- if and .Values.httpRoute.enabled (not .Values.httpRoute.parentRefs) -}}
-{{- fail "httpRoute.parentRefs is empty: of which gateway?" -}}
-{{- end -}}
-{{- if and (ne .Values.autoscaling.type "none") (lt (int .Values.autoscaling.maxReplicas) (int .Values.autoscaling.minReplicas)) -}}
-{{- fail "autoscaling.maxReplicas is below minReplicas" -}}
-{{- end -}}
-{{- if and (ne .Values.autoscaling.type "none") (not .Values.autoscaling.rulesElsewhere) -}}
-{{- if not (and .Values.prometheusRule.enabled (include "verbatim.job" .)) -}}
-{{- fail "autoscaling follows stt:replicas_wanted, which nothing would make: enable prometheusRule, and podMonitor or serviceMonitor, or say with autoscaling.rulesElsewhere that they are not of this release" -}}
-{{- end -}}
-{{- end -}}
-{{- if and (eq .Values.autoscaling.type "hpa") .Values.podMonitor.enabled (not .Values.autoscaling.hpa.selector) -}}
-{{- fail "the selector of an HPA cannot name the job of a PodMonitor, which has a slash: enable serviceMonitor instead, or give autoscaling.hpa.selector" -}}
-{{- end -}}
 {{- end }}
 
 {{/* The volume of models, if there is one. */}}
@@ -255,7 +212,7 @@ running on the CPU, and use all GPUs of the pod. */}}
 
 {{- /* The names of the service, the ingress and the route, as JSON; any name where these take any. */ -}}
 {{- define "verbatim.hosts" -}}
-{{- $service := printf "%s.%s" (include "verbatim.fullname" .) .Release.Namespace }}
+{{- $service := printf "%s.%s" (include "verbatim.part" .) (include "verbatim.namespace" .) }}
 {{- $hosts := list $service (printf "%s.svc" $service) (printf "%s.svc.cluster.local" $service) }}
 {{- if .Values.ingress.enabled }}
 {{- $hosts = concat $hosts (.Values.ingress.hosts | default (list "*")) }}
@@ -271,7 +228,7 @@ running on the CPU, and use all GPUs of the pod. */}}
 
 {{/* The Secrets whose values a pod reads once, at its start, by variable. */}}
 {{- define "verbatim.variableSecrets" -}}
-{{- dict "VERBATIM_ACCESS__SIGNING_KEY" .Values.secrets.signingKey "VERBATIM_ACCESS__OIDC__CLIENT_SECRET" .Values.secrets.clientSecret "VERBATIM_LIMITS__STORE" .Values.secrets.limitStore "VERBATIM_JOBS__DATABASE" .Values.secrets.jobsDatabase "VERBATIM_TELEMETRY__METRICS_TOKEN" .Values.secrets.metricsToken "HF_TOKEN" .Values.secrets.hubToken | toJson -}}
+{{- dict "VERBATIM_ACCESS__SIGNING_KEY" .Values.secrets.signingKey "VERBATIM_ACCESS__OIDC__CLIENT_SECRET" .Values.secrets.clientSecret "VERBATIM_LIMITS__STORE" .Values.secrets.limitStore "VERBATIM_JOBS__DATABASE" (include "verbatim.hasJobs" . | empty | ternary dict .Values.secrets.jobsDatabase) "VERBATIM_TELEMETRY__METRICS_TOKEN" .Values.secrets.metricsToken "HF_TOKEN" .Values.secrets.hubToken | toJson -}}
 {{- end }}
 
 {{/* A digest of these values as they are in the cluster, so that an upgrade rolls out what was rotated;
@@ -280,7 +237,7 @@ empty where there is no cluster to ask. */}}
 {{- $values := list -}}
 {{- range $variable, $secret := include "verbatim.variableSecrets" . | fromJson -}}
 {{- if $secret -}}
-{{- $values = append $values (dig "data" $secret.key "" (lookup "v1" "Secret" $.Release.Namespace $secret.name)) -}}
+{{- $values = append $values (dig "data" $secret.key "" (lookup "v1" "Secret" (include "verbatim.namespace" $) $secret.name)) -}}
 {{- end -}}
 {{- end -}}
 {{- if compact $values -}}{{- $values | toJson | sha256sum -}}{{- end -}}
@@ -289,10 +246,11 @@ empty where there is no cluster to ask. */}}
 {{/* How many pods the Deployment asks for; empty: what a scaler has set stays. Helm would take
 `replicas` out of a Deployment whose scaler is new, and Kubernetes would make it 1. */}}
 {{- define "verbatim.replicas" -}}
-{{- if eq .Values.autoscaling.type "none" -}}
+{{- $scaled := include "verbatim.isWorker" . | empty | ternary (ne .Values.autoscaling.type "none") .Values.jobs.workers.autoscaling.enabled -}}
+{{- if not $scaled -}}
 {{- .Values.replicas -}}
 {{- else -}}
-{{- dig "spec" "replicas" "" (lookup "apps/v1" "Deployment" .Release.Namespace (include "verbatim.fullname" .)) -}}
+{{- dig "spec" "replicas" "" (lookup "apps/v1" "Deployment" (include "verbatim.namespace" .) (include "verbatim.part" .)) -}}
 {{- end -}}
 {{- end }}
 

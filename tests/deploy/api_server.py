@@ -21,6 +21,7 @@ KINDS = {
     "v1": [
         ("ConfigMap", "configmaps"),
         ("Namespace", "namespaces"),
+        ("PersistentVolume", "persistentvolumes"),
         ("PersistentVolumeClaim", "persistentvolumeclaims"),
         ("Pod", "pods"),
         ("Secret", "secrets"),
@@ -29,16 +30,25 @@ KINDS = {
     ],
     "apps/v1": [("Deployment", "deployments")],
     "autoscaling/v2": [("HorizontalPodAutoscaler", "horizontalpodautoscalers")],
-    "keda.sh/v1alpha1": [("ScaledObject", "scaledobjects")],
+    "external-secrets.io/v1": [("ExternalSecret", "externalsecrets")],
+    "gateway.networking.k8s.io/v1": [("HTTPRoute", "httproutes")],
+    "keda.sh/v1alpha1": [
+        ("ScaledObject", "scaledobjects"),
+        ("TriggerAuthentication", "triggerauthentications"),
+    ],
     "monitoring.coreos.com/v1": [
         ("PodMonitor", "podmonitors"),
         ("PrometheusRule", "prometheusrules"),
         ("ServiceMonitor", "servicemonitors"),
     ],
-    "networking.k8s.io/v1": [("NetworkPolicy", "networkpolicies")],
+    "networking.k8s.io/v1": [("Ingress", "ingresses"), ("NetworkPolicy", "networkpolicies")],
     "policy/v1": [("PodDisruptionBudget", "poddisruptionbudgets")],
+    "scheduling.k8s.io/v1": [("PriorityClass", "priorityclasses")],
 }
-"""Kind and plural, by group and version; all of them but Namespace are namespaced."""
+"""Kind and plural, by group and version."""
+
+OF_THE_CLUSTER = {"Namespace", "PersistentVolume", "PriorityClass"}
+"""Kinds that lie in no namespace."""
 
 
 class ApiServer:
@@ -167,7 +177,7 @@ def _discovery(path: str) -> Json | None:
         return None
     verbs = ["create", "delete", "get", "list", "patch", "update"]
     kinds = [
-        {"name": plural, "kind": kind, "namespaced": kind != "Namespace", "verbs": verbs}
+        {"name": plural, "kind": kind, "namespaced": kind not in OF_THE_CLUSTER, "verbs": verbs}
         for kind, plural in KINDS[version]
     ]
     return {"kind": "APIResourceList", "groupVersion": version, "resources": kinds}

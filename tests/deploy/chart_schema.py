@@ -16,6 +16,10 @@ SAID_ELSEWHERE = {
     "server.host",
     "access.open",
     "access.keys_file",
+    "jobs.directory",
+    "jobs.enabled",
+    "jobs.objects",
+    "jobs.role",
     "models.built_in",
     "models.directory",
 }

@@ -89,13 +89,14 @@ def of_kinds(manifests: list[Manifest], *kinds: str) -> list[Manifest]:
 
 
 def servers(manifests: list[Manifest]) -> Manifest:
-    """The Deployment of servers; the other one, if there is one, only holds room."""
-    (found,) = [
-        each
-        for each in of_kinds(manifests, "Deployment")
-        if not each["metadata"]["name"].endswith("-placeholder")
-    ]
-    return found
+    """The Deployment of servers: others have its name with a suffix."""
+    return min(of_kinds(manifests, "Deployment"), key=lambda each: len(each["metadata"]["name"]))
+
+
+def part(manifests: list[Manifest], suffix: str) -> list[Manifest]:
+    """The objects of the workers, `worker`, or of a tier by its name, placeholders included."""
+    own = f"{servers(manifests)['metadata']['name']}-{suffix}"
+    return [each for each in manifests if each["metadata"]["name"].startswith(own)]
 
 
 def server(manifests: list[Manifest]) -> Manifest:
@@ -107,17 +108,18 @@ def server(manifests: list[Manifest]) -> Manifest:
 def environment(manifests: list[Manifest]) -> dict[str, str]:
     """What the server is told, with `redis://NAME/KEY/…` for what comes from a Secret."""
     return {
-        each["name"]: each["value"] if "value" in each else _from(each["valueFrom"])
+        each["name"]: each["value"] if "value" in each else _from(each["name"], each["valueFrom"])
         for each in server(manifests)["env"]
     }
 
 
-def _from(source: Manifest) -> str:
+def _from(variable: str, source: Manifest) -> str:
     if "resourceFieldRef" in source:
         return "2"
     reference = source["secretKeyRef"]
+    scheme = "postgresql" if variable == "VERBATIM_JOBS__DATABASE" else "redis"
     # A secret that every setting takes: an address, and long enough for a key.
-    return f"redis://{reference['name']}/{reference['key']}/of-more-than-32-characters"
+    return f"{scheme}://{reference['name']}/{reference['key']}/of-more-than-32-characters"
 
 
 def _template(shape: str | None, values: Values, version: str) -> Done:

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from pathlib import PurePosixPath
 
-from tests.deploy.helm import Manifest, servers
+from tests.deploy.helm import Manifest
 
 USER = 10001
 """The image's; tests/deploy/test_image.py holds the image to it."""
@@ -91,26 +91,28 @@ def _probes(container: Manifest) -> Iterator[str]:
 
 
 def _selectors(manifests: list[Manifest]) -> Iterator[str]:
-    """Services, budgets, policies and monitors must select the servers and nobody else."""
-    server = servers(manifests)
-    labels = server["spec"]["template"]["metadata"]["labels"]
-    ports = {each["name"] for each in server["spec"]["template"]["spec"]["containers"][0]["ports"]}
-    others = [each["metadata"].get("labels", {}) for each in manifests if each["kind"] == "Pod"]
-    deployments = [each for each in manifests if each["kind"] == "Deployment"]
-    yield from _own_pods(deployments)
-    others += [
-        each["spec"]["template"]["metadata"]["labels"] for each in deployments if each is not server
-    ]
-    for each in [each for each in manifests if each not in deployments]:
+    """Services, budgets, policies and monitors must select the pods of the Deployment of the same
+    name, and no others."""
+    deployments = {
+        each["metadata"]["name"]: each["spec"]["template"]
+        for each in manifests
+        if each["kind"] == "Deployment"
+    }
+    yield from _own_pods([each for each in manifests if each["kind"] == "Deployment"])
+    pods = [each["metadata"] for each in manifests if each["kind"] == "Pod"]
+    for each in manifests:
         spec = each.get("spec", {})
         selector = spec.get("podSelector", spec.get("selector"))
-        if selector is None or each["kind"] == "ServiceMonitor":
+        if selector is None or each["kind"] in ("Deployment", "ServiceMonitor"):
             continue
+        own = deployments[each["metadata"]["name"]]
         wanted = selector.get("matchLabels", selector).items()
-        if not wanted <= labels.items():
+        if not wanted <= own["metadata"]["labels"].items():
             yield f"{each['kind']} does not select the server"
-        if any(wanted <= other.items() for other in others):
+        others = [other["metadata"] for other in deployments.values() if other is not own]
+        if any(wanted <= other.get("labels", {}).items() for other in [*others, *pods]):
             yield f"{each['kind']} selects a pod that is no server"
+        ports = {port["name"] for port in own["spec"]["containers"][0]["ports"]}
         for port in spec.get("ports", []) if each["kind"] == "Service" else []:
             if port["targetPort"] not in ports:
                 yield f"Service leads to {port['targetPort']}, which is no port"

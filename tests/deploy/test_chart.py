@@ -45,6 +45,7 @@ OPTIONAL_KINDS = {
     "ScaledObject",
     "Secret",
     "ServiceMonitor",
+    "TriggerAuthentication",
 }
 
 
@@ -171,16 +172,26 @@ def test_every_pod_keeps_the_rules(shape: str, shapes: dict[str, list[Manifest]]
 def test_one_scaler_at_most_says_how_many_pods_there_are(
     shape: str, shapes: dict[str, list[Manifest]]
 ) -> None:
-    scalers = of_kinds(shapes[shape], "HorizontalPodAutoscaler", "ScaledObject")
-    assert len(scalers) <= 1
-    assert ("replicas" in servers(shapes[shape])["spec"]) is not bool(scalers)
+    scaled = [
+        each["spec"]["scaleTargetRef"]["name"]
+        for each in of_kinds(shapes[shape], "HorizontalPodAutoscaler", "ScaledObject")
+    ]
+    fixed = [
+        each["metadata"]["name"]
+        for each in of_kinds(shapes[shape], "Deployment")
+        if "replicas" in each["spec"]
+    ]
+    every = [each["metadata"]["name"] for each in of_kinds(shapes[shape], "Deployment")]
+    assert sorted(scaled + fixed) == sorted(every)
 
 
 @every_shape
 def test_nodes_are_drained_one_pod_at_a_time(shape: str, shapes: dict[str, list[Manifest]]) -> None:
-    budget = only(shapes[shape], "PodDisruptionBudget")["spec"]
-    assert budget["maxUnavailable"] in (1, "25%")
-    assert budget["unhealthyPodEvictionPolicy"] == "AlwaysAllow", "broken pods block no drain"
+    budgets = [each["spec"] for each in of_kinds(shapes[shape], "PodDisruptionBudget")]
+    assert {each["maxUnavailable"] for each in budgets} <= {1, "25%"}
+    assert budgets
+    unhealthy = {each["unhealthyPodEvictionPolicy"] for each in budgets}
+    assert unhealthy == {"AlwaysAllow"}, "broken pods block no drain"
 
 
 @every_shape

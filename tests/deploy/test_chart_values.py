@@ -13,6 +13,8 @@ from tests.deploy.helm import CHART, SHAPES, environment, notes, refusal, render
 from tests.support.live_server import ROOT
 
 SCHEMA = json.loads((CHART / "values.schema.json").read_text())
+DATABASE = {"secrets": {"jobsDatabase": {"name": "jobs", "key": "url"}}}
+RECREATE = {"type": "Recreate"}
 
 # Settings of which the chart makes something else than a value below `settings`.
 FROM_SECRETS = {
@@ -26,6 +28,10 @@ FROM_SECRETS = {
 OTHER_SECRETS = {"hubToken"}
 """Which are no settings of the server: what it is built on reads them."""
 INSTEAD_OF = {
+    "jobs.directory": "jobs.volume",
+    "jobs.enabled": "jobs.enabled",
+    "jobs.objects": "jobs.objects",
+    "jobs.role": "jobs.workers",
     "access.keys": "secrets.keys",
     "access.open": "open",
     "models.built_in": "the image's",
@@ -172,6 +178,23 @@ def test_settings_arrive_as_they_were_written(monkeypatch: pytest.MonkeyPatch) -
         ),
         ({"gpu": {"claimTemplate": "gpu"}}, "say with gpu.count how many"),
         ({"httpRoute": {"enabled": True}}, "httpRoute.parentRefs is empty"),
+        ({"jobs": {"enabled": True}, "replicas": 1}, "pods share one PostgreSQL"),
+        ({"jobs": {"enabled": True}, **DATABASE}, "pods share recordings and results"),
+        ({"jobs": {"enabled": True, "objects": "s3://b/j"}, **DATABASE}, "secrets.signingKey"),
+        ({"jobs": {"enabled": True, "objects": "http://b"}}, "jobs.objects"),
+        ({"jobs": {"workers": {"enabled": True}}}, "jobs.workers is enabled, but jobs is not"),
+        (
+            {"jobs": {"workers": {"autoscaling": {"enabled": True, "minReplicas": 5}}}},
+            "jobs.workers.autoscaling.maxReplicas is below minReplicas",
+        ),
+        ({"jobs": {"workers": {"overrides": {"service": {}}}}}, "jobs.workers.overrides"),
+        ({"tiers": {"worker": {}}}, "tiers"),
+        ({"tiers": {"turbo": {"secrets": {}}}}, "tiers.turbo"),
+        ({"tiers": {"turbo": {"settings": {"engin": {}}}}}, "tiers.turbo.settings"),
+        (
+            {"modelCache": {"type": "pvc"}, "tiers": {"turbo": {}}, "strategy": RECREATE},
+            "without tiers and workers",
+        ),
     ],
     ids=str,
 )

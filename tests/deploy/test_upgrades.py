@@ -9,7 +9,7 @@ import pytest
 
 from app.access.keys_file import read
 from tests.deploy.api_server import ApiServer, Json, api_server
-from tests.deploy.helm import CHART, Values, helm, rendered, servers
+from tests.deploy.helm import CHART, Values, helm, rendered, servers, shape_file
 from tests.support.live_server import ROOT
 
 SCALED: Values = {
@@ -26,8 +26,8 @@ class Cluster:
         self.api = api
         self._config = config
 
-    def release(self, values: Values) -> Json:
-        """The Deployment after `helm upgrade --install` in namespace `speech`."""
+    def release(self, values: Values, *arguments: str) -> Json:
+        """The servers' Deployment after `helm upgrade --install` in namespace `speech`."""
         done = helm(
             "upgrade",
             "verbatim",
@@ -36,6 +36,7 @@ class Cluster:
             "--namespace=speech",
             "--disable-openapi-validation",
             f"--kubeconfig={self._config}",
+            *arguments,
             values=values,
         )
         assert done.returncode == 0, done.stderr
@@ -55,6 +56,17 @@ class Cluster:
     def key(self) -> str:
         return base64.b64decode(self.secret["key"]).decode()
 
+    def replicas(self, scaled: dict[str, int] | None = None) -> dict[str, int]:
+        """How many pods each Deployment asks for, after scalers have set `scaled`."""
+        deployments = {
+            place.rpartition("/")[2]: each["spec"]
+            for place, each in self.api.objects.items()
+            if "/deployments/" in place
+        }
+        for name, replicas in (scaled or {}).items():
+            deployments[name]["replicas"] = replicas
+        return {name: spec["replicas"] for name, spec in deployments.items()}
+
 
 @pytest.fixture
 def cluster(tmp_path: Path) -> Iterator[Cluster]:
@@ -72,6 +84,24 @@ def test_no_upgrade_drops_pods(cluster: Cluster) -> None:
     assert cluster.release(hpa)["spec"]["replicas"] == 7, "from KEDA to an HPA"
     assert cluster.release(SCALED | {"drain": {"seconds": 60}})["spec"]["replicas"] == 7
     assert cluster.release({"replicas": 3})["spec"]["replicas"] == 3, "as the values say"
+
+
+@pytest.mark.parametrize(
+    ("shape", "scaled"),
+    [
+        ("gpu-alb-keda", {"verbatim": 23}),
+        ("mig-hpa", {"verbatim": 9}),
+        ("jobs-tiers", {"verbatim-turbo": 5, "verbatim-worker": 0}),
+    ],
+)
+def test_an_upgrade_of_a_shape_leaves_what_scalers_have_set(
+    cluster: Cluster, shape: str, scaled: dict[str, int]
+) -> None:
+    cluster.release({}, shape_file(shape))
+    before = cluster.replicas(scaled)
+    cluster.release({"podAnnotations": {"build": "2"}}, shape_file(shape))
+    assert cluster.replicas() == before
+    assert "build" in cluster.deployment["spec"]["template"]["metadata"]["annotations"]
 
 
 def test_a_generated_key_stays_the_same(cluster: Cluster) -> None:

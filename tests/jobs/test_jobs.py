@@ -221,6 +221,16 @@ def test_a_caller_may_not_fill_the_queue(
         assert len(jobs.stored()) == 3
 
 
+def test_a_process_that_runs_no_jobs_keeps_house(
+    new_database: Callable[[], str], tmp_path: Path
+) -> None:
+    """While nothing waits there may be no workers."""
+    with served_jobs(new_database(), tmp_path, role="api") as jobs:
+        id = jobs.submit()["id"]
+        jobs.sql("UPDATE jobs SET status = 'in_progress', beat_at = now() - interval '1 hour'")
+        wait_until(lambda: jobs.get(f"{JOBS}/{id}")["status"] == "queued")
+
+
 def test_without_a_database_jobs_are_refused_and_requests_served(tmp_path: Path) -> None:
     nowhere = f"postgresql://postgres@/postgres?host={tmp_path}"
     settings = {"enabled": True, "database": nowhere, "objects": tmp_path.as_uri()}
