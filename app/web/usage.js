@@ -2,9 +2,9 @@ import { address, refusal } from "./api.js";
 import { shortClock } from "./subtitles.js";
 
 const LIMITS = {
-  requests_per_minute: ["Requests", (count) => String(count)],
-  audio_seconds_per_minute: ["Audio", (seconds) => `${seconds.toFixed(1)} s`],
-  concurrent_requests: ["At the same time", (count) => String(count)],
+  requests_per_minute: ["Requests in a minute", (count) => String(count)],
+  audio_seconds_per_minute: ["Audio in a minute", (seconds) => `${seconds.toFixed(1)} s`],
+  concurrent_requests: ["Requests at once", (count) => String(count)],
 };
 
 const element = (id) => document.getElementById(id);
@@ -33,7 +33,7 @@ export class Usage {
     element("usage-since").textContent = `Since ${start}, when this server process began`;
     element("usage-models").replaceChildren(
       ...models.map(({ model, requests, audio_seconds: seconds }) =>
-        row(model ?? "none", requests, shortClock(seconds)),
+        row(model ?? "no model", requests, shortClock(seconds)),
       ),
     );
     element("usage-dialog").showModal();
