@@ -27,7 +27,9 @@ def with_days(route: Route) -> None:
         {"date": "2026-01-01", "requests": 3, "audio_seconds": 65.5},
         {"date": str(datetime.now(UTC).date()), "requests": 2, "audio_seconds": 5.0},
     ]
-    route.fulfill(json={**route.fetch().json(), "days": days})
+    # Playwright's own requests do not say that the page sends them, so the session would not count.
+    answer = route.fetch(headers={**route.request.headers, "sec-fetch-site": "same-origin"})
+    route.fulfill(json={**answer.json(), "days": days})
 
 
 def test_a_person_signs_in_transcribes_sees_their_usage_and_signs_out(tmp_path: Path) -> None:
