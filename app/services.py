@@ -12,6 +12,7 @@ from app.access.address_limits import AddressLimits
 from app.access.api_keys import ApiKeys, KeysFile
 from app.access.authenticator import Authenticator
 from app.access.client_secrets import ClientSecrets
+from app.access.daily_usage import DailyUsage
 from app.access.limiter import Limiter, limiter_of
 from app.access.metering import Metering
 from app.access.oidc import OidcVerifier
@@ -34,7 +35,7 @@ from app.process.event_loop import watch_lag
 from app.process.fair_threads import FairThreads
 from app.process.lifecycle import Lifecycle
 from app.process.watchdog import Watchdog
-from app.setting_groups import AccessSettings
+from app.setting_groups import AccessSettings, LimitsSettings
 from app.settings import Settings, model_id
 from app.telemetry import metrics, tracing
 from app.telemetry.metrics_port import metrics_port
@@ -124,7 +125,7 @@ async def open_services(
             admission=admission,
             limiter=limiter,
             address_limits=AddressLimits(),
-            metering=Metering(limiter),
+            metering=Metering(limiter, await _daily_usage(settings.limits, stack)),
             fetcher=fetcher,
             cpu=cpu,
             diarizer=diarizer,
@@ -138,6 +139,12 @@ async def _freeze(registry: Registry) -> None:
     await registry.opening.wait()
     gc.collect()
     gc.freeze()
+
+
+async def _daily_usage(limits: LimitsSettings, stack: AsyncExitStack) -> DailyUsage | None:
+    if limits.store is None:
+        return None
+    return await stack.enter_async_context(DailyUsage(limits.store.get_secret_value()))
 
 
 async def _provider(

@@ -73,6 +73,7 @@ WALL_CLOCK = {
     "app/access/address_limits.py": "slowapi's own, and put right after a jump",
     "app/access/api_keys.py": "keys expire at a date",
     "app/access/client_secrets.py": "secrets expire at a Unix second that clients read",
+    "app/access/daily_usage.py": "days are those of UTC",
     "app/access/keys_file.py": "keys are created and expire at a date",
     "app/access/metering.py": "GET /v1/usage says since when",
     "app/keys.py": "the command line of keys",

@@ -23,6 +23,10 @@ WRONG_KEYS = parse("30/minute")
 PAGES = parse("6000/minute")
 """Of the page and the documentation: a hundred a second, as an office behind one address may."""
 
+SIGN_INS = parse("600/minute")
+"""Requests that make the server ask the identity provider: it must not flood the provider, and an
+office may come in the morning."""
+
 _EMPTY_FILE = Path(__file__).with_name("__init__.py")
 """The configuration of slowapi, which would read `.env` of the working directory."""
 
@@ -51,6 +55,11 @@ class AddressLimits:
         """The address asks for a page that needs no key. Raises RateLimited."""
         if not self._hit(PAGES, network_of(address)):
             raise self._refusal(PAGES, address, "Too many requests")
+
+    def count_sign_in(self, address: str) -> None:
+        """The address makes the server ask the identity provider. Raises RateLimited."""
+        if not self._hit(SIGN_INS, network_of(address)):
+            raise self._refusal(SIGN_INS, address, "Too many sign-ins")
 
     def _hit(self, item: RateLimitItem, network: str) -> bool:
         """Count one; False if there are too many."""

@@ -9,6 +9,7 @@ from typing import Literal, Protocol
 
 import anyio
 
+from app.access.daily_usage import DailyUsage, Day
 from app.access.limiter import Decision, Limiter, LimitUsage
 from app.access.principal import Principal
 from app.telemetry import metrics
@@ -81,15 +82,26 @@ class Totals:
 class Metering:
     """Counts requests and audio. Belongs to the event loop."""
 
-    def __init__(self, limiter: Limiter) -> None:
+    def __init__(self, limiter: Limiter, daily: DailyUsage | None = None) -> None:
+        """`daily`: where replicas count together by day; None: nowhere."""
         self.since = time.time()
         self._limiter = limiter
+        self._daily = daily
         self._totals: OrderedDict[str, dict[str, Totals]] = OrderedDict()
         self._names: set[str] = set()
 
     def totals(self, principal: Principal) -> dict[str, Totals]:
         """The totals of this caller by model id; requests without a model are under ""."""
         return dict(self._totals.get(principal.id, {}))
+
+    async def days(self, principal: Principal) -> list[Day] | None:
+        """The days of the last 30 on which this caller used anything, in order.
+
+        None: nothing counts by day, or its store does not answer.
+        """
+        if self._daily is None or principal.is_anonymous:
+            return None
+        return await self._daily.days(principal.id)
 
     @asynccontextmanager
     async def reserved(
@@ -134,6 +146,7 @@ class Metering:
         model = record.model or ""
         outcome = record.outcome or _outcome(status)
         metrics.USAGE_REQUESTS.labels(self._name(_caller(record)), model, outcome).inc()
+        self._add_to_day(record, 1, 0.0)
         totals = self._of(_caller(record), model)
         totals.requests += 1
         totals.errors += outcome != "ok"
@@ -143,6 +156,12 @@ class Metering:
         name = self._name(_caller(record))
         metrics.USAGE_AUDIO_SECONDS.labels(name, model).inc(seconds)
         self._of(_caller(record), model).audio_seconds += seconds
+        self._add_to_day(record, 0, seconds)
+
+    def _add_to_day(self, record: UsageRecord, requests: int, seconds: float) -> None:
+        # An address is nobody's for 30 days.
+        if self._daily is not None and not _caller(record).is_anonymous:
+            self._daily.add(_caller(record).id, requests, seconds)
 
     def _of(self, principal: Principal, model: str) -> Totals:
         models = self._totals.setdefault(principal.id, {})

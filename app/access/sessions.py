@@ -19,6 +19,9 @@ from app.access.principal import Principal
 MAX_VALUE_BYTES = 3900
 """Of a cookie: browsers keep 4096 bytes with its name and attributes (RFC 6265 §6.1)."""
 
+RENEWED_SECONDS = 60.0
+"""A session that lasts longer is not renewed yet: several tabs of a browser ask for it."""
+
 _HEADER = {"alg": "dir", "enc": "A256GCM"}
 
 
@@ -36,6 +39,11 @@ class Session:
     def seconds_left(self) -> float:
         """Zero or less: it is over."""
         return (self.principal.expires_at or 0) - time.time()
+
+    @property
+    def ends_soon(self) -> bool:
+        """True if it is time to renew it, or over."""
+        return self.seconds_left <= RENEWED_SECONDS
 
 
 _SESSION = TypeAdapter(Session)

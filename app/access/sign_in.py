@@ -1,6 +1,7 @@
 """Signing in on the page: OpenID Connect's authorization code flow with PKCE (RFC 7636)."""
 
 import json
+import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from dataclasses import replace
@@ -18,13 +19,13 @@ from starlette.requests import Request
 from app.access.oidc import OidcVerifier
 from app.access.oidc_provider_keys import FETCH_SECONDS, ProviderKeys
 from app.access.sessions import CookieCipher, Session, SessionCookies
-from app.errors import ProviderUnavailable, SpeechError, WrongKey
+from app.errors import NotAllowed, ProviderUnavailable, SpeechError, WrongKey
 from app.setting_groups import OidcSettings
 
 log = structlog.get_logger(__name__)
 
-RENEWED_SECONDS = 60.0
-"""A session that lasts longer is not renewed yet: several tabs of a browser ask for it."""
+_ERROR = re.compile(r"[a-z_]{1,40}")
+"""Codes of RFC 6749 and OpenID Connect. Others are not logged: anybody can make them up."""
 
 
 class SignIn:
@@ -98,11 +99,9 @@ class SignIn:
 
         Raises ProviderUnavailable.
         """
-        if session.seconds_left > RENEWED_SECONDS:
-            return session
         try:
             return await self._extended(session)
-        except WrongKey:
+        except (WrongKey, NotAllowed):
             return None
         except ProviderUnavailable:
             if session.seconds_left > 0:
@@ -171,9 +170,9 @@ async def _provider() -> AsyncIterator[None]:
     except SpeechError:
         raise
     except (AuthlibBaseError, JoseError) as error:
-        # Without the description, which may have parts of a token.
-        log.info("sign_in_refused", reason=error.error)
-        raise WrongKey(f"The identity provider refuses: {error.error}.") from None
+        reason = str(error.error)
+        log.info("sign_in_refused", reason=reason if _ERROR.fullmatch(reason) else "unknown")
+        raise WrongKey("The identity provider, or the check of its answer, refuses.") from None
     # Any error of the network or of the provider's documents.
     except Exception as error:
         log.warning("identity_provider_failed", reason=type(error).__name__)

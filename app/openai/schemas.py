@@ -347,10 +347,23 @@ class ModelUsage(TypedDict):
     audio_seconds: Annotated[float, Field(ge=0, description="Transcribed, pauses included.")]
 
 
+class DayUsage(TypedDict):
+    date: Annotated[str, Field(description="Of UTC, as 2026-11-28.")]
+    requests: Annotated[int, Field(ge=0)]
+    audio_seconds: Annotated[float, Field(ge=0)]
+
+
 class Usages(TypedDict):
     object: Literal["usage"]
     key: Annotated[str, Field(description="Name of the key, or what a token's claim says.")]
     limits: Limits
+    days: Annotated[
+        list[DayUsage] | None,
+        Field(
+            description="Those of the last 30 with any use, over all replicas. Null without a "
+            "store that they share, and while it does not answer."
+        ),
+    ]
     since: Annotated[int, Field(description="Unix seconds of the process's start.")]
     models: list[ModelUsage]
 

@@ -1,6 +1,8 @@
 import { address } from "./api.js";
 
-const RENEWED_SECONDS = 45; // before the end; the server renews what ends within 60
+const RENEWED_SECONDS = 45; // before its end a session is renewed: the server does so within 60
+
+const LONGEST_PAUSE_SECONDS = 3600; // a timer of more than 24 days would end at once
 
 const REASONS = {
   refused: "You were not signed in: the identity provider or its answer said no.",
@@ -59,7 +61,8 @@ export class Account {
     element("account-name").textContent = name ?? "";
     clearTimeout(this.#timer);
     if (name === null) return;
-    this.#timer = setTimeout(() => this.renew(), Math.max(5, seconds - RENEWED_SECONDS) * 1000);
+    const pause = Math.min(Math.max(5, seconds - RENEWED_SECONDS), LONGEST_PAUSE_SECONDS);
+    this.#timer = setTimeout(() => this.renew(), pause * 1000);
   }
 
   async #signOut() {

@@ -7,6 +7,7 @@ const NAME = "verbatim.key";
 export class Key {
   #account;
   #dialog = document.getElementById("key-dialog");
+  #title = document.getElementById("key-title");
   #reason = document.getElementById("key-reason");
   #input = document.getElementById("key-value");
   #remember = document.getElementById("key-remember");
@@ -40,13 +41,15 @@ export class Key {
     const reason = signInUrl && wanted ? failure || "Sign in to use this server." : wanted;
     this.#signIn.hidden = !signInUrl;
     if (signInUrl) this.#signIn.href = signInUrl;
+    this.#title.textContent = signInUrl ? "Sign in, or use an API key" : "API key";
     this.#reason.textContent = reason;
     this.#reason.hidden = !reason;
     this.#input.value = this.value;
     this.#remember.checked = localStorage.getItem(NAME) !== null;
     this.#dialog.returnValue = "cancel"; // what Escape leaves
     this.#dialog.showModal();
-    this.#input.select();
+    if (signInUrl && wanted) this.#signIn.focus();
+    else this.#input.select();
     return new Promise((resolve) => {
       this.#dialog.onclose = () => {
         const isGiven = this.#dialog.returnValue === "use";

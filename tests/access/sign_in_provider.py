@@ -4,23 +4,15 @@ consent, refresh tokens that are good once, revocation, and logout."""
 import base64
 import hashlib
 import secrets
-import socket
 from http import HTTPStatus
 from typing import Any
 from urllib.parse import parse_qs, urlencode, urlsplit
 
 from tests.access.provider import AUDIENCE, Answer, Provider
+from tests.support.waiting import free_port
 
 CLIENT_ID = "verbatim-page"
 CLIENT_SECRET = "client-secret-of-the-page"
-
-
-def free_port() -> int:
-    """The address of the page is a setting, so its port must be known before the server starts."""
-    with socket.socket() as chosen:
-        chosen.bind(("127.0.0.1", 0))
-        port: int = chosen.getsockname()[1]
-        return port
 
 
 class SignInProvider(Provider):
@@ -28,6 +20,7 @@ class SignInProvider(Provider):
 
     def __init__(self) -> None:
         super().__init__()
+        # A setting, so it must be known before the server starts.
         self.page_port = free_port()
         # Another site than the provider's, which is 127.0.0.1.
         self.page_url = f"http://localhost:{self.page_port}/"

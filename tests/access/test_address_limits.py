@@ -24,12 +24,16 @@ def test_an_address_that_sends_wrong_keys_is_refused_and_others_are_not() -> Non
     limits.count_wrong("192.0.2.2")
 
 
-def test_pages_have_a_limit_of_their_own() -> None:
+def test_pages_and_sign_ins_have_limits_of_their_own() -> None:
     limits = AddressLimits()
-    for _ in range(address_limits.PAGES.amount):
-        limits.count_page(ADDRESS)
-    with pytest.raises(RateLimited, match="Too many requests from this address"):
-        limits.count_page(ADDRESS)
+    for count, limit, reason in (
+        (limits.count_page, address_limits.PAGES, "Too many requests"),
+        (limits.count_sign_in, address_limits.SIGN_INS, "Too many sign-ins"),
+    ):
+        for _ in range(limit.amount):
+            count(ADDRESS)
+        with pytest.raises(RateLimited, match=f"{reason} from this address"):
+            count(ADDRESS)
     limits.count_wrong(ADDRESS)
 
 

@@ -47,7 +47,7 @@ def test_hadolint_finds_nothing_in_the_dockerfile(tmp_path: Path) -> None:
     [
         ("github-workflows", [str(each) for each in WORKFLOWS]),
         ("dependabot", [".github/dependabot.yml"]),
-        ("compose-spec", ["docker-compose.yml"]),
+        ("compose-spec", ["docker-compose.yml", "docker-compose.gpu.yml"]),
     ],
     ids=["github-workflows", "dependabot", "compose-spec"],
 )

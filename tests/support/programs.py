@@ -11,7 +11,11 @@ from tests.support.live_server import ROOT
 CLIENTS = ROOT / ".venv" / "clients" / "bin"
 """Where `make test` installs what tests/conformance/requirements.txt lists."""
 
+DEPLOY = ROOT / ".venv" / "deploy" / "bin"
+"""The same for tests/deploy/requirements.txt."""
+
 _HOW_TO_INSTALL = {
+    "caddy": "make test",
     "chromium": "apt-get install chromium",
     "curl": "apt-get install curl",
     "litellm": "make test",
@@ -25,7 +29,7 @@ _HOW_TO_INSTALL = {
 
 def require(name: str) -> str:
     """The path of a program. Without it the test is skipped, or fails where CI=true."""
-    path = shutil.which(name, path=os.pathsep.join([str(CLIENTS), os.environ["PATH"]]))
+    path = shutil.which(name, path=os.pathsep.join([str(CLIENTS), str(DEPLOY), os.environ["PATH"]]))
     return path or missing(f"{name} is not installed: {_HOW_TO_INSTALL[name]}")
 
 

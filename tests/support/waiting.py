@@ -1,6 +1,7 @@
 """Waits for what another thread or process does, and for the port that a process listens at."""
 
 import asyncio
+import socket
 import subprocess
 import time
 from collections.abc import Callable
@@ -41,3 +42,11 @@ def bound_port(process: subprocess.Popen[Any], seconds: float = 60.0) -> int:
                 return int(each.laddr.port)
         time.sleep(0.02)
     raise RuntimeError(f"it listens at no port; its exit status is {process.poll()}")
+
+
+def free_port() -> int:
+    """For a server whose port must be known before it starts."""
+    with socket.socket() as chosen:
+        chosen.bind(("127.0.0.1", 0))
+        port: int = chosen.getsockname()[1]
+        return port

@@ -1,10 +1,11 @@
 """People who sign in on the page, in a real browser, at a real provider."""
 
 import json
+from datetime import UTC, datetime
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Page, Route, expect
 
 from tests.access.sign_in_provider import SignInProvider
 from tests.support.live_server import LiveServer
@@ -18,6 +19,17 @@ CLIP = FOLDER / "12_short_clip.wav"
 def sign_in(page: Page) -> None:
     page.get_by_role("link", name="Sign in").click()
     page.get_by_role("button", name="Allow").click()
+
+
+def with_days(route: Route) -> None:
+    """The server's answer as it is with a store (tests/access/test_daily_usage.py)."""
+    days = [
+        {"date": "2026-01-01", "requests": 3, "audio_seconds": 65.5},
+        {"date": str(datetime.now(UTC).date()), "requests": 2, "audio_seconds": 5.0},
+    ]
+    # Playwright's own requests do not say that the page sends them, so the session would not count.
+    answer = route.fetch(headers={**route.request.headers, "sec-fetch-site": "same-origin"})
+    route.fulfill(json={**answer.json(), "days": days})
 
 
 def test_a_person_signs_in_transcribes_sees_their_usage_and_signs_out(tmp_path: Path) -> None:
@@ -66,6 +78,13 @@ def test_a_person_signs_in_transcribes_sees_their_usage_and_signs_out(tmp_path: 
             expect(page.locator("#usage-whose")).to_have_text("Of Ada Lovelace.")
             expect(page.locator("#usage-limits")).to_contain_text("of 100")
             expect(page.locator("#usage-models")).to_contain_text("starter")
+            expect(page.locator("#usage-sums")).to_be_hidden()
+            page.get_by_role("button", name="Close").click()
+            page.route("**/v1/usage", with_days)
+            page.get_by_role("button", name="Usage").click()
+            expect(page.locator("#usage-days :is(th, td)")).to_have_text(
+                ["Today (UTC)", "2", "0:05", "The last 30 days", "5", "1:10"]
+            )
             page.get_by_role("button", name="Close").click()
             page.wait_for_function("document.hasFocus()")
             while provider.requests.count("/realms/staff/token") == before:

@@ -6,7 +6,8 @@ from fastapi import APIRouter, Request, Response
 from fastapi.responses import RedirectResponse
 
 from app.access.sessions import Session
-from app.errors import NotAllowed, NotFound, ProviderUnavailable, SpeechError
+from app.errors import NotAllowed, NotFound, Refused, SpeechError
+from app.http.middleware.authentication import address_of
 from app.http.replies import json_response
 from app.http.sessions import (
     PENDING,
@@ -40,7 +41,10 @@ async def account(request: Request, services: TheServices) -> Response:
     sign_in, session = services.sign_in, page_session(request)
     if sign_in is None or session is None:
         return json_response(_account(None if sign_in is None else sign_in.start_url, None))
-    renewed = await sign_in.renewed(session)
+    renewed: Session | None = session
+    if session.ends_soon:
+        services.address_limits.count_sign_in(address_of(request))
+        renewed = await sign_in.renewed(session)
     response = json_response(_account(sign_in.start_url, renewed))
     if renewed is None:
         forget_cookie(response, SESSION, sign_in.page_url)
@@ -85,6 +89,7 @@ async def come_back(request: Request, services: TheServices) -> Response:
         raise NotFound(NOT_CONFIGURED)
     pending = request.cookies.get(cookie_name(PENDING, sign_in.page_url))
     try:
+        services.address_limits.count_sign_in(address_of(request))
         session = await sign_in.complete(request, pending)
     except SpeechError as error:
         response = _failed(sign_in.page_url, error)
@@ -110,6 +115,6 @@ def _failed(page_url: str, error: SpeechError) -> Response:
     reason = "refused"
     if isinstance(error, NotAllowed):
         reason = "not-allowed"
-    elif isinstance(error, ProviderUnavailable):
+    elif isinstance(error, Refused):
         reason = "unavailable"
     return RedirectResponse(f"{page_url}#not-signed-in={reason}", 303)

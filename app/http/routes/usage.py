@@ -1,11 +1,12 @@
-"""GET /v1/usage: the caller's use of its limits, and totals by model."""
+"""GET /v1/usage: the caller's use of its limits, and totals by day and by model."""
 
 from fastapi import APIRouter, Response
 
+from app.access.daily_usage import Day
 from app.access.limiter import LimitUsage
 from app.http.replies import json_response
 from app.http.state import ThePrincipal, TheServices
-from app.openai.schemas import Limit, Usages
+from app.openai.schemas import DayUsage, Limit, Usages
 
 router = APIRouter(prefix="/v1/usage", tags=["usage"])
 
@@ -15,6 +16,7 @@ async def usage(services: TheServices, principal: ThePrincipal) -> Response:
     """The caller's own figures only."""
     requests, audio, concurrent = await services.limiter.usage(principal)
     totals = services.metering.totals(principal)
+    days = await services.metering.days(principal)
     body: Usages = {
         "object": "usage",
         "key": principal.name,
@@ -23,6 +25,7 @@ async def usage(services: TheServices, principal: ThePrincipal) -> Response:
             "audio_seconds_per_minute": _limit(audio),
             "concurrent_requests": _limit(concurrent),
         },
+        "days": None if days is None else [_day(each) for each in days],
         "since": int(services.metering.since),
         "models": [
             {
@@ -35,6 +38,10 @@ async def usage(services: TheServices, principal: ThePrincipal) -> Response:
         ],
     }
     return json_response(body)
+
+
+def _day(day: Day) -> DayUsage:
+    return {"date": day.date, "requests": day.requests, "audio_seconds": day.audio_seconds}
 
 
 def _limit(usage: LimitUsage | None) -> Limit | None:

@@ -7,6 +7,8 @@ from typing import Any
 
 import httpx
 import pytest
+from limits import parse
+from structlog.testing import capture_logs
 from websockets import Origin
 from websockets.exceptions import InvalidStatus
 from websockets.sync.client import connect
@@ -210,9 +212,11 @@ def test_a_session_ends_with_its_token_unless_the_provider_extends_it(
     assert session(browser)["name"] == "ada", "by a token that is good once, and again by the next"
     assert usage(browser).json()["limits"]["requests_per_minute"] is None, "by the new claims"
 
-    provider.claims = {"sub": "somebody else", "groups": ["staff"]}
-    assert session(browser)["name"] is None
-    provider.claims = {"groups": ["staff"]}
+    for claims in ({"sub": "somebody else", "groups": ["staff"]}, {"groups": ["visitors"]}):
+        provider.claims = claims
+        assert session(browser)["name"] is None
+        provider.claims = {"groups": ["staff"]}
+        signed_in(browser)
     signed_in(browser)
     provider.end_sessions()
     assert session(browser)["name"] is None
@@ -235,6 +239,31 @@ def test_signing_out_ends_the_session_here_and_at_the_provider(
     (logout,) = provider.logouts
     assert logout["client_id"] == CLIENT_ID
     assert logout["id_token_hint"] in provider.secrets
+
+
+def test_nobody_makes_the_server_flood_the_provider(
+    provider: SignInProvider, browser: httpx.Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("app.access.address_limits.SIGN_INS", parse("1/hour"))
+    start = browser.get("auth/sign-in")
+    state = httpx.URL(start.headers["location"]).params["state"]
+    before = provider.requests.count("/realms/staff/token")
+    guessed = f"auth/callback?code=guessed&state={state}"
+    assert reason(browser.get(guessed)) == "refused"
+    assert provider.requests.count("/realms/staff/token") == before + 1
+    with httpx.Client(base_url=provider.page_url, cookies=start.cookies) as other:
+        assert reason(other.get(guessed)) == "unavailable"
+    assert provider.requests.count("/realms/staff/token") == before + 1
+
+
+def test_an_error_that_somebody_made_up_is_not_logged(
+    provider: SignInProvider, browser: httpx.Client
+) -> None:
+    with capture_logs() as logs:
+        for error in ("access_denied", "a line\nof a log"):
+            assert reason(browser.get("auth/callback", params={"error": error})) == "refused"
+    refused = [each["reason"] for each in logs if each["event"] == "sign_in_refused"]
+    assert refused == ["access_denied", "unknown"]
 
 
 def test_while_the_provider_is_down_sessions_last_and_nobody_new_signs_in() -> None:
