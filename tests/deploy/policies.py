@@ -100,7 +100,7 @@ def readable_on_disk(resources: Iterable[Resource]) -> list[str]:
     return [
         each.address
         for each in resources
-        if not _IS_ENCRYPTED.get(each.type, lambda _: True)(each.values)
+        if (each.type in _IS_ENCRYPTED and not _IS_ENCRYPTED[each.type](each.values))
         or (each.type == "aws_s3_bucket" and each.values["id"] not in encrypted_buckets)
     ]
 

@@ -5,6 +5,7 @@ import re
 import subprocess
 from collections.abc import Mapping
 from pathlib import PurePosixPath
+from urllib.parse import urlsplit
 
 import pytest
 import yaml
@@ -124,6 +125,31 @@ def test_the_model_in_the_image_can_be_chosen(name: str) -> None:
     assert argument == "BAKED_MODEL"
     assert filled_in(value, {}) == "base"
     assert filled_in(value, {"BAKED_MODEL": "small"}) == "small"
+
+
+def test_workers_share_the_servers_database_and_recordings(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    line = re.search(r"VERBATIM_JOBS__DATABASE=(\S+) ", TEXT)
+    assert line
+    shell = {"VERBATIM_JOBS__DATABASE": line[1]}
+    server, worker = service("verbatim"), service("worker")
+    files = [ROOT / each["path"] for each in worker["env_file"] if each.get("required", True)]
+    own = dict(text.split("=") for file in files for text in file.read_text().splitlines())
+    read = settings("worker", shell | own, monkeypatch)
+    for variable, value in own.items():
+        monkeypatch.setenv(variable, value)
+    assert read_settings().jobs.role == "worker"
+    assert read.jobs.database == settings("verbatim", shell, monkeypatch).jobs.database
+    assert worker["volumes"] == server["volumes"]
+    assert worker["ports"] == []
+    assert "aliases" not in str(worker["networks"]), "callers would reach it"
+    address = urlsplit(line[1])
+    given = service(str(address.hostname))["environment"]
+    assert (address.username, address.password) == (
+        given["POSTGRES_USER"],
+        given["POSTGRES_PASSWORD"],
+    )
 
 
 def test_the_commented_line_opens_it_to_the_network() -> None:

@@ -26,7 +26,11 @@ def _disk(encrypted: str) -> dict[str, Value]:
 
 
 def _database(**changed: Value) -> dict[str, Value]:
-    kept = {"backup_retention_period": 7, "deletion_protection": True, "multi_az": True}
+    kept: dict[str, Value] = {
+        "backup_retention_period": 7,
+        "deletion_protection": True,
+        "multi_az": True,
+    }
     kept |= {"skip_final_snapshot": False, "manage_master_user_password": True, "password": None}
     return kept | changed
 
