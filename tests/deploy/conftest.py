@@ -13,6 +13,7 @@ OTHER_WAY_ROUND = {
     "identity": "irsa",
     "nat": "per_zone",
     "long_term_metrics": "true",
+    "jobs": "{}",
 }
 """The infrastructure's choices that the example does not make."""
 

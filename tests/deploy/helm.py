@@ -44,6 +44,11 @@ def shape_file(shape: str) -> str:
     return f"--values={CHART / 'ci' / f'{shape}-values.yaml'}"
 
 
+def read_values(shape: str) -> Values:
+    """What a shape says; nothing where it says nothing."""
+    return yaml.safe_load((CHART / "ci" / f"{shape}-values.yaml").read_text()) or {}
+
+
 def rendered(
     shape: str | None, values: Values | None = None, version: str = VERSIONS[-1]
 ) -> list[Manifest]:

@@ -1,7 +1,7 @@
 """Rules that every plan must keep, as functions from resources to what breaks them."""
 
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 
 from tests.deploy.stub_values import Value
 from tests.deploy.terraform import Resource
@@ -22,6 +22,12 @@ READ_ONLY = (
 )
 
 INTERNET = {"0.0.0.0/0", "::/0"}
+PUBLIC_ACCESS = (
+    "block_public_acls",
+    "block_public_policy",
+    "ignore_public_acls",
+    "restrict_public_buckets",
+)
 
 
 def statements(resource: Resource) -> Iterator[dict[str, Value]]:
@@ -56,15 +62,27 @@ def too_much_allowed(resources: Iterable[Resource]) -> list[str]:
 
 
 def open_to_the_internet(resources: Iterable[Resource]) -> list[str]:
-    """Security groups, subnets and API servers that anybody reaches."""
-    broken = []
+    """Security groups, subnets, API servers, databases and buckets that anybody reaches."""
+    resources = list(resources)
+    closed = {
+        each.values["bucket"]
+        for each in resources
+        if each.type == "aws_s3_bucket_public_access_block"
+        and all(each.values[name] for name in PUBLIC_ACCESS)
+    }
+    broken = [
+        each.address
+        for each in resources
+        if each.type == "aws_s3_bucket" and each.values["id"] not in closed
+    ]
     for each in resources:
         values, ranges = each.values, []
         if each.type == "aws_vpc_security_group_ingress_rule":
             ranges = [values["cidr_ipv4"], values["cidr_ipv6"]]
         if each.type == "aws_eks_cluster":
             ranges = values["vpc_config"][0]["public_access_cidrs"] or []
-        if INTERNET.intersection(ranges) or values.get("map_public_ip_on_launch"):
+        is_public = values.get("map_public_ip_on_launch") or values.get("publicly_accessible")
+        if INTERNET.intersection(ranges) or is_public:
             broken.append(each.address)
         if each.type in {"aws_security_group", "aws_default_security_group"} and values["ingress"]:
             broken.append(f"{each.address}: rules in the group itself")
@@ -79,32 +97,28 @@ def readable_on_disk(resources: Iterable[Resource]) -> list[str]:
         for each in resources
         if each.type == "aws_s3_bucket_server_side_encryption_configuration"
     }
-    broken = []
-    for each in resources:
-        values = each.values
-        match each.type:
-            case "aws_s3_bucket":
-                safe = values["id"] in encrypted_buckets
-            case "aws_launch_template":
-                safe = all(
-                    disk["ebs"][0]["encrypted"] == "true"
-                    for disk in values["block_device_mappings"]
-                )
-            case "aws_sqs_queue":
-                safe = values["sqs_managed_sse_enabled"]
-            case "aws_sns_topic":
-                safe = bool(values["kms_master_key_id"])
-            case "aws_elasticache_replication_group":
-                safe = values["at_rest_encryption_enabled"] in (True, "true")
-            case "aws_ecr_repository":
-                safe = bool(values["encryption_configuration"])
-            case "aws_eks_cluster":
-                safe = values["encryption_config"][0]["resources"] == ["secrets"]
-            case _:
-                safe = True
-        if not safe:
-            broken.append(each.address)
-    return broken
+    return [
+        each.address
+        for each in resources
+        if (each.type in _IS_ENCRYPTED and not _IS_ENCRYPTED[each.type](each.values))
+        or (each.type == "aws_s3_bucket" and each.values["id"] not in encrypted_buckets)
+    ]
+
+
+_IS_ENCRYPTED: dict[str, Callable[[dict[str, Value]], bool]] = {
+    "aws_backup_vault": lambda values: bool(values["kms_key_arn"]),
+    "aws_db_instance": lambda values: bool(values["storage_encrypted"]),
+    "aws_ecr_repository": lambda values: bool(values["encryption_configuration"]),
+    "aws_eks_cluster": lambda values: values["encryption_config"][0]["resources"] == ["secrets"],
+    "aws_elasticache_replication_group": lambda values: (
+        values["at_rest_encryption_enabled"] in (True, "true")
+    ),
+    "aws_launch_template": lambda values: all(
+        disk["ebs"][0]["encrypted"] == "true" for disk in values["block_device_mappings"]
+    ),
+    "aws_sns_topic": lambda values: bool(values["kms_master_key_id"]),
+    "aws_sqs_queue": lambda values: bool(values["sqs_managed_sse_enabled"]),
+}
 
 
 def readable_on_the_way(resources: Iterable[Resource]) -> list[str]:
@@ -122,8 +136,29 @@ def readable_on_the_way(resources: Iterable[Resource]) -> list[str]:
         safe = each.type != "aws_s3_bucket" or each.values["id"] in kept
         if each.type == "aws_elasticache_replication_group":
             safe = each.values["transit_encryption_enabled"] in (True, "true")
+        if each.type == "aws_db_parameter_group":
+            forced = {"name": "rds.force_ssl", "value": "1"}
+            safe = any(forced.items() <= given.items() for given in each.values["parameter"])
         if not safe:
             broken.append(each.address)
+    return broken
+
+
+def easily_lost(resources: Iterable[Resource]) -> list[str]:
+    """Databases that a mistake or the loss of a zone takes away, and passwords in the state."""
+    broken = []
+    for each in resources:
+        if each.type != "aws_db_instance":
+            continue
+        values = each.values
+        kept = {
+            "no backups": values["backup_retention_period"],
+            "no protection": values["deletion_protection"],
+            "no last snapshot": not values["skip_final_snapshot"],
+            "one zone": values["multi_az"],
+            "a password": values["manage_master_user_password"] and not values["password"],
+        }
+        broken += [f"{each.address}: {reason}" for reason, safe in kept.items() if not safe]
     return broken
 
 

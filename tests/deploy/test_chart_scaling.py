@@ -1,11 +1,13 @@
-"""What the chart tells autoscalers."""
+"""What the chart tells autoscalers, and with what it is watched."""
 
 import json
 
 import pytest
+import yaml
 
 from tests.deploy.helm import Values, of_kinds, only, rendered
 from tests.deploy.operators import refused
+from tests.support.live_server import ROOT
 
 KEDA: Values = {
     "autoscaling": {"type": "keda"},
@@ -74,3 +76,36 @@ def test_alerts_and_dashboards_find_a_release_of_any_name() -> None:
     ]
     assert ".*(verbatim|live).*" in capacity
     assert json.loads(capacity)["panels"]
+
+
+def test_it_brings_the_rules_and_dashboards_of_the_repository() -> None:
+    fleet = rendered("gpu-alb-keda")
+    groups = only(fleet, "PrometheusRule")["spec"]["groups"]
+    written = [
+        group
+        for path in sorted((ROOT / "grafana/rules").glob("*.yml"))
+        for group in yaml.safe_load(path.read_text())["groups"]
+    ]
+    assert [each["name"] for each in groups] == [each["name"] for each in written]
+    recorded = {rule.get("record") for group in groups for rule in group["rules"]}
+    assert "stt:replicas_wanted" in recorded, "what the scalers ask for"
+    runbooks = [
+        rule["annotations"]["runbook_url"]
+        for group in groups
+        for rule in group["rules"]
+        if "alert" in rule
+    ]
+    address = "https://example.com/verbatim/blob/v0.1.0/"
+    assert all((ROOT / each.removeprefix(address)).suffix == ".md" for each in runbooks)
+    assert all(each.startswith(f"{address}docs/runbooks/") for each in runbooks)
+    labelled = [
+        each["data"]
+        for each in of_kinds(fleet, "ConfigMap")
+        if each["metadata"]["labels"].get("grafana_dashboard") == "1"
+    ]
+    brought = {name: text for data in labelled for name, text in data.items()}
+    dashboards = {path.name: path for path in (ROOT / "grafana/dashboards").glob("*.json")}
+    assert {name: json.loads(text) for name, text in brought.items()} == {
+        name: json.loads(path.read_text()) for name, path in dashboards.items()
+    }
+    assert max(map(len, brought.values())) < 1024**2, "Kubernetes takes no larger ConfigMap"

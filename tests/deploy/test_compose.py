@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from ipaddress import ip_address, ip_network
 from pathlib import Path, PurePosixPath
 from typing import Any
+from urllib.parse import urlsplit
 
 import httpx
 import pytest
@@ -299,3 +300,26 @@ def test_the_proxy_passes_calls_sockets_and_addresses_on_over_tls(tmp_path: Path
         made_up = [{"x-forwarded-for": f"192.0.2.{number}"} for number in range(2)]
         statuses = [client.get("/v1/models", headers=each).status_code for each in made_up]
         assert statuses == [200, 429], "what a caller says of its address is not passed on"
+
+
+def test_workers_share_the_servers_database_and_recordings(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    line = re.search(r"VERBATIM_JOBS__DATABASE=(\S+) ", (ROOT / BASE).read_text())
+    assert line
+    variables = told({"VERBATIM_JOBS__DATABASE": line[1]})
+    worker = composed()["services"]["worker"]
+    files = [ROOT / each["path"] for each in worker["env_file"] if each.get("required", True)]
+    own = dict(text.split("=") for file in files for text in file.read_text().splitlines())
+    assert own.keys().isdisjoint(variables), "`environment` would win"
+    jobs = settings(variables | own, monkeypatch).jobs
+    assert (jobs.role, jobs.database and jobs.database.get_secret_value()) == ("worker", line[1])
+    for shared in ("environment", "volumes", "image"):
+        assert worker[shared] == server()[shared]
+    assert worker["ports"] == []
+    address = urlsplit(line[1])
+    given = composed()["services"][str(address.hostname)]["environment"]
+    assert (address.username, address.password) == (
+        given["POSTGRES_USER"],
+        given["POSTGRES_PASSWORD"],
+    )

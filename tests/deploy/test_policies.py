@@ -25,6 +25,20 @@ def _disk(encrypted: str) -> dict[str, Value]:
     return {"block_device_mappings": [{"ebs": [{"encrypted": encrypted}]}]}
 
 
+def _database(**changed: Value) -> dict[str, Value]:
+    kept: dict[str, Value] = {
+        "backup_retention_period": 7,
+        "deletion_protection": True,
+        "multi_az": True,
+    }
+    kept |= {"skip_final_snapshot": False, "manage_master_user_password": True, "password": None}
+    return kept | changed
+
+
+def _access(**changed: bool) -> dict[str, Value]:
+    return {"bucket": "b", **dict.fromkeys(policies.PUBLIC_ACCESS, True), **changed}
+
+
 BUCKET = "arn:aws:s3:::models/*"
 CASES: list[tuple[Rule, str, dict[str, Value], dict[str, Value]]] = [
     (
@@ -68,6 +82,41 @@ CASES: list[tuple[Rule, str, dict[str, Value], dict[str, Value]]] = [
         "aws_default_security_group",
         {"ingress": []},
         {"ingress": [{"cidr_blocks": ["10.0.0.0/8"]}]},
+    ),
+    (
+        policies.open_to_the_internet,
+        "aws_db_instance",
+        {"publicly_accessible": False},
+        {"publicly_accessible": True},
+    ),
+    *(
+        (policies.easily_lost, "aws_db_instance", _database(), _database(**planted))
+        for planted in (
+            {"backup_retention_period": 0},
+            {"deletion_protection": None},
+            {"skip_final_snapshot": True},
+            {"multi_az": False},
+            {"manage_master_user_password": None},
+            {"password": "in the state"},
+        )
+    ),
+    (
+        policies.readable_on_disk,
+        "aws_db_instance",
+        {"storage_encrypted": True},
+        {"storage_encrypted": None},
+    ),
+    (
+        policies.readable_on_disk,
+        "aws_backup_vault",
+        {"kms_key_arn": "arn:aws:kms:eu-central-1:111122223333:key/1"},
+        {"kms_key_arn": None},
+    ),
+    (
+        policies.readable_on_the_way,
+        "aws_db_parameter_group",
+        {"parameter": [{"name": "rds.force_ssl", "value": "1", "apply_method": None}]},
+        {"parameter": []},
     ),
     (policies.readable_on_disk, "aws_launch_template", _disk("true"), _disk("false")),
     (
@@ -135,6 +184,16 @@ def test_a_rule_tells_what_breaks_it_from_what_keeps_it(
     assert rule([Resource("good", kind, kept)]) == []
     (found,) = rule([Resource("bad", kind, broken)])
     assert found.startswith("bad")
+
+
+@pytest.mark.parametrize("name", policies.PUBLIC_ACCESS)
+def test_a_bucket_that_can_become_public_is_found(name: str) -> None:
+    bucket = Resource("models", "aws_s3_bucket", {"id": "b"})
+    kind = "aws_s3_bucket_public_access_block"
+    assert policies.open_to_the_internet([bucket, Resource("x", kind, _access())]) == []
+    loose = Resource("x", kind, _access(**{name: False}))
+    assert policies.open_to_the_internet([bucket, loose]) == ["models"]
+    assert policies.open_to_the_internet([bucket]) == ["models"]
 
 
 def test_a_bucket_without_encryption_is_found() -> None:

@@ -51,6 +51,23 @@ def test_nothing_is_sent_in_the_clear(applied: Applied) -> None:
     assert policies.readable_on_the_way(applied.infrastructure) == []
 
 
+def test_no_mistake_takes_away_the_jobs(applied: Applied) -> None:
+    assert policies.easily_lost(applied.infrastructure) == []
+
+
+def test_servers_keep_jobs_where_the_infrastructure_has_a_place(applied: Applied) -> None:
+    values = _values(applied.release("verbatim"))
+    told = environment(rendered(None, values))
+    databases = _only(applied, "aws_db_instance")
+    assert ("VERBATIM_JOBS__ENABLED" in told) == bool(databases)
+    if databases:
+        [bucket] = [each for each in _only(applied, "aws_s3_bucket") if "jobs" in each.address]
+        assert told["VERBATIM_JOBS__OBJECTS"] == f"s3://{bucket.values['bucket']}/jobs"
+        assert told["VERBATIM_JOBS__ROLE"] == "all", "a fixed pool has no room for workers"
+        assert told["VERBATIM_JOBS__DATABASE"].startswith("postgresql://verbatim/jobs_database/")
+        assert "jobs_database" in {each["secretKey"] for each in values["externalSecret"]["data"]}
+
+
 def test_pods_count_limits_in_the_store_that_the_infrastructure_has(applied: Applied) -> None:
     told = environment(rendered(None, {**_values(applied.release("verbatim"))}))
     (store,) = _only(applied, "aws_elasticache_replication_group")

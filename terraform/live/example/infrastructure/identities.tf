@@ -5,7 +5,10 @@ locals {
       verbatim = {
         namespace = "verbatim"
         account   = "verbatim"
-        policies  = { models = module.models.read_policy }
+        policies = merge(
+          { models = module.models.read_policy },
+          { for jobs in module.jobs : "jobs" => jobs.access_policy },
+        )
       }
       model-pull = {
         namespace = "verbatim"

@@ -76,6 +76,22 @@ module "observability" {
   access_logs_bucket = "${var.name}-access-logs-${var.account_id}"
 }
 
+module "jobs" {
+  source = "../../../modules/jobs"
+  count  = var.jobs == null ? 0 : 1
+
+  name                   = var.name
+  bucket_name            = "${var.name}-jobs-${var.account_id}"
+  vpc_id                 = module.network.vpc_id
+  subnet_ids             = module.network.private_subnet_ids
+  node_security_group_id = module.cluster.security_group_id
+  alerts_topic_arn       = module.observability.topic_arn
+  instance_class         = var.jobs.instance_class
+  storage_gib            = var.jobs.storage_gib
+  copy_vault_arn         = var.jobs.copy_vault_arn
+  deletion_protection    = var.deletion_protection
+}
+
 # vCPUs of G and VT instances that may run at once. At the quota pods stay Pending without an error.
 data "aws_servicequotas_service_quota" "gpu" {
   for_each = { on_demand = "L-DB2E81BA", spot = "L-3819A6DF" }
@@ -87,5 +103,5 @@ data "aws_servicequotas_service_quota" "gpu" {
 # Filled by hand, with `aws secretsmanager put-secret-value`: what Terraform knows is in its state.
 resource "aws_secretsmanager_secret" "verbatim" {
   name        = "${var.name}/verbatim"
-  description = "JSON: keys (YAML of hashed API keys), signing_key, grafana_password"
+  description = "JSON: keys (YAML of hashed API keys), signing_key, grafana_password; with jobs, jobs_database (a postgresql:// URL)"
 }

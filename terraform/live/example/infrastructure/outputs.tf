@@ -87,6 +87,15 @@ output "limit_store_url" {
   value       = module.limit_store.url
 }
 
+output "jobs" {
+  description = "Where jobs keep recordings, and the parts of the database's URL; null without jobs."
+  value = one([for jobs in module.jobs : {
+    objects              = jobs.objects
+    database             = jobs.database
+    administrator_secret = jobs.administrator_secret
+  }])
+}
+
 output "gpu_vcpu_quota" {
   description = "vCPUs of GPU instances that the account may run, on demand and spot."
   value       = { for kind, quota in data.aws_servicequotas_service_quota.gpu : kind => quota.value }

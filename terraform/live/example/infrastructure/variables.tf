@@ -128,8 +128,18 @@ variable "long_term_metrics" {
   default     = false
 }
 
+variable "jobs" {
+  description = "PostgreSQL and a bucket for jobs, files and batches, {} for the module's own sizes; null: none."
+  type = object({
+    instance_class = optional(string, "db.t4g.medium")
+    storage_gib    = optional(number, 50)
+    copy_vault_arn = optional(string)
+  })
+  default = null
+}
+
 variable "deletion_protection" {
-  description = "Refuse to delete the cluster; turn it off and apply before terraform destroy."
+  description = "Refuse to delete the cluster and the database of jobs; turn it off and apply before terraform destroy."
   type        = bool
   default     = true
 }

@@ -119,8 +119,8 @@ variable "gpu" {
   }
 
   validation {
-    condition     = var.gpu.maximum > var.replicas.maximum + var.placeholders
-    error_message = "gpu.maximum must be above replicas.maximum and placeholders together: a rollout starts the new pod before it ends the old one."
+    condition     = var.gpu.maximum > var.replicas.maximum + var.placeholders + var.workers
+    error_message = "gpu.maximum must be above replicas.maximum, placeholders and workers together: a rollout starts the new pod before it ends the old one."
   }
 }
 
@@ -142,6 +142,12 @@ variable "hours" {
 
 variable "placeholders" {
   description = "Pods that hold a GPU node each, with the image on it, for the next server; each costs what a node costs."
+  type        = number
+  default     = 0
+}
+
+variable "workers" {
+  description = "Pods that run jobs alone, of one GPU each: none while nothing waits, and at most so many. 0: the servers run jobs, in what live calls and requests leave free."
   type        = number
   default     = 0
 }

@@ -5,6 +5,9 @@ locals {
   grace_seconds = var.drain_seconds + local.stop_seconds + 15
   model         = var.model_source == "bucket" ? "/models/${basename(var.model_prefix)}" : var.model
 
+  # Secrets of the server, by their names in the infrastructure's secret.
+  secret_keys = concat(["keys", "signing_key"], local.infrastructure.jobs == null ? [] : ["jobs_database"])
+
   aws_cli = "public.ecr.aws/aws-cli/aws-cli:2.31.0"
 
   # Models of the bucket are copied to the node's disk before the server starts.
@@ -45,14 +48,23 @@ locals {
       telemetry = { log_format = "json", metrics_port = 9090 }
     }
     secrets = {
-      keys       = { name = "verbatim", key = "keys" }
-      signingKey = { name = "verbatim", key = "signing_key" }
+      keys         = { name = "verbatim", key = "keys" }
+      signingKey   = { name = "verbatim", key = "signing_key" }
+      jobsDatabase = { for key in local.infrastructure.jobs == null ? [] : ["name", "key"] : key => key == "name" ? "verbatim" : "jobs_database" }
+    }
+    jobs = {
+      enabled = local.infrastructure.jobs != null
+      objects = local.infrastructure.jobs == null ? "" : local.infrastructure.jobs.objects
+      workers = {
+        enabled     = var.workers > 0
+        autoscaling = { enabled = true, maxReplicas = max(var.workers, 1) }
+      }
     }
     externalSecret = {
       enabled        = true
       target         = "verbatim"
       secretStoreRef = { kind = "ClusterSecretStore", name = "aws" }
-      data = [for key in ["keys", "signing_key"] : {
+      data = [for key in local.secret_keys : {
         secretKey = key
         remoteRef = { key = local.infrastructure.secret, property = key }
       }]
@@ -68,7 +80,10 @@ locals {
       limits   = { memory = "14Gi" }
     }
     # Not a secret: the network says who may connect.
-    extraEnv    = [{ name = "VERBATIM_LIMITS__STORE", value = local.infrastructure.limit_store_url }]
+    extraEnv = [
+      { name = "VERBATIM_LIMITS__STORE", value = local.infrastructure.limit_store_url },
+      { name = "AWS_REGION", value = local.infrastructure.region },
+    ]
     placeholder = { replicas = var.placeholders }
     # A fixed pool has no room for one pod more while a rollout is on.
     strategy = { rollingUpdate = local.managed ? { maxSurge = 0, maxUnavailable = 1 } : { maxSurge = 1, maxUnavailable = 0 } }
@@ -131,6 +146,10 @@ resource "helm_release" "verbatim" {
     precondition {
       condition     = !local.managed || try(var.replicas.minimum <= local.infrastructure.gpu_pool.nodes, false)
       error_message = "The managed group has fewer nodes than replicas.minimum."
+    }
+    precondition {
+      condition     = var.workers == 0 || (local.infrastructure.jobs != null && !local.managed)
+      error_message = "workers run jobs, which the infrastructure must have, on nodes of Karpenter's; in a group of fixed size the servers run them."
     }
   }
 

@@ -21,7 +21,7 @@ data "terraform_remote_state" "infrastructure" {
 locals {
   # An output that is null is missing from a state.
   infrastructure = merge(
-    { karpenter = null, gpu_pool = null, metrics_write_url = null },
+    { karpenter = null, gpu_pool = null, jobs = null, metrics_write_url = null },
     data.terraform_remote_state.infrastructure.outputs,
   )
 }

@@ -186,6 +186,34 @@ run "more_pods_by_the_clock_than_at_most_are_refused" {
   expect_failures = [var.hours]
 }
 
+run "without_a_database_there_are_no_jobs" {
+  assert {
+    condition = (
+      !yamldecode(helm_release.verbatim.values[0]).jobs.enabled &&
+      length(yamldecode(helm_release.verbatim.values[0]).secrets.jobsDatabase) == 0 &&
+      length(yamldecode(helm_release.verbatim.values[0]).externalSecret.data) == 2
+    )
+    error_message = "the server keeps nothing"
+  }
+}
+
+run "workers_without_a_database_are_refused" {
+  command = plan
+  variables {
+    workers = 1
+    gpu     = { ami_alias = "al2023@v20261115", maximum = 6 }
+  }
+  expect_failures = [helm_release.verbatim]
+}
+
+run "workers_without_nodes_are_refused" {
+  command = plan
+  variables {
+    workers = 1
+  }
+  expect_failures = [var.gpu]
+}
+
 run "limits_count_over_all_pods" {
   assert {
     condition = (
