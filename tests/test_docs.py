@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.openai.document import operations, schema
 from tests.support.live_server import ROOT
 
 SKIPPED = {".git", ".venv", "node_modules", ".terraform"}
@@ -61,4 +62,14 @@ def test_the_index_has_every_page_of_docs() -> None:
 
 
 def test_a_person_reads_the_readme_in_three_minutes() -> None:
-    assert len((ROOT / "README.md").read_text(encoding="utf-8").splitlines()) <= 105
+    assert len((ROOT / "README.md").read_text(encoding="utf-8").splitlines()) <= 100
+
+
+def test_the_page_on_the_api_has_every_route_and_every_field() -> None:
+    page = (ROOT / "docs" / "api.md").read_text(encoding="utf-8")
+    routes = set(re.findall(r"`(?:[A-Z]+ )?(/[^`]+)`", page))
+    for path, _, _ in operations():
+        # A route stands for those below it.
+        assert any(f"{path}/".startswith(f"{route}/") for route in routes), path
+    for name in schema("CreateTranscriptionRequest")["properties"]:
+        assert f"`{name}" in page, name

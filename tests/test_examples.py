@@ -1,6 +1,8 @@
 """The example clients, run as a reader would run them."""
 
 import json
+import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -82,10 +84,11 @@ def shell_commands(page: Path) -> list[str]:
     return [line for line in text.splitlines() if line.startswith("curl ")]
 
 
-def answered(command: str, server: LiveServer) -> str:
+def answered(command: list[str], server: LiveServer) -> str:
+    """What a program prints that is told the server's address in place of the example's."""
     return subprocess.run(
-        ["sh", "-c", command.replace("http://127.0.0.1:8000", server.url)],
-        cwd=require("curl") and ROOT,
+        [part.replace("http://127.0.0.1:8000", server.url) for part in command],
+        cwd=ROOT,
         capture_output=True,
         text=True,
         timeout=60,
@@ -94,22 +97,40 @@ def answered(command: str, server: LiveServer) -> str:
 
 
 def test_the_commands_of_the_readmes_answer_with_the_words(base_server: LiveServer) -> None:
+    require("curl")
     said = reference("jfk.flac", SPEECH)
     whole, streamed = shell_commands(EXAMPLES / "README.md")
-    assert word_errors(said, json.loads(answered(whole, base_server))["text"]) == 0
-    *_, done = answered(streamed, base_server).strip().split("data: ")
+    answer = json.loads(answered(["sh", "-c", whole], base_server))
+    assert word_errors(said, answer["text"]) == 0
+    *_, done = answered(["sh", "-c", streamed], base_server).strip().split("data: ")
     assert word_errors(said, json.loads(done)["text"]) == 0
 
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
     plain, subtitles = shell_commands(ROOT / "README.md")
-    (quoted,) = [
-        line.removeprefix("> ")
-        for line in (ROOT / "README.md").read_text(encoding="utf-8").splitlines()
-        if line.startswith("> ")
-    ]
-    assert word_errors(json.loads(answered(plain, base_server))["text"], quoted) == 0
-    cues = answered(subtitles, base_server)
+    text = json.loads(answered(["sh", "-c", plain], base_server))["text"]
+    (quoted,) = re.findall(r"^> (.*)$", readme, re.M)
+    assert word_errors(text, quoted) == 0
+    cues = answered(["sh", "-c", subtitles], base_server)
     assert "\nA: I have a problem" in cues
     assert "\nB: What is your name" in cues
+    (program,) = re.findall(r"```python\n(.*?)```", readme, re.DOTALL)
+    assert word_errors(text, answered([sys.executable, "-c", program], base_server)) == 0
+
+
+def test_the_command_of_the_readme_makes_a_key_with_a_limit(tmp_path: Path) -> None:
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    (arguments,) = re.findall(r"^\.venv/bin/python (-m app keys .*)$", text, re.M)
+    run = subprocess.run(
+        [sys.executable, *arguments.split()],
+        cwd=ROOT,
+        env={**os.environ, "VERBATIM_ACCESS__KEYS_FILE": str(tmp_path / "keys.yaml")},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=True,
+    )
+    assert run.stdout.startswith("vb_")
+    assert "requests_per_minute: 60" in (tmp_path / "keys.yaml").read_text()
 
 
 def test_every_example_is_in_the_readme() -> None:

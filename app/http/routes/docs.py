@@ -15,16 +15,43 @@ router = APIRouter(include_in_schema=False)
 assets = StaticFiles(packages=[("fastapi_swagger", "resources")])
 """The files of Swagger UI, which that package brings along."""
 
-# Without `validatorUrl: null`, Swagger UI would ask swagger.io to validate the document.
+# Without `validatorUrl: null`, Swagger UI would ask swagger.io to validate the document. By itself
+# it does not show the document's samples.
 _START = """
+const dark = matchMedia("(prefers-color-scheme: dark)");
+const paint = () => document.documentElement.classList.toggle("dark-mode", dark.matches);
+dark.addEventListener("change", paint);
+paint();
+
+const here = location.href.replace(/\\/docs.*/, "");
+const samples = (Parameters, {React: {createElement: element}, specSelectors}) => (properties) => {
+  const path = properties.specPath.butLast().push("x-codeSamples");
+  const found = specSelectors.specJson().getIn(path.toArray())?.toJS() ?? [];
+  const shown = found.map(({label, source}) => element("details", {key: label},
+    element("summary", null, label),
+    element("pre", {className: "example"}, source.replaceAll("http://127.0.0.1:8000", here))));
+  return element("div", null, ...shown, element(Parameters, properties));
+};
+
 SwaggerUIBundle({
   url: "openapi.json",
   dom_id: "#swagger-ui",
+  docExpansion: "none",
+  defaultModelsExpandDepth: 0,
   deepLinking: true,
   persistAuthorization: true,
   tryItOutEnabled: true,
   validatorUrl: null,
+  plugins: [{wrapComponents: {parameters: samples}}],
 });
+"""
+
+# Every error has the headers of the answer; only what those two add is worth its room.
+_STYLE = """
+.swagger-ui .response[data-code^="4"]:not([data-code="429"]) .headers-wrapper,
+.swagger-ui .response[data-code^="5"]:not([data-code="503"]) .headers-wrapper { display: none; }
+.swagger-ui details { margin: 10px 20px; font-family: sans-serif; }
+.dark-mode .swagger-ui .renderedMarkdown td { color: inherit; }
 """
 
 # URLs are relative, so that a proxy may serve the page under any host, scheme and path.
@@ -35,6 +62,7 @@ _PAGE = f"""<!doctype html>
 <title>Verbatim</title>
 <link rel="icon" href="docs/assets/favicon-32x32.png">
 <link rel="stylesheet" href="docs/assets/swagger-ui.css">
+<style>{_STYLE}</style>
 </head>
 <body>
 <div id="swagger-ui"></div>
