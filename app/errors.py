@@ -58,6 +58,10 @@ class TooLarge(InvalidRequest):
     """The request body is larger than the server accepts."""
 
 
+class RangeNotSatisfiable(InvalidRequest):
+    """The file ends before the range of bytes that is asked for."""
+
+
 class UnfetchableUrl(InvalidRequest):
     """The server may not request the URL, or what answers there has no such recording."""
 

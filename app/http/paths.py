@@ -26,7 +26,7 @@ HEALTH = "/health/"
 PROBES = ("/health", "/metrics")
 """Prefixes of paths requested every few seconds: logged at level debug."""
 
-STORED = ("/v1/audio/jobs", "/v1/files")
+STORED = re.compile(r"/v1/(audio/jobs|files|uploads/[^/]+/parts)")
 """Paths whose bodies hold a file that goes to the store of jobs."""
 
 UNMEASURED = ["/metrics", "/health/.*"]
@@ -56,7 +56,7 @@ def is_work(scope: Scope) -> bool:
 
 def is_stored(scope: Scope) -> bool:
     """True if the request's body goes to the store of jobs and not to the spool."""
-    return scope["path"] in STORED
+    return STORED.fullmatch(scope["path"]) is not None
 
 
 def is_realtime(scope: Scope) -> bool:

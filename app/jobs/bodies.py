@@ -6,7 +6,7 @@ from typing import Any, TypeVar, cast
 
 from psycopg.rows import DictRow
 
-from app.openai.job_schemas import Batch, FileObject, Job, JobResult
+from app.openai.job_schemas import Batch, FileObject, Job, JobResult, Upload, UploadPart
 from app.openai.webhook_schemas import WebhookDelivery, WebhookEndpoint
 
 T = TypeVar("T")
@@ -33,6 +33,30 @@ def file_body(row: DictRow) -> FileObject:
         "purpose": row["purpose"],
         "status": "processed",
         "status_details": None,
+    }
+
+
+def upload_body(row: DictRow, file: FileObject | None) -> Upload:
+    """`file`: of a completed upload."""
+    return {
+        "id": row["id"],
+        "object": "upload",
+        "bytes": row["bytes"],
+        "created_at": _second(row["created_at"]),
+        "expires_at": _second(row["expires_at"]),
+        "filename": row["filename"],
+        "purpose": row["purpose"],
+        "status": "expired" if row["is_expired"] else row["status"],
+        "file": file,
+    }
+
+
+def part_body(row: DictRow) -> UploadPart:
+    return {
+        "id": row["id"],
+        "object": "upload.part",
+        "created_at": _second(row["created_at"]),
+        "upload_id": row["upload_id"],
     }
 
 

@@ -163,6 +163,7 @@ class Housekeeping:
                     "SELECT key FROM unnest(%s::text[], %s::timestamptz[]) AS found (key, at) "
                     "WHERE at <= now() - make_interval(secs => %s) "
                     "AND NOT EXISTS (SELECT FROM files WHERE object_key = key) "
+                    "AND NOT EXISTS (SELECT FROM upload_parts WHERE object_key = key) "
                     "AND NOT EXISTS (SELECT FROM jobs WHERE result_key = key)",
                     keys,
                     dates,
@@ -209,6 +210,9 @@ _OLD_ROWS = (
     "jobs.file_id = files.id AND status IN ('queued', 'in_progress')) AND NOT EXISTS (SELECT "
     "FROM batches WHERE input_file_id = files.id AND status IN "
     "('validating', 'in_progress', 'finalizing', 'cancelling'))",
+    "DELETE FROM upload_parts USING uploads WHERE uploads.id = upload_id "
+    "AND uploads.expires_at < now()",
+    "DELETE FROM uploads WHERE created_at < now() - make_interval(days => %(days)s)",
     "DELETE FROM events WHERE created_at < now() - make_interval(days => %(days)s)",
     "UPDATE jobs SET idempotency_key = NULL WHERE idempotency_key IS NOT NULL AND "
     "created_at < now() - make_interval(secs => %(key)s)",

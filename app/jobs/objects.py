@@ -1,7 +1,7 @@
 """Objects of jobs: recordings and batch files, transcripts, output files.
 
-Keys: `uploads/FILE`, `results/JOB/LEASE.json`, `outputs/BATCH/NAME.jsonl`. Whatever has no row in
-the database is swept.
+Keys: `uploads/FILE`, `parts/PART`, `results/JOB/LEASE.json`, `outputs/FILE.jsonl`. Whatever has no
+row in the database is swept.
 """
 
 from collections.abc import AsyncIterator, Iterator, Sequence
@@ -82,10 +82,15 @@ class Objects:
         with _failures():
             return bytes(await (await obstore.get_async(self._store, key)).bytes_async())
 
-    async def stream(self, key: str) -> AsyncIterator[bytes]:
-        """The content in pieces. The first one is there once the object is known to exist."""
+    async def stream(self, key: str, part: tuple[int, int] | None = None) -> AsyncIterator[bytes]:
+        """The content in pieces, or of a part of it, from its first byte to its end (exclusive).
+
+        The first piece is there once the object is known to exist.
+        """
         with _failures():
-            answer = await obstore.get_async(self._store, key)
+            answer = await obstore.get_async(
+                self._store, key, options=None if part is None else {"range": part}
+            )
             async for piece in answer.stream(min_chunk_size=CHUNK_BYTES):
                 yield bytes(piece)
 

@@ -34,6 +34,7 @@ _TABLE: dict[type[BaseException], _Row] = {
     errors.MissingParameter: _Row(400, _BAD_REQUEST, "missing_required_parameter"),
     errors.UrlUnavailable: _Row(400, _BAD_REQUEST, "invalid_value", should_retry=True),
     errors.TooLarge: _Row(413, _SERVER, None),
+    errors.RangeNotSatisfiable: _Row(416, _BAD_REQUEST, "invalid_value"),
     errors.UnsupportedValue: _Row(400, _BAD_REQUEST, "unsupported_value"),
     errors.InvalidRequest: _Row(400, _BAD_REQUEST, "invalid_value"),
     errors.WrongKey: _Row(401, _BAD_REQUEST, "invalid_api_key"),

@@ -50,6 +50,25 @@ class DeletedFile(TypedDict):
     deleted: Literal[True]
 
 
+class Upload(TypedDict):
+    id: str
+    object: Literal["upload"]
+    bytes: Annotated[Count, Field(description="Of the whole file, as announced.")]
+    created_at: UnixTime
+    expires_at: Annotated[UnixTime, Field(description="It takes no parts from then on.")]
+    filename: str
+    purpose: Purpose
+    status: Literal["pending", "completed", "cancelled", "expired"]
+    file: Annotated[FileObject | None, Field(description="Once it is completed.")]
+
+
+class UploadPart(TypedDict):
+    id: str
+    object: Literal["upload.part"]
+    created_at: UnixTime
+    upload_id: str
+
+
 class BatchError(TypedDict):
     code: str
     line: Annotated[int | None, Field(description="Of the input file, from 1.")]
@@ -186,6 +205,8 @@ JobAnswers = (
     FileObject
     | FileList
     | DeletedFile
+    | Upload
+    | UploadPart
     | Batch
     | BatchList
     | Job

@@ -20,11 +20,14 @@ from typing import Any
 import httpx
 import psutil
 import psycopg
+import structlog
 
 from bench.jobs.callers import Callers
 from bench.jobs.fleet import Fleet
 from bench.jobs.mortal_server import MortalServer
 from tests.support.model_names import STARTER
+
+log = structlog.get_logger(__name__)
 
 MEGABYTE = 1_000_000
 SAMPLE_SECONDS = 0.05
@@ -71,25 +74,30 @@ async def measured(lines: int, folder: Path) -> Figures:
         httpx.AsyncClient(base_url=fleet.url, timeout=600) as client,
     ):
         callers = Callers(fleet, client)
+        log.info("begun")
         await callers.prepare()
         [worker] = fleet.workers
         await _worked_once(fleet, callers)
         async with _most(worker) as most:
             await asyncio.sleep(1.0)
         figures.idle_mb = most[0]
+        log.info("idle", memory_mb=round(most[0]))
         batch, figures.input_mb = await _submitted(callers, lines)
         async with _most(worker) as most:
             await _until(fleet, batch, "status <> 'validating'")
         figures.checking_mb = most[0]
+        log.info("checked", memory_mb=round(most[0]))
         async with _most(worker) as most:
             await _until(fleet, batch, f"expanded > {lines // 2}")
             worker.kill()
         figures.expanding_mb = most[0]
         [(figures.expanded_at_death,)] = await fleet.query("SELECT expanded FROM batches")
+        log.info("killed", memory_mb=round(most[0]))
         worker.start()
         async with _most(worker) as most:
             await _until(fleet, batch, f"expanded = {lines}")
         figures.expanding_mb = max(figures.expanding_mb, most[0])
+        log.info("expanded", memory_mb=round(most[0]))
         async with _most(worker) as most:
             await callers.post(f"/v1/batches/{batch}/cancel", data={})
             await _until(fleet, batch, "status = 'cancelled'")
@@ -101,7 +109,7 @@ async def measured(lines: int, folder: Path) -> Figures:
 async def _worked_once(fleet: Fleet, callers: Callers) -> None:
     """Returns when the worker has run a batch: what that loads is loaded."""
     await callers.batch()
-    while await fleet.query("SELECT FROM batches WHERE status <> 'completed'"):  # noqa: ASYNC110
+    while await fleet.query("SELECT 1 FROM batches WHERE status <> 'completed'"):  # noqa: ASYNC110
         await asyncio.sleep(0.2)
     await fleet.query("DELETE FROM batches")
 
@@ -131,7 +139,7 @@ async def _submitted(callers: Callers, lines: int) -> tuple[str, float]:
 async def _until(fleet: Fleet, batch: str, condition: str) -> None:
     while True:
         with suppress(psycopg.Error):
-            if await fleet.query(f"SELECT FROM batches WHERE id = %s AND {condition}", batch):
+            if await fleet.query(f"SELECT 1 FROM batches WHERE id = %s AND {condition}", batch):
                 return
         await asyncio.sleep(0.02)
 

@@ -5,8 +5,9 @@ from fastapi.responses import StreamingResponse
 from starlette.datastructures import FormData
 
 from app.domain import Priority
-from app.errors import InvalidRequest, MissingParameter, TooLarge
-from app.http.replies import json_response
+from app.errors import InvalidRequest, MissingParameter, RangeNotSatisfiable, TooLarge
+from app.http.ranges import requested_range
+from app.http.replies import json_reply, json_response
 from app.http.state import ThePrincipal, TheServices
 from app.jobs.batch_lines import MAX_INPUT_BYTES
 from app.jobs.bodies import file_body, list_body
@@ -14,6 +15,7 @@ from app.jobs.file_table import add_file, delete_file, find_file
 from app.jobs.pages import read_page
 from app.jobs.routes.state import TheStore, choice, read_page_query
 from app.jobs.routes.upload import Upload
+from app.openai.error_replies import reply
 from app.openai.job_schemas import DeletedFile
 from app.transcriptions.form_parts import FormParts, choice_of
 from app.transcriptions.upload import receiving
@@ -68,12 +70,31 @@ async def retrieve_file(id: str, store: TheStore, principal: ThePrincipal) -> Re
 
 
 @router.get("/{id}/content")
-async def file_content(id: str, store: TheStore, principal: ThePrincipal) -> Response:
+async def file_content(
+    id: str, request: Request, store: TheStore, principal: ThePrincipal
+) -> Response:
+    """All of it, or the range of bytes that is asked for."""
     async with store.database.transaction() as connection:
         row = await find_file(connection, principal.id, id)
-    headers = {"content-length": str(row["bytes"]), "content-disposition": "attachment"}
-    content = store.objects.stream(row["object_key"])
-    return StreamingResponse(content, headers=headers, media_type="application/octet-stream")
+    size = row["bytes"]
+    try:
+        part = requested_range(request.headers.get("range"), size)
+    except RangeNotSatisfiable as error:
+        return json_reply(reply(error), {"content-range": f"bytes */{size}"})
+    start, end = part or (0, size)
+    headers = {
+        "accept-ranges": "bytes",
+        "content-disposition": "attachment",
+        "content-length": str(end - start),
+    }
+    if part is not None:
+        headers["content-range"] = f"bytes {start}-{end - 1}/{size}"
+    return StreamingResponse(
+        store.objects.stream(row["object_key"], part),
+        status_code=200 if part is None else 206,
+        headers=headers,
+        media_type="application/octet-stream",
+    )
 
 
 @router.delete("/{id}")

@@ -28,11 +28,14 @@ MAX_NAME = 255
 class Upload:
     """The body of a request: a form whose file goes to the store, or JSON.
 
-    An async context manager: leaving it deletes the object, unless its row was committed.
+    The object's key is `folder`/id, and the id begins with `prefix`. An async context manager:
+    leaving it deletes the object, unless its row was committed.
     """
 
-    def __init__(self, objects: Objects) -> None:
+    def __init__(self, objects: Objects, folder: str = "uploads", prefix: str = "file-") -> None:
         self._objects = objects
+        self._folder = folder
+        self._prefix = prefix
         self._stack = AsyncExitStack()
         self._file: _ObjectFile | None = None
         self._is_kept = False
@@ -47,7 +50,8 @@ class Upload:
 
     def _make_file(self, received: UploadFile) -> UploadFile:
         received.file.close()
-        self._file = _ObjectFile(self._objects, self._stack, received.filename or "")
+        id, name = new_id(self._prefix), received.filename or ""
+        self._file = _ObjectFile(self._objects, self._stack, id, f"{self._folder}/{id}", name)
         return self._file
 
     def file(
@@ -98,10 +102,12 @@ class Upload:
 class _ObjectFile(UploadFile):
     """A part of a form, written to the store in place of a temporary file."""
 
-    def __init__(self, objects: Objects, stack: AsyncExitStack, name: str) -> None:
+    def __init__(
+        self, objects: Objects, stack: AsyncExitStack, id: str, key: str, name: str
+    ) -> None:
         super().__init__(io.BytesIO())
-        self.id = new_id("file-")
-        self.key = f"uploads/{self.id}"
+        self.id = id
+        self.key = key
         self.name = name[-MAX_NAME:]
         self.count = 0
         self.digest = hashlib.sha256()
