@@ -93,6 +93,9 @@ class FakeModel:
     def is_context_full(self, duration: float) -> bool:
         return self.has_full_context
 
+    def is_usually_lower(self, word: str) -> bool:
+        return True
+
     def features(self, samples: Samples, full_context: bool = False) -> Features:
         self.contexts.append(full_context)
         return np.asarray(samples[:1], np.float32)

@@ -116,6 +116,9 @@ class SpeechModel(Protocol):
     def is_context_full(self, duration: float) -> bool:
         """Is a window of that many seconds encoded with all the silence the encoder can take?"""
 
+    def is_usually_lower(self, word: str) -> bool:
+        """Is a word that is given with a capital usually written without? On any thread."""
+
     def features(self, samples: Samples, full_context: bool = False) -> Features:
         """Features of a window and of the silence after it, float32: with `full_context` as much as
         the encoder can take, shape (mels, 3000) for Whisper, otherwise only as much as the model

@@ -5,6 +5,7 @@ Layout of the token ids: text below <|endoftext|>, then special tokens, timestam
 
 import codecs
 import math
+import re
 import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -27,6 +28,7 @@ MIN_PROBABILITY = 2.0**-24
 # The punctuation that openai/whisper joins to the following and to the preceding word.
 _PREPENDED = "\"'“¿([{-"
 _APPENDED = "\"'.。,，!！?？:：”)]}、"
+_LETTERS = re.compile(r"[^\W\d_]+")
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +88,30 @@ class Vocabulary:
         ids = self._tokenizer.encode(" " + stripped, add_special_tokens=False).ids
         # A caller may write "<|startoftranscript|>", which must not become a special token.
         return [token for token in ids if token < self.end_of_text]
+
+    def is_usually_lower(self, word: str) -> bool:
+        """Is a word that is given with a capital more frequent without, as "And" is and "Paris" is
+        not?
+
+        Byte pair encoding numbers tokens by frequency, most frequent first (Sennrich et al. 2016,
+        "Neural Machine Translation of Rare Words with Subword Units", 3.2). Only the letters before
+        the first other character count. False where the word without a capital is no token, and
+        for one letter, whose number is that of longer words' beginnings.
+        """
+        letters = _LETTERS.match(word)
+        if letters is None or letters.end() == 1:
+            return False
+        capital = letters.group()
+        lower = self._token_of(capital[:1].lower() + capital[1:])
+        given = self._token_of(capital)
+        return lower is not None and (given is None or lower < given)
+
+    def _token_of(self, word: str) -> int | None:
+        """The id of the token that is the word after a space."""
+        known: int | None = self._tokenizer.token_to_id(
+            "".join(_LETTER_OF_BYTE[byte] for byte in f" {word}".encode())
+        )
+        return known
 
     def text(self, tokens: Sequence[int]) -> str:
         """The text of all text tokens; others are skipped."""
@@ -197,6 +223,7 @@ def _byte_letters() -> dict[str, int]:
 
 
 _BYTES = _byte_letters()
+_LETTER_OF_BYTE = {byte: letter for letter, byte in _BYTES.items()}
 
 
 def _readable(pieces: Sequence[bytes]) -> list[bytes]:

@@ -94,6 +94,9 @@ class WhisperEngine:
     def is_context_full(self, duration: float) -> bool:
         return self._frames(duration) == FULL_FRAMES
 
+    def is_usually_lower(self, word: str) -> bool:
+        return self._vocabulary.is_usually_lower(word)
+
     def features(self, samples: Samples, full_context: bool = False) -> Features:
         """Log-mel of one window, shape (mels, frames); zeros after its end, as faster-whisper."""
         frames = FULL_FRAMES if full_context else self._frames(len(samples) / SAMPLE_RATE)

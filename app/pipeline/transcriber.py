@@ -116,7 +116,7 @@ class _Transcription:
     async def parts(self) -> AsyncIterator[Segment | Transcript]:
         """Yield what `Transcriber.stream` does, and raise what it raises."""
         segments: list[Segment] = []
-        prompt_token_count, merger = 0, ChannelMerger()
+        prompt_token_count, merger = 0, ChannelMerger(self._decoder.is_usually_lower)
         while (done := await self._next_done()) is not None:
             counts = [hypothesis.prompt_token_count for _, hypothesis in done.decoded]
             prompt_token_count = max(prompt_token_count, *counts)

@@ -50,6 +50,7 @@ class WindowDecoder:
         self._priority = priority
         self.info = model.info
         self.languages = model.profile.languages
+        self.is_usually_lower = model.is_usually_lower
         self.pace = batcher.pace
         self.policy = WindowPolicy(model.profile.window_seconds, model.profile.max_gap_seconds)
 

@@ -2,10 +2,14 @@ import math
 from types import SimpleNamespace
 
 import pytest
+import tokenizers
 from faster_whisper import WhisperModel
 
 from app.engine.tokens import MAX_PROMPT_TOKENS, Alignment, Vocabulary, compression_ratio
 from app.engine.whisper import WhisperEngine
+from app.services import models_directory
+from app.settings import read_settings
+from tests.support.model_names import BASE
 
 
 @pytest.fixture
@@ -180,6 +184,26 @@ def test_words_carry_their_punctuation_and_times(vocabulary: Vocabulary) -> None
     assert words[0].start == 0.0
     assert words[0].end <= words[1].start < words[1].end
     assert words[0].probability == pytest.approx(0.5)
+
+
+def test_whispers_vocabulary_knows_which_words_have_a_capital_only_where_a_sentence_begins() -> (
+    None
+):
+    folder = models_directory(read_settings()).find(BASE)
+    assert folder is not None, "`make test` pulls it"
+    tokenizer = tokenizers.Tokenizer.from_file(str(folder / "tokenizer.json"))
+    vocabulary = Vocabulary(tokenizer, is_multilingual=True)
+    for words, is_lower in (
+        ("And What Making Well, It's Aber Weil Et Pero \u041a\u043e\u0433\u0434\u0430", True),
+        (
+            "I I'm Paris English Haus Jahre TOP McDonald 7 \u041c\u043e\u0441\u043a\u0432\u0430",
+            False,
+        ),
+    ):
+        assert {word: vocabulary.is_usually_lower(word) for word in words.split()} == dict.fromkeys(
+            words.split(), is_lower
+        )
+    assert not vocabulary.is_usually_lower("")
 
 
 def test_no_tokens_no_words(vocabulary: Vocabulary) -> None:

@@ -17,19 +17,23 @@ def decoded(
     return [(window, Hypothesis("en", found, 0.0, -0.1, 1.0, 0.0))]
 
 
+def merger_of_windows() -> ChannelMerger:
+    return ChannelMerger(lambda word: word != "I")
+
+
 def starts(segments: list[Segment]) -> list[tuple[int, float]]:
     return [(segment.channel, segment.start) for segment in segments]
 
 
 def test_one_channel_waits_for_nothing() -> None:
-    merger = ChannelMerger()
+    merger = merger_of_windows()
     assert starts(merger.add(decoded(0.0, (0.0, 2.0), (2.0, 5.0)))) == [(0, 0.0), (0, 2.0)]
     assert starts(merger.add(decoded(6.0, (0.0, 2.0)))) == [(0, 6.0)]
     assert merger.flush() == []
 
 
 def test_a_segment_waits_until_the_other_channel_cannot_come_before_it() -> None:
-    merger = ChannelMerger()
+    merger = merger_of_windows()
     assert starts(
         merger.add(decoded(0.0, (0.0, 2.0), (3.0, 5.0), channel=0, others_start=1.0))
     ) == [(0, 0.0)]
@@ -44,7 +48,7 @@ def test_a_segment_waits_until_the_other_channel_cannot_come_before_it() -> None
 
 
 def test_a_segment_also_waits_for_further_windows_of_the_channel_that_was_decoded_last() -> None:
-    merger = ChannelMerger()
+    merger = merger_of_windows()
     merger.add(decoded(0.0, (0.0, 1.0), (4.9, 5.0), channel=0, others_start=-4.0))
     # The second channel may speak again right after its window, at 1.0.
     assert starts(merger.add(decoded(-4.0, (4.5, 5.0), channel=1, others_start=9.0))) == [
@@ -58,7 +62,7 @@ def test_a_segment_also_waits_for_further_windows_of_the_channel_that_was_decode
 
 
 def test_segments_of_two_channels_may_overlap_but_not_those_of_one() -> None:
-    merger = ChannelMerger()
+    merger = merger_of_windows()
     merged = merger.add(decoded(0.0, (0.0, 4.0), channel=0, others_start=0.0))
     merged += merger.add(decoded(0.0, (1.0, 3.0), (2.0, 4.0), channel=1, others_start=9.0))
     merged += merger.flush()
@@ -77,7 +81,7 @@ def test_a_full_window_keeps_its_last_segment_until_the_sentence_goes_on() -> No
             (replace(window, goes_on=goes_on), replace(found, segments=(found.segments[0], second)))
         ]
 
-    merger = ChannelMerger()
+    merger = merger_of_windows()
     assert [each.text for each in merger.add(spoken(0.0, " the end.", True))] == [" 0.0"]
     lower = spoken(5.0, " and so on.", False)
     ((window, found),) = lower
@@ -87,8 +91,33 @@ def test_a_full_window_keeps_its_last_segment_until_the_sentence_goes_on() -> No
     assert [each.text for each in merger.flush()] == [" cut."]
 
 
+def test_a_pause_in_detected_speech_tells_whether_a_cut_ends_a_sentence() -> None:
+    def cut(pause: float) -> list[str]:
+        merger = merger_of_windows()
+        ((window, found),) = decoded(0.0, (0.0, 5.0))
+        first = replace(found, segments=(replace(found.segments[0], text=" the end"),))
+        merger.add([(replace(window, goes_on=True), first)])
+        ((window, found),) = decoded(5.0, (pause, 5.0))
+        second = replace(found, segments=(replace(found.segments[0], text=" And so on"),))
+        window = replace(window, speech=((pause, 5.0),))
+        return [each.text for each in merger.add([(window, second)])]
+
+    assert cut(0.1) == [" the end", " and so on"]
+    assert cut(0.2) == [" the end.", " And so on"]
+
+
+def test_parts_of_one_window_are_joined_as_windows_are() -> None:
+    ((window, found),) = decoded(0.0, (0.0, 2.0), (2.0, 5.0))
+    texts = (" lies, thy", " And thy foe")
+    parts = [
+        (window, replace(found, segments=(replace(segment, text=text),)))
+        for segment, text in zip(found.segments, texts, strict=True)
+    ]
+    assert [each.text for each in merger_of_windows().add(parts)] == [" lies, thy", " and thy foe"]
+
+
 def test_no_segment_overtakes_one_that_is_kept() -> None:
-    merger = ChannelMerger()
+    merger = merger_of_windows()
     ((window, found),) = decoded(0.0, (0.0, 1.0), (4.0, 5.0), channel=0, others_start=0.0)
     last = replace(found.segments[1], text=" the end.")
     found = replace(found, segments=(found.segments[0], last))
@@ -99,6 +128,6 @@ def test_no_segment_overtakes_one_that_is_kept() -> None:
 
 
 def test_segments_that_wait_at_the_end_are_flushed() -> None:
-    merger = ChannelMerger()
+    merger = merger_of_windows()
     assert merger.add(decoded(0.0, (3.0, 5.0), channel=0, others_start=1.0)) == []
     assert starts(merger.flush()) == [(0, 3.0)]

@@ -101,7 +101,7 @@ async def test_at_a_requested_temperature_full_context_is_tried_at_that_one_only
 
 async def test_speech_without_text_is_decoded_again_in_full_context_at_once() -> None:
     model = answering(hypothesis(" Hello.", 3.0), hypothesis(" good", 9.0))
-    assert await transcribed(model) == "Hello. good"
+    assert await transcribed(model) == "Hello. Good"
     assert model.contexts == [False, True]
 
 

@@ -225,7 +225,7 @@ class LiveSession:
         self._commit(boundary.end)
 
     def _new_turn(self, start: float) -> TurnTranscript:
-        return TurnTranscript(start, self._options, self._language)
+        return TurnTranscript(start, self._options, self._language, self._decoder.is_usually_lower)
 
     def _commit(self, end: float) -> None:
         """End the open turn; without one, the audio since the last turn becomes one."""

@@ -19,6 +19,7 @@ from app.pipeline.language import SpokenLanguage
 from app.pipeline.live.events import LiveOptions, Partial
 from app.pipeline.live.local_agreement import LocalAgreement, words_of
 from app.pipeline.segment_times import to_recording_time
+from app.pipeline.sentence_joins import Lowered, continuing
 from app.telemetry import tracing
 
 SURE_LOGPROB = -0.7
@@ -35,12 +36,19 @@ class TurnTranscript:
     All deltas joined are the text of the transcript, whatever later hypotheses contain.
     """
 
-    def __init__(self, start: float, options: LiveOptions, language: SpokenLanguage) -> None:
+    def __init__(
+        self,
+        start: float,
+        options: LiveOptions,
+        language: SpokenLanguage,
+        is_usually_lower: Lowered,
+    ) -> None:
         """`start`: seconds of the session; `language`: that of the session."""
         self.id = f"item_{uuid4().hex[:20]}"
         self.start = start
         self.options = options.options
         self.language = language
+        self._is_usually_lower = is_usually_lower
         self._has_partials = options.partials
         semantic = options.turns is not None and options.turns.patience_seconds is not None
         self.needs_drafts = options.partials or semantic
@@ -75,7 +83,7 @@ class TurnTranscript:
 
         Token scores come with a complete window, so text that is to have scores waits for it.
         """
-        segments = to_recording_time(hypothesis, window, self._end)
+        segments = self._continuing(to_recording_time(hypothesis, window, self._end))
         self._draft = segments if joined_text(segments) else self._draft
         final = "".join(segment.text for segment in self._segments)
         beyond = joined_text(segments)
@@ -98,6 +106,7 @@ class TurnTranscript:
             end = segments[-1].end if segments else end
             self._prompt_token_count = max(self._prompt_token_count, hypothesis.prompt_token_count)
         self.last_segments = tuple(segments)
+        segments = self._continuing(segments)
         if self._agreement.confirmed:
             # Text that was sent stays, even if the whole window has no words.
             is_silent = not words_of(joined_text(segments))
@@ -117,6 +126,11 @@ class TurnTranscript:
             tuple(self._segments),
             self._prompt_token_count,
         )
+
+    def _continuing(self, segments: list[Segment]) -> list[Segment]:
+        """The segments of a window after the text of those before it, which was sent."""
+        before = self._segments[-1].text if self._segments else ""
+        return list(continuing(before, segments, self._is_usually_lower))
 
     @property
     def _end(self) -> float:

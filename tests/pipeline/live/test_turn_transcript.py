@@ -64,3 +64,12 @@ async def test_drafts_in_capitals_confirm_nothing() -> None:
     assert early
     assert all(event.pending and not event.delta for event in early)
     assert last.delta == "Ask not what"
+
+
+async def test_a_sentence_goes_on_without_a_capital_in_the_next_window() -> None:
+    model = metronome()
+    model.answers = lambda job, options: hypothesis(" Making a famine,", job.duration, options)
+    async with window_decoder(model) as decoder:
+        events = await events_of(decoder, noise(20.0), UNBROKEN)
+    (item,) = completed(events)
+    assert item.transcript.text == "Making a famine, making a famine, making a famine,"
