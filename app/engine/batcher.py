@@ -3,6 +3,10 @@
 There is no batching window and no timer: while the device is busy, windows gather, and the gathered
 windows are the next batch. The queue and the futures belong to the event loop; only the model runs
 on device threads, one per worker, so there are no locks.
+
+A call on the device cannot be interrupted, and a batch of a long recording's windows takes seconds.
+So a model may have a spare worker, which decodes single windows while every other worker has a step
+that these overtake; the operating system shares the cores among them.
 """
 
 import asyncio
@@ -68,13 +72,19 @@ class Batcher:
         self._has_work = asyncio.Event()
         self._closing = False
         self._workers: list[asyncio.Task[None]] = []
-        self._threads = ThreadPoolExecutor(model.info.workers, thread_name_prefix="device")
+        self._running: list[Step] = []
+        """Steps of the workers without the spare one's."""
+        threads = model.info.workers + model.has_spare_worker
+        self._threads = ThreadPoolExecutor(threads, thread_name_prefix="device")
 
     async def __aenter__(self) -> "Batcher":
         self._workers = [
             asyncio.create_task(self._work_on_steps(), name=f"device-{index}")
             for index in range(self._model.info.workers)
         ]
+        if self._model.has_spare_worker:
+            spare = asyncio.create_task(self._work_on_steps(is_spare=True), name="device-spare")
+            self._workers.append(spare)
         return self
 
     async def __aexit__(self, *_: object) -> None:
@@ -130,26 +140,42 @@ class Batcher:
             self._queue.discard(ticket)
             raise
 
-    async def _work_on_steps(self) -> None:
+    async def _work_on_steps(self, is_spare: bool = False) -> None:
         """One device worker: run steps of the queue until the batcher closes."""
         step: Step | None = None
         try:
             while not self._closing:
-                step = self._queue.next_step(time.monotonic())
+                step = self._overtaking_step() if is_spare else self._next_step()
                 if step is None:
                     self._has_work.clear()
                     await self._has_work.wait()
-                else:
-                    await self._attempt(step)
+                    continue
+                try:
+                    await self._attempt(step, is_spare)
+                finally:
+                    if not is_spare:
+                        self._running.remove(step)
         except asyncio.CancelledError:
             raise
         except BaseException as error:  # without this worker, windows would wait for ever
             self._break(error, step.tickets if step else ())
 
-    async def _attempt(self, step: Step) -> None:
+    def _next_step(self) -> Step | None:
+        step = self._queue.next_step(time.monotonic())
+        if step is not None:
+            self._running.append(step)
+            self._has_work.set()  # perhaps no worker is free any more, and some window overtakes
+        return step
+
+    def _overtaking_step(self) -> Step | None:
+        if len(self._running) < self._model.info.workers:
+            return None
+        return self._queue.next_overtaking_step(time.monotonic(), self._running)
+
+    async def _attempt(self, step: Step, is_spare: bool) -> None:
         """Raises EngineBroken and nothing else of Exception."""
         try:
-            await self._execute(step)
+            await self._execute(step, is_spare)
         except EngineBroken:
             raise
         except Exception as error:
@@ -172,12 +198,12 @@ class Batcher:
             log.critical("engine_broken", exc_info=error)
             self._on_broken(f"{type(error).__name__}: {error}")
 
-    async def _execute(self, step: Step) -> None:
+    async def _execute(self, step: Step, is_spare: bool) -> None:
         work = {"encode": self._encode, "detect": self._detect, "decode": self._decode}[step.stage]
         metrics.BATCH_WINDOWS.labels(step.stage).observe(len(step.tickets))
         metrics.BATCH_PLACES.labels(step.stage).inc(self._queue.max_batch(step.stage))
         _observe_wait(step)
-        outcomes = await self._on_device(step.stage, work, step.tickets)
+        outcomes = await self._on_device(step.stage, work, step.tickets, is_spare)
         for ticket, outcome in zip(step.tickets, outcomes, strict=True):
             if isinstance(outcome, Exception):
                 _fail(ticket, outcome)
@@ -191,7 +217,11 @@ class Batcher:
             metrics.WINDOWS.inc(len(step.tickets))
 
     async def _on_device(
-        self, stage: Stage, work: Callable[[Sequence[Ticket]], list[Any]], tickets: Sequence[Ticket]
+        self,
+        stage: Stage,
+        work: Callable[[Sequence[Ticket]], list[Any]],
+        tickets: Sequence[Ticket],
+        is_spare: bool,
     ) -> list[Any]:
         """One outcome per ticket; a call that fails is made again for each ticket alone.
 
@@ -204,7 +234,7 @@ class Batcher:
         new = [each.job.duration for each in tickets if is_new and not each.job.is_draft]
         try:
             with tracing.device_call(stage, [ticket.trace for ticket in tickets]):
-                outcomes: list[Any] = await self._call(stage, windows, new, work, tickets)
+                outcomes: list[Any] = await self._call(stage, windows, new, is_spare, work, tickets)
             self._failures_in_row[stage] = 0
             return outcomes
         except Exception as error:
@@ -215,17 +245,22 @@ class Batcher:
             if len(tickets) == 1:
                 await self._count_failure(stage)
                 return [_failure(error)]
-        return [(await self._on_device(stage, work, [ticket]))[0] for ticket in tickets]
+        return [(await self._on_device(stage, work, [each], is_spare))[0] for each in tickets]
 
     async def _call(
         self,
         stage: str,
         windows: Sequence[float],
         new: Sequence[float],
+        is_spare: bool,
         work: Callable[..., T],
         *arguments: object,
     ) -> T:
-        """Run on a device thread, timed and watched. `windows` and `new`: as in `Pace.add`."""
+        """Run on a device thread, timed and watched. `windows` and `new`: as in `Pace.add`.
+
+        The spare worker is busy on the cores of the others, whose calls take the longer for it:
+        its time is in theirs.
+        """
         loop = asyncio.get_running_loop()
         started = time.perf_counter()
         watched = self._watchdog.call(stage) if self._watchdog else nullcontext()
@@ -236,9 +271,10 @@ class Batcher:
                 )
         finally:
             busy = time.perf_counter() - started
-            metrics.DEVICE_BUSY_SECONDS.labels(stage).inc(busy)
             metrics.STAGE_SECONDS.labels(stage).observe(busy)
-            self.pace.add(busy, windows, new)
+            counted = 0.0 if is_spare else busy
+            metrics.DEVICE_BUSY_SECONDS.labels(stage).inc(counted)
+            self.pace.add(counted, windows, new)
 
     async def _count_failure(self, stage: Stage) -> None:
         """Count a window that failed alone; after several in a row, test the engine with silence.
@@ -251,7 +287,7 @@ class Batcher:
             return
         self._failures_in_row[stage] = 0
         try:
-            await self._call("warm-up", self._full_window, (), self._model.warm_up)
+            await self._call("warm-up", self._full_window, (), False, self._model.warm_up)
         except Exception as error:
             raise EngineBroken(f"{stage} fails on every window: {error}") from error
 

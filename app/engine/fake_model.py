@@ -40,6 +40,7 @@ class FakeModel:
     max_batch_size: int = 4
     encode_batch_size: int = 1
     workers: int = 1
+    has_spare_worker: bool = False
     profile: ModelProfile = PROFILE
     languages: Mapping[str, float] = field(default_factory=lambda: {"en": 0.9, "de": 0.1})
     """What `detect_languages` returns for every stretch of speech."""

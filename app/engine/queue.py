@@ -22,6 +22,10 @@ from app.engine.turns import FIRST_WINDOWS, Ticket, Turns
 AGING_SECONDS = 10.0
 """Wait that raises a ticket by one class of priority, so that no class starves."""
 
+LONG_STEP_SECONDS = 60.0
+"""Sound in a step beyond which it may be overtaken whatever its windows are: more than batches of
+clips have, and less than one of four full windows, which takes ten seconds with Whisper base."""
+
 Stage = Literal["encode", "detect", "decode"]
 
 
@@ -96,6 +100,23 @@ class Queue:
         if tickets:
             return Step("encode", tickets)
         return self._take_decodable(batch, now) if batch else None
+
+    def next_overtaking_step(self, now: float, running: Sequence[Step]) -> Step | None:
+        """Remove and return one window that is not to wait for any of the steps that run; None if
+        none is.
+
+        It is of a higher class than all windows of a step: of priorities, and of first windows
+        before later ones. Of steps with more than `LONG_STEP_SECONDS` of sound any first window is.
+        """
+        coming = self._next_unencoded(now)
+        for ticket in (*self._by_turn(now), *([coming] if coming else [])):
+            if ticket.is_cancelled() or not all(_overtakes(ticket, step) for step in running):
+                continue
+            if ticket is not coming:
+                return self._take_ready("decode" if ticket.options else "detect", [ticket])
+            self._turns[ticket.job.priority].take(ticket, now)
+            return Step("encode", [ticket])
+        return None
 
     def _take_ready(self, stage: Stage, tickets: Sequence[Ticket]) -> Step:
         self._ready = [ticket for ticket in self._ready if ticket not in tickets]
@@ -192,6 +213,20 @@ class Queue:
         """When the ticket's caller last had a turn in its class of priority."""
         requests = self._turns[ticket.job.priority].of(ticket)
         return -inf if requests is None else requests.served_at
+
+
+def _overtakes(ticket: Ticket, step: Step) -> bool:
+    kind = _class(ticket)
+    if all(kind < _class(other) for other in step.tickets):
+        return True
+    sound = sum(other.job.duration for other in step.tickets)
+    return sound > LONG_STEP_SECONDS and kind <= (Priority.INTERACTIVE, False)
+
+
+def _class(ticket: Ticket) -> tuple[Priority, bool]:
+    """Priority, and whether it is a later window of a long recording; smaller goes first."""
+    job = ticket.job
+    return job.priority, job.priority != Priority.LIVE and job.position >= FIRST_WINDOWS
 
 
 def _decoding_turn(ticket: Ticket, now: float) -> tuple[int, bool, float]:

@@ -113,6 +113,10 @@ class SpeechModel(Protocol):
     def encode_batch_size(self) -> int:
         """Number of windows up to which one `encode` call is faster than several: 1 on a CPU."""
 
+    @property
+    def has_spare_worker(self) -> bool:
+        """Does the model run one call more at once than `info.workers` is, on the same cores?"""
+
     def is_context_full(self, duration: float) -> bool:
         """Is a window of that many seconds encoded with all the silence the encoder can take?"""
 

@@ -75,6 +75,10 @@ class WhisperEngine:
     def encode_batch_size(self) -> int:
         return 1 if self.info.device == "cpu" else self.info.max_batch_size
 
+    @property
+    def has_spare_worker(self) -> bool:
+        return self.info.device == "cpu"
+
     def warm_up(self) -> None:
         """Encode, detect and decode half a second of silence on every worker's device."""
         silence = np.zeros(8000, np.float32)

@@ -56,7 +56,8 @@ def load(source: str, choices: EngineChoices, models: ModelsDirectory) -> Whispe
             device_index=list(choices.device_indexes) if device == "cuda" else 0,
             compute_type=_compute_type(choices.compute_type, device),
             cpu_threads=threads,
-            num_workers=workers,
+            # One is spare (`WhisperEngine.has_spare_worker`); all share the weights.
+            num_workers=workers + (device == "cpu"),
         )
     # CTranslate2 raises RuntimeError and ValueError, tokenizers a bare Exception.
     except Exception as error:

@@ -1,4 +1,5 @@
 import asyncio
+import threading
 from collections.abc import Awaitable
 
 import numpy as np
@@ -7,7 +8,7 @@ from prometheus_client import REGISTRY
 
 from app.domain import Hypothesis
 from app.engine.batcher import MAX_FAILURES_IN_ROW, Batcher
-from app.engine.fake_model import FakeModel
+from app.engine.fake_model import FakeModel, hypothesis
 from app.engine.queue import Queue
 from app.engine.speech_model import DecodeOptions, Job
 from app.errors import EngineBroken, EngineFailed, Overloaded
@@ -148,6 +149,32 @@ async def test_two_workers_run_two_calls_at_once() -> None:
         assert await asyncio.to_thread(model.started.wait, 5)
         model.gate.set()
         await asyncio.gather(first, second)
+
+
+async def test_a_clip_is_decoded_while_every_worker_has_a_batch_of_a_long_recording() -> None:
+    gate = threading.Event()
+
+    def answer(job: Job, options: DecodeOptions) -> Hypothesis:
+        if job.position:
+            assert gate.wait(10)
+        return hypothesis(job.request_id)
+
+    model = FakeModel(workers=2, has_spare_worker=True, answers=answer)
+    async with Batcher(model) as batcher:
+        long = []
+        for position in range(4, 12):
+            window = job(position / 100, "long")
+            window.position = position
+            long.append(asyncio.create_task(batcher.decode(window, OPTIONS)))
+        await until(lambda: len(model.decoded) == 2)
+        counted = batcher.pace.cost
+        for _ in range(2):
+            async with asyncio.timeout(10):
+                assert (await batcher.decode(job(0.5, "clip"), OPTIONS)).text == "clip"
+        assert 0 < batcher.pace.cost < counted
+        assert not any(each.done() for each in long)
+        gate.set()
+        await asyncio.gather(*long)
 
 
 async def test_the_pace_begins_with_the_warm_up_and_goes_on_with_measured_calls() -> None:

@@ -128,6 +128,40 @@ def test_a_clip_of_another_length_waits_only_for_batches_of_a_long_recording_tha
     assert [requests[0] for stage, requests in filter(None, steps) if stage == "decode"] == order
 
 
+def overtaking(queue: Queue, *running: Step) -> tuple[str, list[str]] | None:
+    step = queue.next_overtaking_step(0.0, running)
+    return None if step is None else (step.stage, [each.job.request_id for each in step.tickets])
+
+
+def test_a_clip_overtakes_steps_of_later_windows_and_of_no_other_clip() -> None:
+    mixed = caller()
+    mixed.add("long", 8, position=4)
+    mixed.add("clip")
+    later, clip = (Step("decode", [ticket]) for ticket in (mixed.tickets[0], mixed.tickets[-1]))
+    assert overtaking(mixed.queue, later, clip) is None
+    assert overtaking(mixed.queue, later, later) == ("encode", ["clip"])
+    mixed.finish_encoding(clip)
+    assert overtaking(mixed.queue, later, later) == ("decode", ["clip"])
+    assert overtaking(mixed.queue, later, later) is None
+    mixed.add("live", priority=Priority.LIVE, position=9)
+    assert overtaking(mixed.queue, clip) == ("encode", ["live"])
+    assert len(mixed.queue) == 8
+
+
+def test_a_clip_overtakes_a_batch_of_minutes_and_a_bulk_window_does_not() -> None:
+    mixed = caller()
+    mixed.add("long", 3)
+    full = Step("decode", mixed.tickets[:3])
+    mixed.queue.drain()
+    mixed.add("bulk", priority=Priority.BULK)
+    mixed.add("clip")
+    assert overtaking(mixed.queue, full) is None
+    for ticket in full.tickets:
+        ticket.job.duration = 28.0
+    assert overtaking(mixed.queue, full) == ("encode", ["clip"])
+    assert overtaking(mixed.queue, full) is None
+
+
 def test_short_requests_fill_a_batch_before_they_are_decoded() -> None:
     mixed = caller(max_batch_size=8)
     mixed.add("long", 16, position=100)
