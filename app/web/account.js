@@ -26,8 +26,8 @@ export class Account {
     element("sign-out").onclick = () => this.#signOut();
     const [, reason] = /^#not-signed-in=(.+)/.exec(location.hash) ?? [];
     this.#failure = REASONS[reason] ?? "";
-    // Also what a provider appends when it sends people back from signing out.
-    history.replaceState(null, "", location.pathname);
+    // Without what a provider appends when it sends people back from signing out.
+    history.replaceState(null, "", location.pathname + (reason ? "" : location.hash));
   }
 
   /** Where a person signs in; null: nobody can. */

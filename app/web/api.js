@@ -1,66 +1,105 @@
 import { EventReader } from "./events.js";
+import { ApiError, inWords, refusal, tooLarge, unreachable } from "./problems.js";
 
 const LONGEST_WAIT_SECONDS = 60;
-
-/**
- * What the server said against a request; `status` is 0 if it said nothing at all, `retryAfter`
- * is in seconds and NaN if it named no time.
- */
-export class ApiError extends Error {
-  constructor(message, status, retryAfter = NaN) {
-    super(message);
-    this.status = status;
-    this.retryAfter = retryAfter;
-  }
-}
+const MOST_WAITS = 5;
 
 /** Calls to this server. `key` holds what to send as bearer token, and asks for another. */
 export class Api {
   #key;
-  #maxBytes = Infinity;
+  #maxBytes = Infinity; // of a file
 
   constructor(key) {
     this.#key = key;
   }
 
+  /** What this server is: `{ jobs, max_upload_bytes }`. Throws ApiError. */
+  async server() {
+    const about = await this.#ask("web/server.json");
+    this.#maxBytes = about.max_upload_bytes;
+    return about;
+  }
+
   /** What `GET /v1/models` lists. Throws ApiError. */
   async models() {
-    return this.#patiently(async () => {
-      const headers = this.#key.value ? { authorization: `Bearer ${this.#key.value}` } : {};
-      const answer = await fetch(address("v1/models"), { headers }).catch(() => {
-        throw unreachable();
-      });
-      if (!answer.ok) throw refusal(answer.status, answer.headers, await answer.text());
-      return (await answer.json()).data;
-    });
+    return (await this.#ask("v1/models")).data;
+  }
+
+  /** What the caller has used, and their limits. Throws ApiError. */
+  usage() {
+    return this.#ask("v1/usage");
+  }
+
+  /** A page of jobs, newest first, after the one with that id. */
+  jobs(after) {
+    return this.#ask(`v1/audio/jobs?limit=50${after ? `&after=${after}` : ""}`);
+  }
+
+  jobSummary() {
+    return this.#ask("v1/audio/jobs/summary");
+  }
+
+  /** Uploads a recording that is transcribed when there is time. */
+  createJob(file, fields) {
+    return this.#ask("v1/audio/jobs", { method: "POST", body: formOf(file, fields) });
+  }
+
+  cancelJob(id) {
+    return this.#ask(`v1/audio/jobs/${id}/cancel`, { method: "POST" });
+  }
+
+  deleteJob(id) {
+    return this.#ask(`v1/audio/jobs/${id}`, { method: "DELETE" });
+  }
+
+  /** Cancels all that wait, or deletes all that ended in one way. */
+  clearJobs(status) {
+    return this.#ask(`v1/audio/jobs?status=${status}`, { method: "DELETE" });
+  }
+
+  /** The result of a job, as text. */
+  async jobContent(id, format) {
+    const path = `v1/audio/jobs/${id}/content?response_format=${format}`;
+    return (await this.#answer(path)).text();
   }
 
   /**
    * Uploads a file and hears its transcript: `on.uploaded(share)`, `on.event(event)` for each of
-   * the stream, `on.waiting(seconds)` before the one retry that a busy server asks for.
+   * the stream, `on.waiting(seconds)` before each retry that a busy server asks for.
    *
-   * Throws ApiError; an AbortError if `signal` says so.
+   * Throws ApiError in words for people; an AbortError if `signal` says so.
    */
-  async transcribe(file, fields, on, signal) {
-    if (file.size > this.#maxBytes) {
-      throw new ApiError(`${megabytes(file.size)} are more than the ${megabytes(this.#maxBytes)} ` +
-        "that this server takes.", 413);
-    }
+  async transcribe(file, path, fields, on, signal) {
+    if (file.size > this.#maxBytes) throw tooLarge(file.size, this.#maxBytes);
     try {
-      await this.#patiently(() => this.#send(file, fields, on, signal), on, signal);
+      await this.#patiently(() => this.#send(file, path, fields, on, signal), on, signal);
     } catch (error) {
-      // The words are OpenAI's (docs/contract.md §4). The next file is judged before its upload.
-      const limit = /content size limit \((\d+)\)/.exec(error.message);
-      if (limit) this.#maxBytes = Number(limit[1]);
-      throw error;
+      throw error instanceof ApiError ? inWords(error, file) : error;
     }
   }
 
+  /** The one place that says who calls. */
+  #credentials() {
+    return this.#key.value ? { authorization: `Bearer ${this.#key.value}` } : {};
+  }
+
+  async #ask(path, options) {
+    return (await this.#answer(path, options)).json();
+  }
+
+  #answer(path, options = {}) {
+    return this.#patiently(async () => {
+      const headers = this.#credentials();
+      const answer = await fetch(address(path), { ...options, headers }).catch(() => {
+        throw unreachable();
+      });
+      if (!answer.ok) throw refusal(answer.status, answer.headers, await answer.text());
+      return answer;
+    });
+  }
+
   /** XMLHttpRequest, for fetch cannot tell how much is uploaded. */
-  #send(file, fields, on, signal) {
-    const form = new FormData();
-    for (const [name, value] of Object.entries(fields)) form.append(name, value);
-    form.append("file", file, file.name);
+  #send(file, path, fields, on, signal) {
     const request = new XMLHttpRequest();
     const stream = new StreamedAnswer(request, on.event);
     return new Promise((resolve, reject) => {
@@ -78,23 +117,22 @@ export class Api {
         request.abort();
         reject(signal.reason);
       };
-      request.open("POST", address("v1/audio/transcriptions"));
-      if (this.#key.value) request.setRequestHeader("authorization", `Bearer ${this.#key.value}`);
-      request.send(form);
+      request.open("POST", address(path));
+      for (const header of Object.entries(this.#credentials())) request.setRequestHeader(...header);
+      request.send(formOf(file, fields));
     });
   }
 
-  /** Asks for a key when one is needed, and waits once if the server says for how long. */
+  /** Asks for a key when one is needed, and waits if the server says for how long. */
   async #patiently(call, on, signal) {
-    let waited = false;
-    for (;;) {
+    for (let waits = 0; ; ) {
       try {
         return await call();
       } catch (error) {
         if (error.status === 401 && (await this.#key.ask(error.message))) continue;
-        if (waited || !(error.retryAfter <= LONGEST_WAIT_SECONDS)) throw error;
-        waited = true;
-        on?.waiting(error.retryAfter);
+        if (waits === MOST_WAITS || !on || !(error.retryAfter <= LONGEST_WAIT_SECONDS)) throw error;
+        waits += 1;
+        on.waiting(error.retryAfter);
         await pause(error.retryAfter, signal);
       }
     }
@@ -144,35 +182,19 @@ export function address(path) {
   return new URL(path, document.baseURI);
 }
 
-export function refusal(status, headers, body) {
-  const retryAfter = parseFloat(headers.get("retry-after"));
-  let message;
-  try {
-    message = JSON.parse(body).error.message;
-  } catch {
-    message = `The server answered with status ${status}.`; // a proxy's page, not the API's words
-  }
-  const isSilent = retryAfter >= 0 && !/try again/i.test(message);
-  const when = isSilent ? ` Try again in ${retryAfter} s.` : "";
-  return new ApiError(message + when, status, retryAfter);
-}
-
-function unreachable() {
-  return new ApiError("The server cannot be reached.", 0);
-}
-
-function megabytes(bytes) {
-  return `${(bytes / 1024 ** 2).toFixed(1)} MiB`;
+function formOf(file, fields) {
+  const form = new FormData();
+  for (const [name, value] of fields) form.append(name, value);
+  form.append("file", file, file.name);
+  return form;
 }
 
 function pause(seconds, signal) {
   return new Promise((resolve, reject) => {
     const timer = setTimeout(resolve, seconds * 1000);
-    if (signal) {
-      signal.onabort = () => {
-        clearTimeout(timer);
-        reject(signal.reason);
-      };
-    }
+    signal.onabort = () => {
+      clearTimeout(timer);
+      reject(signal.reason);
+    };
   });
 }

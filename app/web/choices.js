@@ -1,33 +1,48 @@
 const LANGUAGES = new Intl.DisplayNames(["en"], { type: "language" });
+const NAME = "verbatim.choices";
+
+const element = (id) => document.getElementById(id);
 
 /** As the API names it: "en" -> "english". */
 export function languageName(code) {
   return LANGUAGES.of(code).toLowerCase();
 }
 
-/** Which model is to hear, and which language. */
+/** What is wanted of the next transcripts: the form at the top of the page. */
 export class Choices {
-  #model = document.getElementById("model");
-  #language = document.getElementById("language");
-  #about = document.getElementById("about");
+  #model = element("model");
+  #language = element("language");
+  #languages = element("languages");
+  #about = element("about");
+  #form = element("choices");
   #cards = new Map();
 
   constructor() {
     this.#model.onchange = () => this.#show();
+    this.#form.onsubmit = (event) => event.preventDefault();
+    this.#form.onchange = () => this.#remember();
+    element("options-button").onclick = () => this.#openOptions();
+    element("speakers").onchange = () => this.#showCount();
+    this.#recall();
   }
 
   get model() {
     return this.#model.value;
   }
 
-  /** A code; null: the model finds out. */
-  get language() {
-    return this.#language.value || null;
-  }
-
-  set disabled(value) {
-    this.#model.disabled = value;
-    this.#language.disabled = value;
+  /** As `requestOf` takes it. `language` is a code; null: the model finds out. */
+  get value() {
+    const text = (id) => element(id).value.trim();
+    return {
+      model: this.model,
+      language: this.#language.value || null,
+      languages: [...this.#languages.selectedOptions].map((each) => each.value),
+      isTranslated: element("translate").checked,
+      withSpeakers: element("speakers").checked,
+      speakerCount: Number(text("speaker-count")) || null,
+      prompt: text("prompt"),
+      keywords: text("keywords").split(",").map((each) => each.trim()).filter(Boolean),
+    };
   }
 
   /**
@@ -38,7 +53,7 @@ export class Choices {
     if (!cards.length) throw new Error("This key may use none of the server's models.");
     const own = cards.filter((card) => card.root === card.id);
     const offered = own.length ? own : cards; // a key may be for certain names only
-    const chosen = this.model;
+    const chosen = this.model || this.#remembered.model;
     this.#cards = new Map(offered.map((card) => [card.id, card]));
     this.#model.replaceChildren(...offered.map(({ id }) => new Option(id, id)));
     if (this.#cards.has(chosen)) this.#model.value = chosen;
@@ -47,13 +62,54 @@ export class Choices {
 
   #show() {
     const { description, languages } = this.#cards.get(this.model);
-    this.#about.textContent = description;
-    const chosen = this.#language.value;
+    // Real Whisper needs no words.
+    this.#about.textContent = description === "A Whisper model." ? "" : description;
+    const { language = "", languages: several = [] } = this.#language.options.length
+      ? this.value
+      : this.#remembered;
     const named = languages.map((code) => [LANGUAGES.of(code), code]).sort();
-    this.#language.replaceChildren(
-      new Option("Detect", ""),
-      ...named.map(([name, code]) => new Option(name, code)),
-    );
-    if (languages.includes(chosen)) this.#language.value = chosen;
+    const options = () => named.map(([name, code]) => new Option(name, code));
+    this.#language.replaceChildren(new Option("Detect", ""), ...options());
+    this.#languages.replaceChildren(...options());
+    if (languages.includes(language)) this.#language.value = language;
+    for (const option of this.#languages.options) option.selected = several.includes(option.value);
+    this.#count();
+  }
+
+  #openOptions() {
+    const isOpen = element("options").hidden;
+    element("options").hidden = !isOpen;
+    element("options-button").setAttribute("aria-expanded", isOpen);
+  }
+
+  #showCount() {
+    element("speaker-count").disabled = !element("speakers").checked;
+  }
+
+  /** Says on the button how many options are on, for the panel may be closed. */
+  #count() {
+    const { languages, isTranslated, withSpeakers, prompt, keywords } = this.value;
+    const on = [languages.length, isTranslated, withSpeakers, prompt, keywords.length];
+    const count = on.filter(Boolean).length;
+    element("options-button").textContent = count ? `Options (${count})` : "Options";
+  }
+
+  get #remembered() {
+    return JSON.parse(localStorage.getItem(NAME) ?? "{}");
+  }
+
+  #remember() {
+    localStorage.setItem(NAME, JSON.stringify(this.value));
+    this.#count();
+  }
+
+  #recall() {
+    const { isTranslated, withSpeakers, speakerCount, prompt, keywords } = this.#remembered;
+    element("translate").checked = isTranslated ?? false;
+    element("speakers").checked = withSpeakers ?? false;
+    element("speaker-count").value = speakerCount ?? "";
+    element("prompt").value = prompt ?? "";
+    element("keywords").value = (keywords ?? []).join(", ");
+    this.#showCount();
   }
 }

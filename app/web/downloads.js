@@ -1,18 +1,5 @@
-import { srt, vtt } from "./subtitles.js";
-
-const FORMATS = {
-  txt: ({ text }) => `${text}\n`,
-  srt: ({ segments }) => srt(segments),
-  vtt: ({ segments }) => vtt(segments),
-  json: (transcript) => `${JSON.stringify(transcript, null, 2)}\n`,
-};
-
-/** A transcript, as `{ language, duration, text, segments, words }`, in one of the formats. */
-export function save(transcript, format, name) {
-  saveBlob(new Blob([FORMATS[format](transcript)], { type: "text/plain" }), `${name}.${format}`);
-}
-
-export function saveBlob(blob, name) {
+/** Has the browser save a file. */
+export function save(blob, name) {
   const link = document.createElement("a");
   link.href = URL.createObjectURL(blob);
   link.download = name;
@@ -21,12 +8,25 @@ export function saveBlob(blob, name) {
   setTimeout(() => URL.revokeObjectURL(link.href), 60_000);
 }
 
-/** Whether the text was copied; browsers refuse it to pages that came without https. */
+/** Whether the text was copied: also on pages that came without https, by the old way. */
 export async function copy(text) {
   try {
     await navigator.clipboard.writeText(text);
     return true;
   } catch {
-    return false;
+    return copyBySelection(text);
   }
+}
+
+function copyBySelection(text) {
+  const focused = document.activeElement;
+  const area = Object.assign(document.createElement("textarea"), { value: text, readOnly: true });
+  area.className = "unseen";
+  // A modal dialog has all else inert.
+  (document.querySelector("dialog[open]") ?? document.body).append(area);
+  area.select();
+  const isCopied = document.execCommand("copy");
+  area.remove();
+  focused?.focus();
+  return isCopied;
 }

@@ -13,16 +13,24 @@ export class Microphone {
     this.rate = context.sampleRate;
   }
 
-  /** Asks the person for it. Throws an Error that says why there is none. */
-  static async open() {
-    if (!navigator.mediaDevices) {
-      throw new Error("Browsers give pages the microphone over https and on localhost only.");
-    }
-    const stream = await navigator.mediaDevices
-      .getUserMedia({ audio: { channelCount: 1, echoCancellation: false, noiseSuppression: false } })
-      .catch((error) => {
-        throw new Error(`The microphone cannot be used: ${error.message}.`);
-      });
+  /** Whether the browser gives this page a microphone at all. */
+  static get isOffered() {
+    return Boolean(navigator.mediaDevices);
+  }
+
+  /** The microphones of this machine, as `{ deviceId, label }`; labels are empty until one is used. */
+  static async devices() {
+    const devices = await navigator.mediaDevices.enumerateDevices();
+    return devices.filter(({ kind }) => kind === "audioinput");
+  }
+
+  /** Asks the person for one, or for any. Throws an Error that says why there is none. */
+  static async open(deviceId) {
+    const audio = { channelCount: 1, echoCancellation: false, noiseSuppression: false };
+    if (deviceId) audio.deviceId = deviceId;
+    const stream = await navigator.mediaDevices.getUserMedia({ audio }).catch((error) => {
+      throw new Error(`The microphone cannot be used: ${error.message}.`);
+    });
     const microphone = Microphone.#of(stream);
     const listener = new URL("microphone-worklet.js", import.meta.url);
     await microphone.#context.audioWorklet.addModule(listener);

@@ -5,6 +5,7 @@ export class Player {
   #onUnplayable;
   #media = null;
   #url = "";
+  #rate = 1;
 
   constructor(place, onTime, onUnplayable) {
     this.#place = place;
@@ -17,8 +18,22 @@ export class Player {
     return this.#media?.currentTime ?? 0;
   }
 
-  /** Nothing is uploaded or downloaded for it. */
-  load(recording) {
+  get isLoaded() {
+    return this.#media !== null;
+  }
+
+  get rate() {
+    return this.#rate;
+  }
+
+  /** Times the usual speed; the pitch stays. */
+  set rate(value) {
+    this.#rate = value;
+    if (this.#media) this.#media.playbackRate = value;
+  }
+
+  /** Nothing is uploaded or downloaded for it. `onLength(seconds)`: once the browser knows it. */
+  load(recording, onLength) {
     this.clear();
     this.#url = URL.createObjectURL(recording);
     const media = document.createElement(recording.type.startsWith("video/") ? "video" : "audio");
@@ -26,22 +41,40 @@ export class Player {
     media.setAttribute("aria-label", "Recording");
     media.onplay = () => this.#follow(media);
     media.onseeked = () => this.#onTime(media.currentTime);
-    media.onerror = this.#onUnplayable;
+    media.onloadedmetadata = () => {
+      media.playbackRate = this.#rate;
+      if (Number.isFinite(media.duration)) onLength(media.duration);
+    };
+    media.onerror = () => {
+      if (media !== this.#media) return;
+      this.clear(); // a dead player helps nobody
+      this.#onUnplayable();
+    };
     media.src = this.#url;
     this.#place.replaceChildren(media);
     this.#media = media;
   }
 
   clear() {
-    this.#media?.pause();
+    const media = this.#media;
     this.#media = null;
+    media?.pause();
     this.#place.replaceChildren();
     URL.revokeObjectURL(this.#url);
   }
 
   seek(seconds) {
     if (!this.#media) return;
-    this.#media.currentTime = seconds;
+    this.#media.currentTime = Math.max(0, seconds);
+    this.#play();
+  }
+
+  toggle() {
+    if (this.#media?.paused) this.#play();
+    else this.#media?.pause();
+  }
+
+  #play() {
     // Refused where the recording cannot be played, which `onerror` has said already.
     this.#media.play().catch(() => {});
   }
@@ -52,4 +85,20 @@ export class Player {
     this.#onTime(media.currentTime);
     requestAnimationFrame(() => this.#follow(media));
   }
+}
+
+/** Seconds of sound in a file; NaN where the browser cannot tell. */
+export function lengthOf(file) {
+  return new Promise((resolve) => {
+    const media = document.createElement("audio");
+    const url = URL.createObjectURL(file);
+    const end = (seconds) => {
+      URL.revokeObjectURL(url);
+      resolve(Number.isFinite(seconds) ? seconds : NaN);
+    };
+    media.preload = "metadata";
+    media.onloadedmetadata = () => end(media.duration);
+    media.onerror = () => end(NaN);
+    media.src = url;
+  });
 }

@@ -1,18 +1,23 @@
-/** Segments -> text and subtitles, to the byte as the server's app/openai/subtitles.py. */
+import { cues } from "./cues.js";
+
+/** Segments -> subtitles, to the byte as the server's app/openai/subtitles.py. */
 
 export function srt(segments) {
-  const cues = withText(segments).map(
-    ({ start, end, text }, i) =>
-      `${i + 1}\n${clock(start, ",")} --> ${clock(end, ",")}\n${line(text)}\n\n`,
+  const written = timed(segments).map(
+    ({ speaker, cue }, i) =>
+      `${i + 1}\n${clock(cue.start, ",")} --> ${clock(cue.end, ",")}\n` +
+      `${speaker && `${speaker}: `}${text(cue)}\n\n`,
   );
-  return cues.length ? `${cues.join("")}\n` : "";
+  return written.length ? `${written.join("")}\n` : "";
 }
 
 export function vtt(segments) {
-  const cues = withText(segments).map(
-    ({ start, end, text }) => `${clock(start, ".")} --> ${clock(end, ".")}\n${line(text)}\n\n`,
+  const written = timed(segments).map(
+    ({ speaker, cue }) =>
+      `${clock(cue.start, ".")} --> ${clock(cue.end, ".")}\n` +
+      `${speaker && `<v ${escaped(speaker)}>`}${text(cue)}\n\n`,
   );
-  return `WEBVTT\n\n${cues.join("")}`;
+  return `WEBVTT\n\n${written.join("")}`;
 }
 
 /** 3661.5 -> "1:01:01", for reading. */
@@ -23,12 +28,21 @@ export function shortClock(seconds) {
   return hours ? `${hours}:${String(minutes).padStart(2, "0")}:${padded}` : `${minutes}:${padded}`;
 }
 
-function withText(segments) {
-  return segments.filter(({ text }) => text.trim());
+/** `speaker` is a name in one line, empty if it is not known. */
+function timed(segments) {
+  return segments.flatMap((segment) => {
+    const speaker = (segment.speaker ?? "").trim().split(/\s+/).join(" ").replaceAll("-->", "->");
+    return cues(segment).map((cue) => ({ speaker, cue }));
+  });
 }
 
-function line(text) {
-  return text.trim().replaceAll("-->", "->");
+function text({ lines }) {
+  return lines.join("\n").replaceAll("-->", "->");
+}
+
+function escaped(name) {
+  const signs = { "&": "&amp;", "<": "&lt;", ">": "&gt;", '"': "&quot;", "'": "&#x27;" };
+  return name.replace(/[&<>"']/g, (sign) => signs[sign]);
 }
 
 function clock(seconds, point) {

@@ -1,124 +1,154 @@
-import { shortClock } from "./subtitles.js";
-import { lastBefore, pieces } from "./words.js";
+import { retimed } from "./words.js";
+
+const MOST_STEPS = 200; // that can be undone
 
 /**
- * What was said, as a list of lines with a time each. `segments` is what it shows, as
- * `{ start, end, text, words }`: their texts joined are the whole text.
+ * What was said in one recording: `segments`, each `{ start, end, text, words, speaker? }` with
+ * times in seconds, whose texts joined are the whole text; and `names`, of speakers by their
+ * label. Neither is changed in place, so that each state can be gone back to.
  *
- * `onSeek(seconds)` is called for a click on a word or a time and for arrow keys; `now()` is where
- * the playback is.
+ * A "change" event follows each edit, an "add" event each new segment.
  */
-export class Transcript {
+export class Transcript extends EventTarget {
   segments = [];
-  #list;
-  #words = []; // { start, end, element }, in order
-  #current = null;
-  #open = new Map(); // lines that are still being heard, by id: { row, start, text }
+  names = {};
+  language = null; // its name, as "english"
+  duration = null; // seconds of sound
+  #past = [];
+  #future = [];
 
-  constructor(list, now, onSeek) {
-    this.#list = list;
-    list.onclick = ({ target }) => {
-      if (target.dataset.start) onSeek(Number(target.dataset.start));
-    };
-    list.onkeydown = (event) => {
-      const steps = { ArrowLeft: -1, ArrowRight: 1 }[event.key];
-      const word = this.#words[lastBefore(this.#words, now()) + steps];
-      if (word) onSeek(word.start);
-      const line = event.target.closest("li");
-      const next = { ArrowUp: line.previousSibling, ArrowDown: line.nextSibling }[event.key];
-      next?.querySelector("button").focus();
-      if (word || next) event.preventDefault();
-    };
+  static from(stored) {
+    return Object.assign(new Transcript(), stored);
+  }
+
+  /** What `from` takes. */
+  get stored() {
+    const { segments, names, language, duration } = this;
+    return { segments, names, language, duration };
   }
 
   get text() {
     return this.segments.map((segment) => segment.text).join("").trim();
   }
 
-  get words() {
-    return this.segments.flatMap((segment) => segment.words);
+  /** The labels of speakers, in the order of their first words. */
+  get speakers() {
+    const labels = this.segments.map(({ speaker }) => speaker);
+    return [...new Set(labels.filter((label) => label !== undefined))];
   }
 
-  /** The lines that are still being heard: `{ id, start, text }`. */
-  get open() {
-    return [...this.#open].map(([id, { start, text }]) => ({ id, start, text }));
+  get isEdited() {
+    return this.#past.length > 0;
   }
 
-  clear() {
-    this.segments = [];
-    this.#words = [];
-    this.#current = null;
-    this.#open.clear();
-    this.#list.replaceChildren();
+  get canUndo() {
+    return this.#past.length > 0;
   }
 
-  /** Takes a segment that will not change any more; `id` is that of the line it was heard in. */
-  add(segment, id) {
-    this.segments.push(segment);
-    const text = segment.text.trim();
-    if (!text) return;
-    const said = pieces(text, segment.words).map((piece) => this.#piece(piece));
-    this.#row(id).replaceChildren(timeButton(segment.start), paragraph(said));
-    this.#open.delete(id);
+  get canRedo() {
+    return this.#future.length > 0;
   }
 
-  /** Shows a line that is still being heard: `stable` stands, `pending` may change. */
-  hear(id, start, stable, pending) {
-    const unsure = document.createElement("span");
-    unsure.className = "pending";
-    unsure.textContent = pending;
-    const row = this.#row(id);
-    row.replaceChildren(timeButton(start), paragraph([stable, unsure]));
-    row.scrollIntoView({ block: "nearest" });
-    this.#open.set(id, { row, start, text: stable + pending });
+  nameOf(speaker) {
+    return this.names[speaker] ?? speaker;
   }
 
-  /** Takes a line away that was a noise after all. */
-  forget(id) {
-    this.#open.get(id)?.row.remove();
-    this.#open.delete(id);
+  /** The segments with the names of their speakers. */
+  get named() {
+    return this.segments.map((segment) => {
+      if (segment.speaker === undefined) return segment;
+      const speaker = this.nameOf(segment.speaker);
+      return { ...segment, speaker, words: segment.words.map((word) => ({ ...word, speaker })) };
+    });
   }
 
-  /** Marks the word that is said at `time` seconds. */
-  highlight(time) {
-    const word = this.#words[lastBefore(this.#words, time)];
-    const element = word && time < word.end ? word.element : null;
-    if (element === this.#current) return;
-    this.#current?.removeAttribute("aria-current");
-    element?.setAttribute("aria-current", "true");
-    const isNewLine = element?.parentNode !== this.#current?.parentNode;
-    if (isNewLine) element?.scrollIntoView({ block: "nearest" });
-    this.#current = element;
+  /** Takes a segment that was heard. */
+  add(segment) {
+    this.segments = [...this.segments, segment];
+    this.dispatchEvent(new CustomEvent("add", { detail: segment }));
   }
 
-  #row(id) {
-    const open = this.#open.get(id);
-    if (open) return open.row;
-    return this.#list.appendChild(document.createElement("li"));
+  /** Gives a segment other words, without the space around them. */
+  edit(index, text) {
+    const old = this.segments[index];
+    if (text === old.text.trim()) return;
+    this.#step(this.segments.with(index, withText(old, text)), this.names);
   }
 
-  #piece({ text, word }) {
-    if (!word) return text;
-    const element = document.createElement("span");
-    element.className = "word";
-    element.dataset.start = word.start;
-    element.textContent = text;
-    this.#words.push({ ...word, element });
-    return element;
+  /** Replaces what `pattern`, a global regular expression, finds; how often it did. */
+  replaceAll(pattern, replacement) {
+    let count = 0;
+    const segments = this.segments.map((segment) => {
+      let result = segment;
+      // One at a time, from the end, so that each keeps the times of what is around it.
+      for (const found of [...segment.text.trim().matchAll(pattern)].reverse()) {
+        const text = result.text.trim();
+        const end = found.index + found[0].length;
+        result = withText(result, text.slice(0, found.index) + replacement + text.slice(end));
+        count += 1;
+      }
+      return result;
+    });
+    if (count) this.#step(segments, this.names);
+    return count;
+  }
+
+  /** Calls a speaker by a name; by that of another one, and the two are one from then on. */
+  rename(speaker, name) {
+    const other = this.speakers.find((each) => each !== speaker && this.nameOf(each) === name);
+    if (other !== undefined) this.merge(speaker, other);
+    else if (name && name !== this.nameOf(speaker)) {
+      this.#step(this.segments, { ...this.names, [speaker]: name });
+    }
+  }
+
+  merge(speaker, other) {
+    const segments = this.segments.map((segment) =>
+      segment.speaker === speaker ? spokenBy(segment, other) : segment,
+    );
+    this.#step(segments, this.names);
+  }
+
+  /** Says who speaks a segment. */
+  assign(index, speaker) {
+    this.#step(this.segments.with(index, spokenBy(this.segments[index], speaker)), this.names);
+  }
+
+  undo() {
+    this.#go(this.#past, this.#future);
+  }
+
+  redo() {
+    this.#go(this.#future, this.#past);
+  }
+
+  #step(segments, names) {
+    this.#past.push({ segments: this.segments, names: this.names });
+    if (this.#past.length > MOST_STEPS) this.#past.shift();
+    this.#future = [];
+    this.#show({ segments, names });
+  }
+
+  #go(from, to) {
+    const state = from.pop();
+    if (!state) return;
+    to.push({ segments: this.segments, names: this.names });
+    this.#show(state);
+  }
+
+  #show({ segments, names }) {
+    this.segments = segments;
+    this.names = names;
+    this.dispatchEvent(new Event("change"));
   }
 }
 
-function timeButton(start) {
-  const button = document.createElement("button");
-  button.type = "button";
-  button.textContent = shortClock(start);
-  button.setAttribute("aria-label", `Play from ${shortClock(start)}`);
-  button.dataset.start = start;
-  return button;
+function withText(segment, text) {
+  const whole = /^\s*/.exec(segment.text)[0] + text;
+  return { ...segment, text: whole, words: retimed(segment, whole) };
 }
 
-function paragraph(children) {
-  const element = document.createElement("p");
-  element.append(...children);
-  return element;
+function spokenBy(segment, speaker) {
+  const words = segment.words.map((word) => ({ ...word, speaker }));
+  return { ...segment, speaker, words };
 }

@@ -24,6 +24,7 @@ def chromium(microphone: Path) -> Iterator[Browser]:
                 "--use-fake-ui-for-media-stream",
                 "--use-fake-device-for-media-stream",
                 f"--use-file-for-fake-audio-capture={microphone}%noloop",
+                "--host-resolver-rules=MAP verbatim.lan 127.0.0.1",  # a host without https
             ],
         )
         yield browser

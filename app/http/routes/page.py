@@ -7,6 +7,9 @@ from fastapi import APIRouter, Request, Response
 from fastapi.staticfiles import StaticFiles
 from starlette.types import Scope
 
+from app.http.replies import json_response
+from app.http.state import TheServices
+
 router = APIRouter(include_in_schema=False)
 
 _HEADERS = {
@@ -43,3 +46,12 @@ files = _Files(directory=Path(__file__).parents[2] / "web")
 @router.get("/")
 async def page(request: Request) -> Response:
     return await files.get_response("index.html", request.scope)
+
+
+@router.get("/web/server.json")
+async def server(services: TheServices) -> Response:
+    """What the page knows of the server before it asks the API: whether it takes jobs, and the
+    largest upload, in bytes."""
+    settings = services.settings
+    takes_jobs = settings.jobs.enabled and settings.jobs.role != "worker"
+    return json_response({"jobs": takes_jobs, "max_upload_bytes": settings.audio.max_upload_bytes})

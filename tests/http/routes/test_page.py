@@ -45,6 +45,14 @@ def test_the_policy_lets_nothing_inline_run_and_nothing_go_elsewhere(server: Liv
     assert [name for name, allowed in rules.items() if "data:" in allowed] == ["img-src"]
 
 
+def test_the_page_is_told_the_limit_of_uploads_and_whether_there_are_jobs() -> None:
+    with served(fake_app(FakeModel(), audio={"max_upload_bytes": 1234})) as url:
+        assert httpx.get(f"{url}/web/server.json").json() == {
+            "jobs": False,
+            "max_upload_bytes": 1234,
+        }
+
+
 @pytest.mark.parametrize("path", ["/", "/web/main.js"])
 def test_an_unchanged_file_is_not_sent_again(server: LiveServer, path: str) -> None:
     first = httpx.get(server.url + path)

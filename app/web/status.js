@@ -1,0 +1,36 @@
+import { shortClock } from "./subtitles.js";
+
+/** What goes on with a recording, in a few words. */
+export function statusOf(recording) {
+  const { status, speech, progress } = recording;
+  switch (status) {
+    case "waiting":
+      return "Waits for its turn";
+    case "running":
+      return progress?.isWaiting ? "The server is busy, waiting …" : String(progress ?? "");
+    case "speaking":
+      if (!speech || speech.isEnding) return "Hearing the rest …";
+      return speech.isPaused ? "Paused" : speech.seconds ? "Speak now" : "Connecting …";
+    case "done":
+      return summary(recording);
+    case "failed":
+      return "Failed";
+    case "cancelled":
+      return "Cancelled";
+    case "lost":
+      return "Unfinished: its file is needed again";
+  }
+}
+
+/** "Done: 18.4 s of audio in 1.6 s, English" */
+function summary({ status, duration, seconds, language, isLive, transcript }) {
+  if (status !== "done") return "";
+  if (transcript && !transcript.text) return "Done: no speech was heard.";
+  const time = seconds && !isLive ? ` in ${lengthOf(seconds)}` : "";
+  const name = language ? `, ${language[0].toUpperCase()}${language.slice(1)}` : "";
+  return `Done: ${lengthOf(duration)} of audio${time}${name}`;
+}
+
+function lengthOf(seconds) {
+  return seconds >= 60 ? shortClock(seconds) : `${seconds.toFixed(1)} s`;
+}
