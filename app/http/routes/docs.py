@@ -46,10 +46,12 @@ SwaggerUIBundle({
 });
 """
 
-# Every error has the headers of the answer; only what those two add is worth its room.
+# Every error has the headers of the answer; only what those two add is worth its room. Empty parts
+# of a form count as absent here, so there is nothing to choose.
 _STYLE = """
 .swagger-ui .response[data-code^="4"]:not([data-code="429"]) .headers-wrapper,
 .swagger-ui .response[data-code^="5"]:not([data-code="503"]) .headers-wrapper { display: none; }
+.swagger-ui .parameter__empty_value_toggle { display: none; }
 .swagger-ui details { margin: 10px 20px; font-family: sans-serif; }
 .dark-mode .swagger-ui .renderedMarkdown td { color: inherit; }
 """
