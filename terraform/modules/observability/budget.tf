@@ -20,3 +20,12 @@ resource "aws_budgets_budget" "monthly" {
   # A budget is refused while its topic does not let it publish.
   depends_on = [aws_sns_topic_policy.alerts]
 }
+
+# Bills then have a column for `project`, which everything carries. The payer alone may do this, and only once
+# AWS has seen the tag, about a day after the first apply.
+resource "aws_ce_cost_allocation_tag" "project" {
+  count = var.activate_cost_tag ? 1 : 0
+
+  tag_key = "project"
+  status  = "Active"
+}

@@ -23,6 +23,12 @@ variable "monthly_budget_usd" {
   }
 }
 
+variable "activate_cost_tag" {
+  description = "Show costs by the tag `project` in bills; for an account that pays for itself, a day after the first apply."
+  type        = bool
+  default     = false
+}
+
 variable "access_logs_bucket" {
   description = "Name of the bucket for the load balancer's access logs, unique in all of AWS."
   type        = string

@@ -70,6 +70,7 @@ module "observability" {
   name               = var.name
   alert_emails       = var.alert_emails
   monthly_budget_usd = var.monthly_budget_usd
+  activate_cost_tag  = var.activate_cost_tag
   long_term_metrics  = var.long_term_metrics
   nat_gateway_ids    = module.network.nat_gateway_ids
   interruption_queue = one(module.karpenter[*].interruption_queue)

@@ -122,6 +122,12 @@ variable "monthly_budget_usd" {
   type        = number
 }
 
+variable "activate_cost_tag" {
+  description = "Show costs by the tag `project` in bills; for an account that pays for itself, a day after the first apply."
+  type        = bool
+  default     = false
+}
+
 variable "long_term_metrics" {
   description = "Keep metrics in Amazon Managed Prometheus as well."
   type        = bool

@@ -98,7 +98,7 @@ variable "replicas" {
 }
 
 variable "gpu" {
-  description = "What Karpenter buys: GPUs by its names, on demand unless spot, at most so many nodes, of so many vCPUs for the quota's sake, from a pinned image."
+  description = "What Karpenter buys: GPUs by its names, on demand unless spot, at most so many nodes, of so many vCPUs for the quota's sake, from a pinned image, whose layers are pulled side by side with parallel_pull."
   type = object({
     names     = optional(list(string), ["l4"])
     spot      = optional(bool, false)
@@ -106,11 +106,18 @@ variable "gpu" {
     vcpus     = optional(number, 4)
     ami_alias = string
     disk_gib  = optional(number, 100)
+
+    parallel_pull = optional(bool, false)
   })
 
   validation {
     condition     = can(regex("^(al2023|bottlerocket)@v[0-9.]+$", var.gpu.ami_alias))
     error_message = "gpu.ami_alias must be al2023@v… or bottlerocket@v…: Karpenter takes the variant with the driver by itself, AL2023_GPU does not exist, and with latest AWS would roll the nodes."
+  }
+
+  validation {
+    condition     = !var.gpu.parallel_pull || startswith(var.gpu.ami_alias, "al2023")
+    error_message = "gpu.parallel_pull is a feature of al2023's nodeadm; Bottlerocket has a snapshotter of its own."
   }
 
   validation {

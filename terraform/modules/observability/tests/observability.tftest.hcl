@@ -54,6 +54,15 @@ run "load_balancers_are_watched_and_write_down_who_called" {
 }
 
 run "alarms_and_budgets_reach_somebody" {
+  variables {
+    activate_cost_tag = true
+  }
+
+  assert {
+    condition     = aws_ce_cost_allocation_tag.project[0].tag_key == "project" && aws_ce_cost_allocation_tag.project[0].status == "Active"
+    error_message = "bills say what the project costs"
+  }
+
   assert {
     condition = (
       jsondecode(aws_sns_topic_policy.alerts.policy).Statement[0].Principal.Service == ["budgets.amazonaws.com", "cloudwatch.amazonaws.com"] &&

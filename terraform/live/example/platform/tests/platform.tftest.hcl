@@ -237,7 +237,12 @@ run "the_end_of_prometheus_is_noticed" {
 
 run "spot_falls_back_to_on_demand" {
   variables {
-    gpu = { ami_alias = "al2023@v20261115", spot = true }
+    gpu = { ami_alias = "al2023@v20261115", spot = true, parallel_pull = true }
+  }
+
+  assert {
+    condition     = yamldecode(yamldecode(helm_release.node_pool[0].values[0]).objects[0].spec.userData).spec.featureGates.FastImagePull
+    error_message = "layers are pulled side by side"
   }
 
   assert {
