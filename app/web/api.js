@@ -25,13 +25,22 @@ export class Api {
 
   /** What `GET /v1/models` lists. Throws ApiError. */
   async models() {
+    return (await this.#ask("v1/models")).data;
+  }
+
+  /** What `GET /v1/usage` says of the caller. Throws ApiError. */
+  usage() {
+    return this.#ask("v1/usage");
+  }
+
+  #ask(path) {
     return this.#patiently(async () => {
       const headers = this.#key.value ? { authorization: `Bearer ${this.#key.value}` } : {};
-      const answer = await fetch(address("v1/models"), { headers }).catch(() => {
+      const answer = await fetch(address(path), { headers }).catch(() => {
         throw unreachable();
       });
       if (!answer.ok) throw refusal(answer.status, answer.headers, await answer.text());
-      return (await answer.json()).data;
+      return answer.json();
     });
   }
 
@@ -144,7 +153,7 @@ export function address(path) {
   return new URL(path, document.baseURI);
 }
 
-export function refusal(status, headers, body) {
+function refusal(status, headers, body) {
   const retryAfter = parseFloat(headers.get("retry-after"));
   let message;
   try {

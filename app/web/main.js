@@ -13,8 +13,8 @@ const element = (id) => document.getElementById(id);
 
 const account = new Account();
 const key = new Key(account);
-const usage = new Usage(key);
 const api = new Api(key);
+const usage = new Usage(api);
 const choices = new Choices();
 const work = new Work();
 const result = new Result((message) => work.say(message));

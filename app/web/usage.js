@@ -1,4 +1,3 @@
-import { address, refusal } from "./api.js";
 import { shortClock } from "./subtitles.js";
 
 const LIMITS = {
@@ -11,17 +10,15 @@ const element = (id) => document.getElementById(id);
 
 /** What the caller has used, and what of it counts against limits: `GET /v1/usage`, in a dialog. */
 export class Usage {
-  #key;
+  #api;
 
-  constructor(key) {
-    this.#key = key;
+  constructor(api) {
+    this.#api = api;
   }
 
   /** Throws ApiError. */
   async show() {
-    const usage = await this.#asked();
-    if (usage === null) return;
-    const { key, limits, days, since, models } = usage;
+    const { key, limits, days, since, models } = await this.#api.usage();
     element("usage-whose").textContent = key === "anonymous" ? "" : `Of ${key}.`;
     element("usage-limits").replaceChildren(
       ...Object.entries(LIMITS).map(([name, [label, words]]) =>
@@ -39,18 +36,6 @@ export class Usage {
       ),
     );
     element("usage-dialog").showModal();
-  }
-
-  /** Null: a key is needed, and the person gives none. */
-  async #asked() {
-    for (;;) {
-      const headers = this.#key.value ? { authorization: `Bearer ${this.#key.value}` } : {};
-      const answer = await fetch(address("v1/usage"), { headers });
-      if (answer.ok) return answer.json();
-      const error = refusal(answer.status, answer.headers, await answer.text());
-      if (error.status !== 401) throw error;
-      if (!(await this.#key.ask(error.message))) return null;
-    }
   }
 }
 
