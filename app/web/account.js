@@ -26,8 +26,9 @@ export class Account {
     element("sign-out").onclick = () => this.#signOut();
     const [, reason] = /^#not-signed-in=(.+)/.exec(location.hash) ?? [];
     this.#failure = REASONS[reason] ?? "";
-    // Without what a provider appends when it sends people back from signing out.
-    history.replaceState(null, "", location.pathname + (reason ? "" : location.hash));
+    // What is left of signing in, and what a provider appends after signing out.
+    const isBack = reason || new URLSearchParams(location.search).has("state");
+    if (isBack) history.replaceState(null, "", location.pathname);
   }
 
   /** Where a person signs in; null: nobody can. */
