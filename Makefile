@@ -18,7 +18,7 @@ PROGRAMS := buildah chromium curl debootstrap prometheus redis-server strace
 PULLED = $(if $(findstring --dims,$(ARGS)),,$(VENV)/bin/python -m app models pull '$(or $(MODEL),base)')
 CHOSEN = $(if $(MODEL),--model '$(MODEL)')
 
-.PHONY: help run test test-image lint conformance bench bench-overload bench-live bench-attacks hearing speakers load soak \
+.PHONY: help run test test-image lint conformance screenshots bench bench-overload bench-live bench-attacks hearing speakers load soak \
 	soak-jobs fuzz audit sbom lock clean
 
 # An environment whose Python is gone, or is too old, is made again.
@@ -51,6 +51,10 @@ lint: $(DEV)  ## ruff and mypy
 
 conformance: $(CLIENTS)  ## every client against the server; writes the table in docs/conformance.md
 	$(VENV)/bin/python -m tests.conformance.table
+
+screenshots: $(CLIENTS)  ## states of the web page with real Whisper, into screenshots/; renews docs/page.png
+	$(PULLED)
+	$(VENV)/bin/python -m tests.web.screenshots screenshots
 
 bench: $(DEV)  ## measure the server against its baselines; MODEL= chooses which, e.g. ARGS="--quick"
 	$(PULLED)

@@ -62,8 +62,9 @@ export class Choices {
 
   #show() {
     const { description, languages } = this.#cards.get(this.model);
-    // Real Whisper needs no words.
-    this.#about.textContent = description === "A Whisper model." ? "" : description;
+    this.#model.title = description;
+    // People know what Whisper is.
+    this.#about.textContent = /^(A )?Whisper\b/.test(description) ? "" : description;
     const { language = "", languages: several = [] } = this.#language.options.length
       ? this.value
       : this.#remembered;

@@ -18,7 +18,9 @@ export class JobsView {
   constructor(api, choices) {
     this.#api = api;
     this.#choices = choices;
-    element("jobs-clear").onclick = () => this.#do(() => api.clearJobs(element("jobs-status").value));
+    element("jobs-clear").onclick = () => {
+      this.#do(() => api.clearJobs(element("jobs-status").value));
+    };
     element("jobs-more").onclick = () => {
       this.#pages += 1;
       this.#look();
@@ -112,8 +114,8 @@ export class JobsView {
     const heading = cell("th", name);
     heading.scope = "row";
     const status = cell("td", job.error?.message ?? job.status.replace("_", " "));
-    row.append(heading, status, this.#progress(job, name));
-    row.append(cell("td", new Date(job.created_at * 1000).toLocaleString()), this.#actions(job, name));
+    const sent = cell("td", new Date(job.created_at * 1000).toLocaleString());
+    row.append(heading, status, this.#progress(job, name), sent, this.#actions(job, name));
     return row;
   }
 

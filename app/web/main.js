@@ -171,8 +171,8 @@ element("keep").checked = queue.keepsSound;
 element("keep").onchange = ({ target }) => queue.keepSounds(target.checked);
 element("delete-all").onclick = async () => {
   const count = queue.recordings.length;
-  const question = `Delete ${count === 1 ? "the recording" : `all ${count} recordings`} and what was heard?`;
-  if (!(await confirmed(question, "Delete all"))) return;
+  const all = count === 1 ? "the recording" : `all ${count} recordings`;
+  if (!(await confirmed(`Delete ${all} and what was heard?`, "Delete all"))) return;
   open(null);
   queue.deleteAll();
 };

@@ -18,7 +18,7 @@ export class Microphone {
     return Boolean(navigator.mediaDevices);
   }
 
-  /** The microphones of this machine, as `{ deviceId, label }`; labels are empty until one is used. */
+  /** Those of this machine, as `{ deviceId, label }`; labels are empty until one is used. */
   static async devices() {
     const devices = await navigator.mediaDevices.enumerateDevices();
     return devices.filter(({ kind }) => kind === "audioinput");

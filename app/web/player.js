@@ -22,10 +22,6 @@ export class Player {
     return this.#media !== null;
   }
 
-  get rate() {
-    return this.#rate;
-  }
-
   /** Times the usual speed; the pitch stays. */
   set rate(value) {
     this.#rate = value;

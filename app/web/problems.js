@@ -57,7 +57,7 @@ export function inWords(error, file) {
     return new ApiError(message, error.status);
   }
   if (/might be corrupted/.test(error.message)) {
-    const message = `This file is damaged, or it is of a kind that Verbatim cannot read. It reads ${FORMATS}.`;
+    const message = `This file is damaged, or Verbatim cannot read its kind. It reads ${FORMATS}.`;
     return new ApiError(message, error.status);
   }
   return error;

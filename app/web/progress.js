@@ -46,7 +46,7 @@ export class Progress {
       return this.#uploaded ? `Uploading, ${Math.floor(this.#uploaded * 100)} %` : "Uploading …";
     }
     const whole = this.#total ? ` of ${shortClock(this.#total)}` : "";
-    if (!this.#heard) return `Listening to the first words${whole} …`;
+    if (!this.#heard) return `Listening, 0:00${whole}`;
     const left = this.#total ? `, ${this.#left()} left` : "";
     return `${shortClock(Math.min(this.#heard, this.#total || Infinity))}${whole}${left}`;
   }

@@ -7,14 +7,14 @@ const KEEPS_SOUND = "verbatim.keep-sound";
 /**
  * All recordings, those that wait and those that are done: run in their order, and kept in `store`.
  *
- * Events: "list" when recordings come or go, "status" when one changes, "unkept" (`detail`: why) when the browser refuses to keep something.
+ * Events: "list" when recordings come or go, "status" when one changes, "unkept" (`detail`: why)
+ * when the browser refuses to keep something.
  */
 export class Queue extends EventTarget {
   recordings = []; // as they are shown: the last batch first
   #api;
   #store;
   #isHeld = false;
-  #isFirstTab = true;
 
   constructor(api, store) {
     super();
@@ -26,10 +26,6 @@ export class Queue extends EventTarget {
     return localStorage.getItem(KEEPS_SOUND) === "yes";
   }
 
-  get isBusy() {
-    return this.recordings.some((each) => each.isBusy);
-  }
-
   /** Whether leaving the page would lose something. */
   get isFragile() {
     return this.recordings.some(
@@ -39,18 +35,20 @@ export class Queue extends EventTarget {
 
   /** Brings back what the browser keeps. What was unfinished goes on, if its sound was kept. */
   async open() {
-    this.#isFirstTab = await isFirstTab();
+    const isFirst = await isFirstTab(); // others leave alone what it works on
     let stored = [];
     await this.#try(async () => (stored = await this.#store.recordings()));
-    const recordings = stored.map((each) => this.#watched(Recording.from(each)));
+    const recordings = stored
+      .map((each) => this.#watched(Recording.from(each)))
+      .filter((each) => isFirst || !each.isUnfinished);
     recordings.sort((one, other) => other.batch - one.batch || one.place - other.place);
     this.recordings = [...this.recordings, ...recordings];
-    if (this.#isFirstTab) recordings.filter((each) => each.isUnfinished).forEach(revive);
+    recordings.filter((each) => each.isUnfinished).forEach(revive);
     this.#tell("list");
     this.#work();
   }
 
-  /** Takes files in; those that an unfinished recording waits for go there. All their recordings. */
+  /** Takes files in; one that an unfinished recording waits for goes there. Their recordings. */
   add(files, choices) {
     const batch = Date.now();
     const fresh = [];
@@ -225,7 +223,7 @@ function isOf(recording, { name, size }) {
   return recording.name === name && recording.size === size;
 }
 
-/** Another tab works on what is unfinished. Pages over plain http cannot know. */
+/** Whether no other tab has the page open. Pages over plain http cannot know. */
 function isFirstTab() {
   return new Promise((resolve) => {
     if (!navigator.locks) resolve(true);

@@ -1,5 +1,5 @@
-import { statusOf } from "./status.js";
 import { megabytes } from "./problems.js";
+import { shortStatusOf } from "./status.js";
 import { showShare } from "./work_view.js";
 
 const TICK_MS = 1000;
@@ -88,9 +88,10 @@ export class QueueView {
 
   #show(recording, { item, status, bar, action }) {
     item.dataset.status = recording.status;
-    const text = recording.status === "failed" ? recording.error : statusOf(recording);
-    const size = recording.status === "waiting" && recording.size ? `, ${megabytes(recording.size)}` : "";
-    if (status.textContent !== text + size) status.textContent = text + size;
+    const { size } = recording;
+    const room = recording.status === "waiting" && size ? `, ${megabytes(size)}` : "";
+    const text = shortStatusOf(recording) + room;
+    if (status.textContent !== text) status.textContent = text;
     bar.hidden = recording.status !== "running";
     showShare(bar, recording.progress?.share ?? null);
     const [label, act] = this.#action(recording);

@@ -81,10 +81,9 @@ export class RecordingView {
     select.onchange();
   }
 
+  /** Begins to edit, or ends it. */
   edit() {
-    this.#view.isEditing = !this.#view.isEditing;
-    element("edit").setAttribute("aria-pressed", this.#view.isEditing);
-    this.#find.refresh();
+    if (!element("edit").disabled) this.#setEditing(!this.#view.isEditing);
   }
 
   find() {
@@ -130,12 +129,18 @@ export class RecordingView {
     transcript?.addEventListener("change", this.#edited);
     transcript?.addEventListener("add", this.#tools);
     this.#transcript = transcript;
-    if (this.#view.isEditing) this.edit();
+    this.#setEditing(false);
     this.#view.show(transcript);
     this.#view.showOpen(this.recording?.openLines ?? []);
     this.#speakers.show(transcript);
     this.#find.transcript = transcript;
     this.#tools();
+  }
+
+  #setEditing(value) {
+    if (value !== this.#view.isEditing) this.#view.isEditing = value;
+    element("edit").setAttribute("aria-pressed", value);
+    this.#find.refresh();
   }
 
   #refresh() {
@@ -151,7 +156,7 @@ export class RecordingView {
     this.#work.show(recording);
     const hasText = Boolean(this.#transcript?.segments.length);
     const canPlay = file && (hasText || recording.isLive) && status !== "speaking";
-    if (canPlay && !this.#player.isLoaded) this.#player.load(file, (seconds) => this.#long(seconds));
+    if (canPlay) this.#load();
     if (status === "running" && !hasText) this.#player.clear();
     element("player-row").hidden = !this.#player.isLoaded;
     const isOver = status === "done" || status === "cancelled";
@@ -165,26 +170,25 @@ export class RecordingView {
     this.#tools();
   }
 
-  #long(seconds) {
-    this.recording.duration ??= seconds;
+  #load() {
+    if (this.#player.isLoaded) return;
+    const { recording } = this;
+    this.#player.load(recording.file, (seconds) => (recording.duration ??= seconds));
+    element("player-row").hidden = false;
   }
 
   #tools = () => {
     const hasText = Boolean(this.#transcript?.segments.length);
     const isWhole = hasText && !this.recording?.isBusy;
-    for (const each of element("tools").querySelectorAll("button, select")) each.disabled = !hasText;
-    for (const id of ["edit", "undo", "redo"]) element(id).disabled = !isWhole;
-    element("undo").disabled ||= !this.#transcript?.canUndo;
-    element("redo").disabled ||= !this.#transcript?.canRedo;
+    element("edit").disabled = !isWhole;
+    element("undo").disabled = !isWhole || !this.#transcript.canUndo;
+    element("redo").disabled = !isWhole || !this.#transcript.canRedo;
     element("tools").hidden = !hasText;
     element("speaker-panel").hidden = !this.#transcript?.speakers.length;
     const sound = element("format").querySelector("[value=sound]");
     sound.disabled = !this.recording?.file;
     if (sound.disabled && sound.selected) element("format").selectedIndex = 0;
-    if (hasText && !this.#player.isLoaded && this.recording.file && !this.recording.error) {
-      this.#player.load(this.recording.file, (seconds) => this.#long(seconds));
-      element("player-row").hidden = false;
-    }
+    if (hasText && this.recording.file && this.recording.status === "running") this.#load();
     if (this.recording?.isBusy) this.#speakers.refresh();
   };
 

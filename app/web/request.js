@@ -4,12 +4,18 @@
  */
 export function requestOf(choices) {
   const { isTranslated, language } = choices;
-  const fields = [["model", choices.model], ["response_format", "verbose_json"], ["stream", "true"]];
+  const fields = [
+    ["model", choices.model],
+    ["response_format", "verbose_json"],
+    ["stream", "true"],
+  ];
   // The words of a translation are not those in the sound, and have no times.
-  if (!isTranslated) fields.push(["timestamp_granularities[]", "word"]);
+  if (!isTranslated) {
+    for (const each of ["segment", "word"]) fields.push(["timestamp_granularities[]", each]);
+  }
   if (language) fields.push(["language", language]);
-  return { path: isTranslated ? "v1/audio/translations" : "v1/audio/transcriptions",
-    fields: [...fields, ...optional(choices)] };
+  const path = isTranslated ? "v1/audio/translations" : "v1/audio/transcriptions";
+  return { path, fields: [...fields, ...optional(choices)] };
 }
 
 /** The form's fields of a job: all its formats can be asked for later. */
@@ -39,11 +45,10 @@ const KNOWN = ["model", "language", "prompt", "response_format"]; // to the SDK,
 
 function python({ isTranslated }, asked, file, base) {
   const own = {};
-  const lines = [];
+  const lines = isTranslated ? [] : ['timestamp_granularities=["segment", "word"],'];
   for (const [name, value] of asked) {
-    if (name === "timestamp_granularities[]") {
-      lines.push('timestamp_granularities=["segment", "word"],');
-    } else if (KNOWN.includes(name) && !(isTranslated && name === "language")) {
+    if (name === "timestamp_granularities[]") continue;
+    if (KNOWN.includes(name) && !(isTranslated && name === "language")) {
       lines.push(`${name}=${JSON.stringify(value)},`);
     } else {
       const key = name.replace("[]", "");

@@ -38,7 +38,7 @@ export class SpeakersView {
     const select = document.createElement("select");
     select.setAttribute("aria-label", `${name} is the same as`);
     const options = others.map((each) => new Option(`= ${this.#transcript.nameOf(each)}`, each));
-    select.append(new Option("same as …", ""), ...options);
+    select.append(new Option("Merge", ""), ...options);
     select.onchange = () => {
       select.blur();
       this.#transcript.merge(speaker, select.value);

@@ -22,15 +22,29 @@ export function statusOf(recording) {
   }
 }
 
+/** The same for the list, where there is less room. */
+export function shortStatusOf(recording) {
+  const { status, error, duration, language } = recording;
+  if (status === "failed") return error;
+  if (status !== "done") return statusOf(recording);
+  return [shortClock(Math.round(duration)), language && capitalised(language)]
+    .filter(Boolean)
+    .join(", ");
+}
+
 /** "Done: 18.4 s of audio in 1.6 s, English" */
 function summary({ status, duration, seconds, language, isLive, transcript }) {
   if (status !== "done") return "";
   if (transcript && !transcript.text) return "Done: no speech was heard.";
   const time = seconds && !isLive ? ` in ${lengthOf(seconds)}` : "";
-  const name = language ? `, ${language[0].toUpperCase()}${language.slice(1)}` : "";
+  const name = language ? `, ${capitalised(language)}` : "";
   return `Done: ${lengthOf(duration)} of audio${time}${name}`;
 }
 
 function lengthOf(seconds) {
   return seconds >= 60 ? shortClock(seconds) : `${seconds.toFixed(1)} s`;
+}
+
+function capitalised(name) {
+  return name[0].toUpperCase() + name.slice(1);
 }

@@ -37,10 +37,6 @@ export class Transcript extends EventTarget {
     return [...new Set(labels.filter((label) => label !== undefined))];
   }
 
-  get isEdited() {
-    return this.#past.length > 0;
-  }
-
   get canUndo() {
     return this.#past.length > 0;
   }
