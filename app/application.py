@@ -133,9 +133,9 @@ def _add_routes(app: FastAPI, settings: Settings) -> None:
     ):
         app.include_router(routes.router)
     if settings.jobs.enabled and settings.jobs.role != "worker":
-        from app.jobs.routes import batches, files, jobs, uploads, webhooks
+        from app.jobs.routes import batches, files, job_events, jobs, uploads, webhooks
 
-        for each in (jobs, files, uploads, batches, webhooks):
+        for each in (jobs, job_events, files, uploads, batches, webhooks):
             app.include_router(each.router)
     # Before folders of files, which cannot answer a handshake.
     app.add_api_websocket_route(ANY_PATH, _on_unknown_socket)

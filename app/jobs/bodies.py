@@ -6,7 +6,16 @@ from typing import Any, TypeVar, cast
 
 from psycopg.rows import DictRow
 
-from app.openai.job_schemas import Batch, FileObject, Job, JobResult, Upload, UploadPart
+from app.jobs.place import Place
+from app.openai.job_schemas import (
+    Batch,
+    FileObject,
+    Job,
+    JobQueue,
+    JobResult,
+    Upload,
+    UploadPart,
+)
 from app.openai.webhook_schemas import WebhookDelivery, WebhookEndpoint
 
 T = TypeVar("T")
@@ -80,8 +89,8 @@ def batch_body(row: DictRow) -> Batch:
     return cast(Batch, body)
 
 
-def job_body(row: DictRow, *, position: int | None = None, result: JobResult | None = None) -> Job:
-    """`position` and `result`: of a job that is asked for alone."""
+def job_body(row: DictRow, *, place: Place | None = None, result: JobResult | None = None) -> Job:
+    """`place` and `result`: of a job that is asked for alone."""
     return {
         "id": row["id"],
         "object": "audio.job",
@@ -95,7 +104,7 @@ def job_body(row: DictRow, *, position: int | None = None, result: JobResult | N
         "input": row["source"],
         "audio_seconds": row["audio_seconds"],
         "progress": {"seconds_done": round(row["seconds_done"], 3)},
-        "queue": None if position is None else {"position": position},
+        "queue": None if place is None else _queue(place),
         "batch_id": row["batch_id"],
         "custom_id": row["custom_id"],
         "metadata": row["metadata"],
@@ -103,6 +112,11 @@ def job_body(row: DictRow, *, position: int | None = None, result: JobResult | N
         "error": None if row["error"] is None else row["error"]["error"],
         "result": result,
     }
+
+
+def _queue(place: Place) -> JobQueue:
+    eta = place.eta_seconds
+    return {"position": place.position, "eta_seconds": None if eta is None else round(eta, 1)}
 
 
 def endpoint_body(row: DictRow) -> WebhookEndpoint:

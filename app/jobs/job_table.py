@@ -114,18 +114,6 @@ async def find_by_key(connection: Connection, owner: str, key: str) -> DictRow |
     )
 
 
-async def queue_position(connection: Connection, job: DictRow) -> int:
-    """Jobs that wait before this one, of all owners."""
-    row = await one(
-        connection,
-        "SELECT count(*) AS ahead FROM jobs WHERE status = 'queued' AND (tag, number) < (%s, %s)",
-        job["tag"],
-        job["number"],
-    )
-    assert row is not None
-    return int(row["ahead"])
-
-
 async def claim(connection: Connection, id: str, lease: uuid.UUID) -> DictRow | None:
     """Take a queued job under a lease; None if it is not queued any more."""
     job = await one(

@@ -143,6 +143,10 @@ class JobProgress(TypedDict):
 
 class JobQueue(TypedDict):
     position: Annotated[int, Field(ge=0, description="Jobs before this one, of all callers.")]
+    eta_seconds: Annotated[
+        float | None,
+        Field(description="Until its end, as fast as jobs were run of late; `null` if none runs."),
+    ]
 
 
 class JobResult(TypedDict):
@@ -172,6 +176,20 @@ class Job(TypedDict):
     result: Annotated[
         JobResult | None, Field(description="Of a completed job that is asked for alone.")
     ]
+
+
+class JobEvent(TypedDict):
+    """Of a stream of server-sent events: the job as it is now."""
+
+    type: Literal[
+        "audio.job.queued",
+        "audio.job.in_progress",
+        "audio.job.completed",
+        "audio.job.failed",
+        "audio.job.cancelled",
+        "audio.job.expired",
+    ]
+    job: Job
 
 
 class JobList(TypedDict):
@@ -210,6 +228,7 @@ JobAnswers = (
     | Batch
     | BatchList
     | Job
+    | JobEvent
     | JobList
     | JobSummary
     | ClearedJobs

@@ -6,15 +6,37 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 
 from app.engine.fake_model import FakeModel
 from tests.jobs.served_jobs import JOBS, SUPPORT_KEY, ServedJobs, served_jobs
 from tests.openai.document import check
-from tests.support.api_keys import SALES_KEY
+from tests.support.api_keys import SALES_KEY, bearer
 from tests.support.client import CLIP, FAKE_TEXT, post_recording
 from tests.support.served import fake_app, served
 from tests.support.waiting import wait_until
+
+
+def test_a_job_is_told_as_events_until_it_ends(jobs: ServedJobs) -> None:
+    told: list[dict[str, Any]] = []
+    jobs.model.gate.clear()
+    try:
+        id = jobs.submit()["id"]
+        headers = bearer(SALES_KEY)
+        url = f"{jobs.url}{JOBS}/{id}/events"
+        assert httpx.get(url, headers=bearer(SUPPORT_KEY)).status_code == 404
+        with httpx.stream("GET", url, headers=headers, timeout=60) as answer:
+            for line in answer.iter_lines():
+                if line.startswith("data: "):
+                    told.append(json.loads(line.removeprefix("data: ")))
+                    jobs.model.gate.set()
+        assert answer.headers["content-type"].startswith("text/event-stream")
+    finally:
+        jobs.model.gate.set()
+    assert told[0]["type"] in ("audio.job.queued", "audio.job.in_progress")
+    assert told[-1]["type"] == "audio.job.completed"
+    assert told[-1]["job"]["result"]["text"] == FAKE_TEXT
 
 
 def test_a_recording_is_transcribed_after_the_answer(jobs: ServedJobs) -> None:

@@ -4,6 +4,7 @@ import asyncio
 import uuid
 from collections.abc import Sequence
 
+import pytest
 from psycopg.rows import DictRow
 
 from app.access.principal import Principal
@@ -14,6 +15,7 @@ from app.jobs.database import rows
 from app.jobs.file_table import NewFile, add_file
 from app.jobs.housekeeping import Housekeeping
 from app.jobs.ids import new_id
+from app.jobs.place import find_place
 from app.jobs.queue import Entry
 from app.jobs.request import fields_of, read_request
 from app.jobs.store import JobStore
@@ -154,6 +156,32 @@ async def test_owners_take_turns_by_their_audio_and_weight(store: JobStore) -> N
     assert max(positions) < 20, "not behind the 35 of the big owner"
     assert max(order.index(id) for id in heavy) < 10
     assert order[-1] == low
+
+
+async def test_the_end_of_a_job_is_estimated_by_those_that_ended(store: JobStore) -> None:
+    ids = [await submitted(store) for _ in range(4)]
+    done = await claimed(store, ids[0])
+    assert done is not None
+    assert await claimed(store, ids[1]) is not None
+    assert await published(store, done)
+
+    async def place(id: str) -> tuple[int, float | None]:
+        [job] = await query(store, "SELECT * FROM jobs WHERE id = %s", id)
+        async with store.database.transaction() as connection:
+            found = await find_place(connection, job)
+        return found.position, found.eta_seconds
+
+    # Each has 10 s of audio, and the one that has ended took 20 s.
+    async with store.database.transaction() as connection:
+        await connection.execute(
+            "UPDATE jobs SET started_at = finished_at - interval '20 s' WHERE id = %s", (ids[0],)
+        )
+        await connection.execute("UPDATE jobs SET seconds_done = 5 WHERE id = %s", (ids[1],))
+    assert await place(ids[2]) == pytest.approx((0, 30), abs=0.1)
+    assert await place(ids[3]) == pytest.approx((1, 50), abs=0.1)
+    async with store.database.transaction() as connection:
+        await connection.execute("UPDATE jobs SET status = 'failed' WHERE id = %s", (ids[1],))
+    assert await place(ids[2]) == (0, None), "none runs"
 
 
 async def test_jobs_and_batches_expire(store: JobStore) -> None:

@@ -18,9 +18,10 @@ from app.jobs import transcript_json
 from app.jobs.acceptance import accept
 from app.jobs.bodies import job_body, list_body
 from app.jobs.database import rows
-from app.jobs.job_table import find_job, queue_position
+from app.jobs.job_table import find_job
 from app.jobs.objects import StoreUnavailable
 from app.jobs.pages import read_page
+from app.jobs.place import find_place
 from app.jobs.removal import Clearable, cancel_job, clear, delete_job
 from app.jobs.request import check_storable, read_form_fields, read_request, with_all_times
 from app.jobs.routes.state import TheStore, choice, read_page_query
@@ -28,7 +29,7 @@ from app.jobs.routes.upload import Upload
 from app.jobs.store import JobStore
 from app.jobs.url_source import check_urls
 from app.openai.formats import Rendering
-from app.openai.job_schemas import ClearedJobs, DeletedJob, JobResult, JobStatus, JobSummary
+from app.openai.job_schemas import ClearedJobs, DeletedJob, Job, JobResult, JobStatus, JobSummary
 from app.transcriptions.upload import receiving
 
 router = APIRouter(prefix="/v1/audio/jobs", tags=["jobs"])
@@ -67,7 +68,7 @@ async def create_job(
             accepted = await accept(store, principal, wanted, file, key)
         if not accepted.is_new:
             upload.drop()
-        body = await _full_body(store, accepted.job)
+        body = await full_body(store, accepted.job)
     response = json_response(body)
     response.status_code = 202 if accepted.is_new else 200
     response.headers["location"] = f"/v1/audio/jobs/{accepted.job['id']}"
@@ -155,17 +156,17 @@ async def retrieve_job(
 ) -> Response:
     """With `wait`: answers once the job has ended, at the latest after so many seconds."""
     seconds = _wait(request)
-    job = await _job(store, principal.id, id)
+    job = await find(store, principal.id, id)
     if seconds:
         job = await while_connected(request, _ended(store, job, seconds))
-    return json_response(await _full_body(store, job))
+    return json_response(await full_body(store, job))
 
 
 @router.post("/{id}/cancel")
 async def cancel(id: str, store: TheStore, principal: ThePrincipal) -> Response:
     async with store.database.transaction() as connection:
         job = await cancel_job(connection, store.queue, principal.id, id)
-    return json_response(await _full_body(store, job))
+    return json_response(await full_body(store, job))
 
 
 @router.delete("/{id}")
@@ -182,7 +183,7 @@ async def remove(id: str, store: TheStore, principal: ThePrincipal) -> Response:
 @router.get("/{id}/content")
 async def content(id: str, request: Request, store: TheStore, principal: ThePrincipal) -> Response:
     """The transcript in any format, not only the one that was asked for."""
-    job = await _job(store, principal.id, id)
+    job = await find(store, principal.id, id)
     if job["status"] != "completed":
         raise Conflict(f"The job has no result: its status is '{job['status']}'.", "id")
     rendering = _rendering(job, request)
@@ -191,7 +192,8 @@ async def content(id: str, request: Request, store: TheStore, principal: ThePrin
     return text_response(rendered) if isinstance(rendered, str) else json_response(rendered)
 
 
-async def _job(store: JobStore, owner: str, id: str) -> DictRow:
+async def find(store: JobStore, owner: str, id: str) -> DictRow:
+    """Raises NotFound."""
     async with store.database.transaction() as connection:
         return await find_job(connection, owner, id)
 
@@ -202,7 +204,7 @@ async def _ended(store: JobStore, job: DictRow, seconds: float) -> DictRow:
     end = loop.time() + seconds
     with store.changes.watch(job["id"]) as changed:
         while True:
-            job = await _job(store, job["owner"], job["id"])
+            job = await find(store, job["owner"], job["id"])
             left = end - loop.time()
             if job["status"] not in ("queued", "in_progress") or left <= 0:
                 return job
@@ -212,14 +214,15 @@ async def _ended(store: JobStore, job: DictRow, seconds: float) -> DictRow:
             changed.clear()
 
 
-async def _full_body(store: JobStore, job: DictRow) -> object:
-    position, result = None, None
+async def full_body(store: JobStore, job: DictRow) -> Job:
+    """A job that is asked for alone."""
+    place, result = None, None
     if job["status"] == "queued":
         async with store.database.transaction() as connection:
-            position = await queue_position(connection, job)
+            place = await find_place(connection, job)
     elif job["status"] == "completed":
         result = await _result(store, job)
-    return job_body(job, position=position, result=result)
+    return job_body(job, place=place, result=result)
 
 
 async def _result(store: JobStore, job: DictRow) -> JobResult:
