@@ -99,7 +99,8 @@ lock: $(CLIENTS)  ## renew the lock files
 	$(VENV)/bin/uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
 		--no-annotate --custom-compile-command "make lock" -q -c requirements.txt --group dev -o requirements-dev.txt
 	$(VENV)/bin/uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
-		--no-annotate --custom-compile-command "make lock" -q tests/conformance/requirements.in \
+		--no-annotate --custom-compile-command "make lock" -q --excludes tests/conformance/excludes.in \
+		tests/conformance/requirements.in \
 		-o tests/conformance/requirements.txt
 	$(VENV)/bin/uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
 		--no-annotate --custom-compile-command "make lock" -q tests/deploy/requirements.in \

@@ -1,7 +1,9 @@
 """The time line of a container: a late start of its sound and gaps in it are silence.
 
 Without that, the times of a film whose sound begins late, or of a recording that lost packets,
-would be early by what is missing.
+would be early by what is missing. Sound that ends before the picture has no silence after it: no
+time depends on that, and the duration is that of the sound, as it is where FFmpeg takes the sound
+out of a film (openai/whisper, audio.py).
 """
 
 import math

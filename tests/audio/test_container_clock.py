@@ -45,6 +45,14 @@ def test_a_track_that_starts_later_than_the_picture_is_preceded_by_silence(
     check_gap(decoded(content), plain, 0.0, 5.0)
 
 
+@pytest.mark.parametrize("kind", ["mp4", "matroska", "mpegts"])
+def test_sound_that_ends_before_the_picture_ends_the_recording(kind: str, clip: Samples) -> None:
+    plain = decoded(film(kind, clip, unchanged, with_picture=True))
+    content = film(kind, clip, unchanged, with_picture=True, picture_seconds=20.0)
+    assert announced_seconds(io.BytesIO(content)) == pytest.approx(20.0, abs=0.6)
+    assert np.array_equal(decoded(content), plain)
+
+
 @pytest.mark.parametrize("kind", ["mp4", "matroska"])
 def test_a_late_start_counts_from_the_start_of_the_container(kind: str, clip: Samples) -> None:
     content = film(kind, clip, delayed(5.0))

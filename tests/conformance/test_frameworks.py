@@ -1,10 +1,8 @@
-"""Frameworks that call the server in ways of their own, each a program that prints what it heard.
-
-LangChain is none of them: its loaders call openai-python and openai-node, which have their columns
-in docs/conformance.md.
-"""
+"""Frameworks and clients that call the server in ways of their own, each in a program that prints
+what it heard."""
 
 import json
+import shutil
 import subprocess
 from pathlib import Path
 from typing import Any
@@ -19,6 +17,8 @@ from tests.support.recordings import FOLDER, load_sample
 
 CLIP = FOLDER / "12_short_clip.wav"
 TEXT = "The printer is not working. I will call you back tomorrow."
+TURNS = ["The printer is not working.", "I will call you back tomorrow."]
+PROGRAMS = Path(__file__).parent / "clients"
 # A program imports for seconds, and the first one waits for the server with Whisper.
 pytestmark = pytest.mark.timeout(300)
 
@@ -57,9 +57,44 @@ def test_openai_nodes_class_for_azure_works_unchanged(server: LiveServer) -> Non
     assert answers == {"endpoint": expected, "deployment": expected}
 
 
-def test_openais_agents_hear_recordings_and_live_speech(server: LiveServer, tmp_path: Path) -> None:
-    path = tmp_path / "speech.pcm"
+@pytest.fixture(scope="module")
+def speech(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """The path of the clip's 16-bit samples at 24 kHz."""
+    path = tmp_path_factory.mktemp("speech") / "speech.pcm"
     path.write_bytes(pcm(load_sample(CLIP.name)))
-    script = Path(__file__).parent / "clients" / "agents_program.py"
-    answers = run("python", script, f"{server.url}/v1", str(path))
+    return str(path)
+
+
+def test_openais_agents_hear_recordings_and_live_speech(server: LiveServer, speech: str) -> None:
+    answers = run("python", PROGRAMS / "agents_program.py", f"{server.url}/v1", speech)
     assert answers == dict.fromkeys(["whisper-1", "gpt-4o-mini-transcribe", "live"], TEXT)
+
+
+def test_livekits_plugin_hears_recordings_and_live_speech(server: LiveServer, speech: str) -> None:
+    answers = run("python", PROGRAMS / "livekit_program.py", f"{server.url}/v1", speech)
+    models = ["whisper-1", "gpt-4o-mini-transcribe", "gpt-transcribe"]
+    assert answers == {model: [TEXT, "en"] for model in models} | {"live": TURNS}
+
+
+def test_pipecats_services_hear_recordings_and_live_speech(server: LiveServer, speech: str) -> None:
+    script = PROGRAMS / "pipecat_program.py"
+    answers = run("python", script, f"{server.url}/v1", str(CLIP), speech)
+    assert answers == {
+        "whisper-1": [TEXT],
+        "gpt-4o-transcribe": [TEXT],
+        "turns": TURNS,
+        "commits": [TEXT],
+    }
+
+
+def test_langchains_loaders_get_documents_in_python_and_in_javascript(server: LiveServer) -> None:
+    answers = run("python", PROGRAMS / "langchain_program.py", server.url, str(CLIP))
+    assert answers == {"json": [TEXT], "verbose_json": [TEXT], "text": [TEXT]}
+    answers = run("node", NODE / "langchain.mjs", f"{server.url}/v1", str(CLIP))
+    assert answers == {"file": [TEXT], "blob": [TEXT]}
+
+
+@pytest.mark.skipif(not shutil.which("javac"), reason="a JDK is not installed")
+def test_javas_http_client_sends_a_form(server: LiveServer) -> None:
+    script = Path(__file__).parent / "java" / "Transcribe.java"
+    assert run("java", script, f"{server.url}/v1", str(CLIP))["text"] == TEXT

@@ -24,10 +24,17 @@ Shift = Callable[[float], float]
 """Seconds of a packet -> seconds that the container has for it."""
 
 
-def film(kind: str, sound: Samples, shift: Shift, *, with_picture: bool = False) -> bytes:
+def film(
+    kind: str,
+    sound: Samples,
+    shift: Shift,
+    *,
+    with_picture: bool = False,
+    picture_seconds: float = 0.5,
+) -> bytes:
     """The sound, whose packets have the times that `shift` makes of their own.
 
-    A picture is shown from 0 on.
+    A picture is shown from 0 on, for `picture_seconds`.
     """
     file = io.BytesIO()
     with av.open(file, "w", format=kind) as output:
@@ -36,7 +43,8 @@ def film(kind: str, sound: Samples, shift: Shift, *, with_picture: bool = False)
         assert isinstance(stream, AudioStream)
         pictures: list[Packet[VideoStream]] = []
         if with_picture:
-            pictures += picture(output.add_stream("libx264" if kind != "webm" else "vp8", rate=2))
+            stream_of_pictures = output.add_stream("libx264" if kind != "webm" else "vp8", rate=2)
+            pictures += picture(stream_of_pictures, picture_seconds)
         frame = av.AudioFrame.from_ndarray(sound[None], format="fltp", layout="mono")
         frame.sample_rate, frame.pts, frame.time_base = RATE, 0, Fraction(1, RATE)
         for packet in stream.encode(frame) + stream.encode(None):
@@ -49,10 +57,15 @@ def film(kind: str, sound: Samples, shift: Shift, *, with_picture: bool = False)
     return file.getvalue()
 
 
-def picture(stream: VideoStream) -> "list[Packet[VideoStream]]":
+def picture(stream: VideoStream, seconds: float) -> "list[Packet[VideoStream]]":
+    """The first frame and the last one, of half a second each."""
     stream.width, stream.height, stream.pix_fmt = 160, 120, "yuv420p"
-    grey = av.VideoFrame.from_ndarray(np.full((120, 160, 3), 128, np.uint8), format="rgb24")
-    return stream.encode(grey) + stream.encode(None)
+    packets: list[Packet[VideoStream]] = []
+    for number in sorted({0, round(2 * seconds) - 1}):
+        grey = av.VideoFrame.from_ndarray(np.full((120, 160, 3), 128, np.uint8), format="rgb24")
+        grey.pts, grey.time_base = number, Fraction(1, 2)
+        packets += stream.encode(grey)
+    return packets + stream.encode(None)
 
 
 def unchanged(time: float) -> float:
