@@ -48,7 +48,7 @@ class BareEngine:
             keep_memory()
         self.setup = setup
         self._model = load(setup)
-        self._decoding = Decoding.english(self._model)
+        self._decoding = Decoding.english(self._model, timestamps=setup.device == "cpu")
         windows = [
             BareWindow(
                 features(self._model, samples, setup),

@@ -45,7 +45,7 @@ def main() -> None:
     if setup.device == "cpu":
         keep_memory()
     model, content = load(setup), Path(wav).read_bytes()
-    decoding = Decoding.english(model)
+    decoding = Decoding.english(model, timestamps=setup.device == "cpu")
     gc.freeze()  # decode_audio collects garbage each time; objects loaded by now are none
     seconds = []
     for _ in range(requests + 2):  # the first two are warm-up

@@ -9,6 +9,8 @@ from faster_whisper.tokenizer import Tokenizer
 from faster_whisper.transcribe import get_suppressed_tokens
 from faster_whisper.vad import VadOptions
 
+from app.engine.devices import load_cublas
+
 
 @dataclass(frozen=True, slots=True)
 class EngineSetup:
@@ -33,6 +35,8 @@ class EngineSetup:
 
 
 def load(setup: EngineSetup) -> WhisperModel:
+    if setup.device == "cuda":
+        load_cublas()
     return WhisperModel(
         setup.model_dir,
         device=setup.device,
@@ -50,12 +54,12 @@ class Decoding:
     suppress_tokens: list[int]
 
     @staticmethod
-    def english(model: WhisperModel) -> "Decoding":
+    def english(model: WhisperModel, timestamps: bool) -> "Decoding":
         tokenizer = Tokenizer(
             model.hf_tokenizer, model.model.is_multilingual, task="transcribe", language="en"
         )
         return Decoding(
-            prompt=list(tokenizer.sot_sequence),
+            prompt=[*tokenizer.sot_sequence, *([] if timestamps else [tokenizer.no_timestamps])],
             suppress_tokens=list(get_suppressed_tokens(tokenizer, [-1])),
         )
 

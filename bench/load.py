@@ -106,14 +106,16 @@ async def closed_loop(
     concurrency: int,
     seconds: float,
     mark: Callable[[], T],
+    **fields: str,
 ) -> tuple[Traffic, T, T]:
     """Clients that each send the next request once the last is answered.
 
     Measured is a stretch in the middle: after a warm-up, whose pace sets the number of requests
     that fill `seconds`, and before the first client stops. `mark` is called at both ends of it.
+    `fields` are of each form.
     """
     answers: list[Answer] = []
-    turn = itertools.cycle([Upload.of(clip) for clip in clips])
+    turn = itertools.cycle([Upload.of(clip, **fields) for clip in clips])
     stopping = False
 
     async def send() -> None:
