@@ -3,8 +3,6 @@
 import json
 import re
 import subprocess
-from contextlib import redirect_stdout
-from io import StringIO
 
 import pytest
 
@@ -14,13 +12,13 @@ from tests.support.api_keys import SALES_KEY
 from tests.support.client import CLIP
 from tests.support.live_server import ROOT
 from tests.support.programs import require
+from tests.support.python_samples import printed_by_python
 
 TEXT = (ROOT / "docs" / "jobs.md").read_text(encoding="utf-8")
 IN_DOCS = {"batches", "jobs", "webhooks"}
 SAMPLES = re.findall(r"```(sh|python)\n(.*?)```", TEXT, re.DOTALL)
 
 
-@pytest.mark.filterwarnings("ignore::ResourceWarning")
 def test_the_samples_do_what_they_say(jobs: ServedJobs, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(ROOT)
     monkeypatch.setenv("OPENAI_API_KEY", SALES_KEY)
@@ -68,10 +66,8 @@ def shell(source: str) -> str:
 
 
 def python(source: str) -> str:
-    with redirect_stdout(StringIO()) as output:
-        exec(source, {"__name__": "__main__"})
     # The server is in this process, and its log goes to the same place.
-    lines = output.getvalue().splitlines(keepends=True)
+    lines = printed_by_python(source).splitlines(keepends=True)
     return "".join(line for line in lines if not re.match(r"\d{4}-\d\d-\d\d \d\d:", line))
 
 

@@ -3,8 +3,6 @@
 import json
 import subprocess
 from collections.abc import Iterator
-from contextlib import redirect_stdout
-from io import StringIO
 
 import pytest
 
@@ -14,6 +12,7 @@ from tests.support.api_keys import ADMIN_KEY, keys
 from tests.support.live_server import ROOT, LiveServer
 from tests.support.model_names import BASE, STARTER
 from tests.support.programs import require
+from tests.support.python_samples import printed_by_python
 from tests.support.recordings import SPEECH, reference
 from tests.support.remembering_server import RememberingServer
 from tests.support.words import normalise
@@ -92,13 +91,6 @@ def printed_by_shell(source: str) -> str:
     )
     assert run.returncode == 0, run.stderr
     return run.stdout
-
-
-def printed_by_python(source: str) -> str:
-    """In this process, which has imported the SDK."""
-    with redirect_stdout(StringIO()) as output:
-        exec(source, {"__name__": "__main__"})
-    return output.getvalue()
 
 
 def test_what_can_succeed_has_a_sample_for_curl_and_what_the_sdk_does_one_in_python() -> None:
