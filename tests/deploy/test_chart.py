@@ -173,9 +173,9 @@ def test_the_shapes_use_everything_that_the_chart_can_make(
 def test_kubernetes_and_operators_accept_every_field(shapes: dict[str, list[Manifest]]) -> None:
     every = {
         version: [each for shape in SHAPES for each in rendered(shape, version=version)]
-        for version in VERSIONS
+        for version in VERSIONS[:-1]
     }
-    every[VERSIONS[-1]] += shapes[ARGO]
+    every[VERSIONS[-1]] = [each for manifests in shapes.values() for each in manifests]
     assert complaints(every) == []
 
 
