@@ -31,6 +31,9 @@
 {{- fail "modelCache.pvc is ReadWriteOnce, so a second pod on another node would wait for ever: name a storageClassName that offers ReadWriteMany (EFS, NFS, Filestore), or set replicas to 1 and strategy.type to Recreate, without tiers and workers" -}}
 {{- end -}}
 {{- end -}}
+{{- if and .Values.modelCache.pull (not (has .Values.modelCache.type (list "pvc" "existingClaim"))) -}}
+{{- fail "modelCache.pull brings models into a volume that pods share: set modelCache.type to pvc or existingClaim" -}}
+{{- end -}}
 {{- range .Values.extraVolumeMounts -}}
 {{- $path := trimSuffix "/" .mountPath -}}
 {{- if or (has $path (list "" "/opt" "/opt/models")) (hasPrefix "/opt/models/" $path) -}}

@@ -83,10 +83,10 @@ def _scaled_object(manifest: Manifest, manifests: list[Manifest]) -> Iterator[st
         yield f"{kind}: its behavior knows no tolerance, which Kubernetes has had since 1.33"
     if "fallback" in spec and all(each["type"] in ("cpu", "memory") for each in spec["triggers"]):
         yield f"{kind}: fallback holds for no trigger"
-    yield from _triggers(spec)
+    yield from _triggers(spec, manifests)
 
 
-def _triggers(spec: Manifest) -> Iterator[str]:
+def _triggers(spec: Manifest, manifests: list[Manifest]) -> Iterator[str]:
     names = [each["name"] for each in spec["triggers"] if "name" in each]
     yield from (f"two triggers are {name}" for name, n in Counter(names).items() if n > 1)
     modifiers = spec.get("advanced", {}).get("scalingModifiers", {})
@@ -98,8 +98,25 @@ def _triggers(spec: Manifest) -> Iterator[str]:
     for trigger in spec["triggers"]:
         if trigger["type"] == "cron":
             yield from _cron(trigger["metadata"])
+        if trigger["type"] == "postgresql":
+            yield from _postgresql(trigger, manifests)
         if not all(isinstance(value, str) for value in trigger["metadata"].values()):
             yield f"metadata of {trigger['type']} must be strings"
+
+
+def _postgresql(trigger: Manifest, manifests: list[Manifest]) -> Iterator[str]:
+    """What KEDA's scaler needs (pkg/scalers/postgresql_scaler.go), with the URL out of a Secret."""
+    if missing := {"query", "targetQueryValue"} - trigger["metadata"].keys():
+        yield f"postgresql: {sorted(missing)} missing"
+    given = [
+        target["parameter"]
+        for each in manifests
+        if each["kind"] == "TriggerAuthentication"
+        and each["metadata"]["name"] == trigger.get("authenticationRef", {}).get("name")
+        for target in each["spec"]["secretTargetRef"]
+    ]
+    if "connection" not in given:
+        yield "postgresql: no connection"
 
 
 def _cron(metadata: Manifest) -> Iterator[str]:

@@ -32,7 +32,7 @@ def broken_rules(manifests: list[Manifest]) -> list[str]:
 
 def pod_specs(manifests: list[Manifest]) -> Iterator[tuple[str, Manifest]]:
     for each in manifests:
-        if each["kind"] == "Deployment":
+        if each["kind"] in ("Deployment", "Job"):
             yield each["metadata"]["name"], each["spec"]["template"]["spec"]
         elif each["kind"] == "Pod":
             yield each["metadata"]["name"], each["spec"]

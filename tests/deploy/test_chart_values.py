@@ -189,6 +189,7 @@ def test_settings_arrive_as_they_were_written(monkeypatch: pytest.MonkeyPatch) -
         ),
         ({"jobs": {"workers": {"overrides": {"service": {}}}}}, "jobs.workers.overrides"),
         ({"tiers": {"worker": {}}}, "tiers"),
+        ({"modelCache": {"type": "emptyDir", "pull": ["a"]}}, "a volume that pods share"),
         ({"tiers": {"turbo": {"secrets": {}}}}, "tiers.turbo"),
         ({"tiers": {"turbo": {"settings": {"engin": {}}}}}, "tiers.turbo.settings"),
         (

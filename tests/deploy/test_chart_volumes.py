@@ -1,5 +1,8 @@
 """Where pods keep models: volumes that they can mount, write to, and share."""
 
+import subprocess
+from pathlib import Path
+
 from tests.deploy.helm import Values, of_kinds, only, refusal, rendered, server, servers
 
 
@@ -30,6 +33,30 @@ def test_a_claim_is_shared_where_a_class_is_named_and_else_one_pod_s() -> None:
     assert "set replicas to 1 and strategy.type to Recreate" in refusal("cpu", _cache(type="pvc"))
     shared_as_told = _cache(type="pvc", pvc={"accessModes": ["ReadWriteMany"]})
     assert not refusal("cpu", shared_as_told)
+
+
+def test_a_job_pulls_models_that_pods_only_read(tmp_path: Path) -> None:
+    manifests = rendered("own")
+    job = only(manifests, "Job")
+    pod = job["spec"]["template"]["spec"]
+    (pull,) = pod["containers"]
+    claim = {"name": "models", "persistentVolumeClaim": {"claimName": "models"}}
+    assert claim in pod["volumes"]
+    assert {"name": "models", "mountPath": "/models"} in pull["volumeMounts"]
+    assert "HF_TOKEN" in {each["name"] for each in pull["env"]}
+    (mounted,) = [each for each in server(manifests)["volumeMounts"] if each["name"] == "models"]
+    assert mounted["readOnly"]
+    python = tmp_path / "python"  # Tells what it was asked, and fails for what is no model.
+    python.write_text('#!/bin/sh\necho "$@"\ntest "$5" != broken\n')
+    python.chmod(0o755)
+    environment = {"PATH": f"{tmp_path}:/usr/bin:/bin"}
+    done = subprocess.run(pull["command"], env=environment, capture_output=True, check=True)
+    pulled = [f"-m app models pull {model}" for model in ("small", "org/own@v2")]
+    assert done.stdout.decode().splitlines() == pulled
+    broken = subprocess.run([*pull["command"][:4], "broken", "small"], env=environment)
+    assert broken.returncode == 1
+    other = rendered("own", {"modelCache": {"pull": ["small"]}})
+    assert only(other, "Job")["metadata"]["name"] != job["metadata"]["name"]
 
 
 def test_a_directory_of_the_node_is_given_to_the_server() -> None:

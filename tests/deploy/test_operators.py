@@ -5,13 +5,18 @@ from collections.abc import Callable
 
 import pytest
 
-from tests.deploy.helm import Manifest, only, rendered, servers
+from tests.deploy.helm import Manifest, only, part, rendered, servers
 from tests.deploy.operators import refused
 
 
 @pytest.fixture(scope="module")
 def fleet() -> list[Manifest]:
     return rendered("gpu-alb-keda")
+
+
+@pytest.fixture(scope="module")
+def workers() -> list[Manifest]:
+    return part(rendered("jobs-tiers"), "worker")
 
 
 def _same_group_twice(fleet: list[Manifest]) -> None:
@@ -102,3 +107,14 @@ def test_what_would_be_refused_is_found(
     planted = copy.deepcopy(fleet)
     plant(planted)
     assert any(PLANTED[plant] in each for each in refused(planted)), refused(planted)
+
+
+def test_a_query_of_postgresql_needs_a_target_and_a_connection(workers: list[Manifest]) -> None:
+    assert refused(workers) == []
+    planted = copy.deepcopy(workers)
+    only(planted, "TriggerAuthentication")["metadata"]["name"] = "another"
+    del only(planted, "ScaledObject")["spec"]["triggers"][0]["metadata"]["targetQueryValue"]
+    assert refused(planted) == [
+        "postgresql: ['targetQueryValue'] missing",
+        "postgresql: no connection",
+    ]
