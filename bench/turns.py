@@ -1,7 +1,8 @@
 """`python -m bench.turns`: words of live turns beside those of a request for the same sound.
 
 The sound is sent as fast as it is transcribed, half a second at a time, with all drafts that are
-due in between: as on a machine that keeps up, whatever this one does.
+due in between: as on a machine that keeps up, whatever this one does. With `--url`, a running
+server gets it through its socket, a tenth of a second at a time and at the pace of speech.
 """
 
 import argparse
@@ -9,13 +10,14 @@ import asyncio
 import io
 import logging
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 import numpy as np
 import structlog
+from openai import AsyncOpenAI
 
 from app.audio.expected_length import Length
 from app.domain import SAMPLE_RATE, Hypothesis, Options, Priority
@@ -24,7 +26,13 @@ from app.models.loading import EngineChoices, load
 from app.pipeline.admission import Work
 from app.pipeline.channel_merge import DecodedWindows
 from app.pipeline.deadline import Deadline
-from app.pipeline.live.events import Committed, Completed, LiveOptions, TurnDetection
+from app.pipeline.live.events import (
+    Committed,
+    Completed,
+    LiveOptions,
+    SpeechStopped,
+    TurnDetection,
+)
 from app.pipeline.live.session import LiveSession
 from app.pipeline.transcriber import Transcriber
 from app.pipeline.window_decoder import WindowDecoder
@@ -35,6 +43,7 @@ from bench import chosen_model
 from bench.hearing import corpus
 from bench.hearing.corpus import Spoken
 from bench.recordings import wav
+from bench.sdk_session import sdk_session
 from bench.words import Words
 from tests.support.words import spelled, word_errors
 
@@ -66,12 +75,13 @@ def main() -> None:
     parser.add_argument("--half", choices=("tuned", "held-out"), help="default: both")
     parser.add_argument("--silence", type=float, default=0.5, help="seconds that end a turn")
     parser.add_argument("--no-drafts", action="store_true", help="text comes with its turn's end")
+    parser.add_argument("--url", help="base URL of a server, which has the model and takes any key")
     parser.add_argument("--show", action="store_true", help="print the texts")
     arguments = parser.parse_args()
     logging.getLogger().setLevel(logging.WARNING)
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.WARNING))
     prepare_libraries()
-    asyncio.run(compare(arguments))
+    asyncio.run(compare_over_socket(arguments) if arguments.url else compare(arguments))
 
 
 def recordings(held_out: bool) -> Iterator[Spoken]:
@@ -109,41 +119,70 @@ async def compare(arguments: argparse.Namespace) -> None:
     with FairThreads(2) as cpu:
         async with Batcher(model) as batcher:
             decoder = WatchedDecoder(model, batcher, cpu, use_fallback=True, priority=Priority.LIVE)
-            for half in ("tuned", "held-out"):
-                if arguments.half in (None, half):
-                    found = list(recordings(half == "held-out"))
-                    await report(
-                        half, found, decoder, turns, not arguments.no_drafts, arguments.show
-                    )
+            await report(
+                arguments,
+                lambda one: request(decoder, one),
+                lambda one: session(decoder, one, turns, not arguments.no_drafts),
+            )
+
+
+async def compare_over_socket(arguments: argparse.Namespace) -> None:
+    """Print what `compare` does, of a running server."""
+    async with AsyncOpenAI(base_url=arguments.url, api_key="any key") as client:
+
+        async def requested(spoken: Spoken) -> str:
+            answer = await client.audio.transcriptions.create(
+                model=arguments.model,
+                file=("sound.wav", wav(spoken.samples)),
+                language=spoken.language,
+            )
+            return answer.text
+
+        async def spoken_live(spoken: Spoken) -> Live:
+            return await paced_session(client, arguments.model, spoken, arguments.silence)
+
+        await report(arguments, requested, spoken_live)
 
 
 async def report(
-    half: str,
+    arguments: argparse.Namespace,
+    requested: Callable[[Spoken], Awaitable[str]],
+    spoken_live: Callable[[Spoken], Awaitable[Live]],
+) -> None:
+    """Print word errors of each recording, and their sums, for each half."""
+    for half in ("tuned", "held-out"):
+        if arguments.half in (None, half):
+            print(
+                f"\n{half:28}seconds turns       live    request  between  as written", flush=True
+            )
+            found = list(recordings(half == "held-out"))
+            await _report_half(found, requested, spoken_live, arguments.show)
+
+
+async def _report_half(
     found: Sequence[Spoken],
-    decoder: "WatchedDecoder",
-    turns: TurnDetection,
-    drafts: bool,
+    requested: Callable[[Spoken], Awaitable[str]],
+    spoken_live: Callable[[Spoken], Awaitable[Live]],
     show: bool,
 ) -> None:
-    print(f"\n{half:28}seconds turns       live    request  between  as written", flush=True)
     texts: list[tuple[str, str, str]] = []
     delays: list[float] = []
     cpu_seconds = 0.0
     for one in found:
-        requested = await request(decoder, one)
+        request_text = await requested(one)
         started = time.process_time()
-        live = await session(decoder, one, turns, drafts)
+        live = await spoken_live(one)
         cpu_seconds += time.process_time() - started
-        texts.append((one.text, live.text, requested))
+        texts.append((one.text, live.text, request_text))
         delays += live.delays
         print(f"{one.name:28}{one.seconds:7.1f} {len(live.turns):5} {_row(texts[-1:])}", flush=True)
         if show:
             print("\n".join(f"    {turn}" for turn in live.turns))
-            print(f"    request: {requested}", flush=True)
+            print(f"    request: {request_text}", flush=True)
     print(f"{'all':28}{sum(one.seconds for one in found):7.1f} {len(delays):5} {_row(texts)}")
     p50, p95 = np.percentile(delays, (50, 95))
     print(f"from a turn's end to its text: p50 {p50:.2f}, p95 {p95:.2f} s", end="")
-    print(f"; of the sessions {cpu_seconds / len(delays):.2f} CPU seconds a turn", flush=True)
+    print(f"; of this process {cpu_seconds / len(delays):.2f} CPU seconds a turn", flush=True)
 
 
 def _row(texts: Sequence[tuple[str, str, str]]) -> str:
@@ -195,6 +234,34 @@ async def session(
         for at in range(0, len(spoken.samples), PIECE):
             opened.append(spoken.samples[at : at + PIECE])
             await decoder.rests(opened)
+        await opened.finish()
+        await reading
+    return live
+
+
+async def paced_session(
+    client: AsyncOpenAI, model: str, spoken: Spoken, silence_seconds: float
+) -> Live:
+    """The turns of a session over a socket, at the pace of speech."""
+    live = Live()
+    tenth = SAMPLE_RATE // 10
+    async with sdk_session(client, model, spoken.language, silence_seconds) as opened:
+
+        async def read() -> None:
+            ended = 0.0
+            async for event in opened.events():
+                if isinstance(event, SpeechStopped):
+                    ended = time.perf_counter()
+                elif isinstance(event, Completed) and event.transcript.text:
+                    live.delays.append(time.perf_counter() - ended)
+                    live.turns.append(event.transcript.text)
+
+        reading = asyncio.create_task(read())
+        sound = np.concatenate([spoken.samples, np.zeros(SAMPLE_RATE, np.float32)])
+        started = time.perf_counter()
+        for number, at in enumerate(range(0, len(sound), tenth), 1):
+            await asyncio.sleep(started + number / 10 - time.perf_counter())
+            opened.append(sound[at : at + tenth])
         await opened.finish()
         await reading
     return live
