@@ -13,7 +13,7 @@ export class Api {
     this.#key = key;
   }
 
-  /** What this server is: `{ jobs, max_upload_bytes }`. Throws ApiError. */
+  /** What this server is: `{ docs, jobs, max_upload_bytes }`. Throws ApiError. */
   async server() {
     const about = await this.#ask("web/server.json");
     this.#maxBytes = about.max_upload_bytes;

@@ -37,6 +37,7 @@ async function greet() {
   try {
     const about = await api.server();
     element("jobs-link").hidden = !about.jobs;
+    element("docs-link").hidden = !about.docs;
     await offerModels();
     fail("");
     queue.release();

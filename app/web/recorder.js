@@ -38,6 +38,8 @@ export class Recorder {
       microphone = await Microphone.open(this.#devices.value);
       this.#offerDevices();
       const speech = new Speech(recording, microphone, key, (text) => announcer.read(text));
+      // What was heard survives that the page is left.
+      recording.transcript.addEventListener("add", () => queue.keepTranscript(recording));
       element("stop").focus();
       await speech.end();
     } catch (error) {

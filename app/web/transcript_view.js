@@ -94,11 +94,11 @@ export class TranscriptView {
   }
 
   undo() {
-    this.#step(() => this.#transcript.undo());
+    this.#step(() => this.#transcript?.undo());
   }
 
   redo() {
-    this.#step(() => this.#transcript.redo());
+    this.#step(() => this.#transcript?.redo());
   }
 
   #step(act) {

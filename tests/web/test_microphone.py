@@ -64,7 +64,9 @@ def test_scripted_speech_is_pending_then_stable_and_read_out_once(page: Page) ->
     expect(page.locator("#error")).to_contain_text("A browser cannot use this key")
 
 
-def test_where_the_browser_cannot_resample_the_server_does(page: Page) -> None:
+def test_where_the_browser_cannot_resample_the_server_does_and_leaving_keeps_the_words(
+    page: Page,
+) -> None:
     page.evaluate(
         """() => {
           // As Firefox refuses it.
@@ -76,8 +78,11 @@ def test_where_the_browser_cannot_resample_the_server_does(page: Page) -> None:
         }"""
     )
     sent: list[Any] = []
+    sockets: list[WebSocketRoute] = []
 
     def serve(socket: WebSocketRoute) -> None:
+        sockets.append(socket)
+
         def receive(message: str | bytes) -> None:
             sent.append(message)
             if len(sent) == 1:
@@ -100,6 +105,14 @@ def test_where_the_browser_cannot_resample_the_server_does(page: Page) -> None:
     page.wait_for_timeout(1200)
     assert len(sent) <= count + 3, "what the microphone hears is not sent"
     assert page.inner_text("#elapsed") == elapsed
+    say(sockets[0], type="final", id="a", start=0.0, end=1.0, text="Heard.")
+    expect(page.locator("#transcript li p")).to_have_text("Heard.")
+    page.wait_for_timeout(300)  # it is kept a moment later
+    page.once("dialog", lambda dialog: dialog.accept())  # that leaving ends the recording
+    page.reload()
+    page.locator("#queue .name").click()
+    expect(page.locator("#transcript li p")).to_have_text("Heard.")
+    expect(page.locator("#error")).to_contain_text("The page was left")
 
 
 def test_what_is_said_is_shown_at_once_can_be_played_and_transcribed_again_as_a_whole(

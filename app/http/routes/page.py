@@ -50,8 +50,14 @@ async def page(request: Request) -> Response:
 
 @router.get("/web/server.json")
 async def server(services: TheServices) -> Response:
-    """What the page knows of the server before it asks the API: whether it takes jobs, and the
-    largest upload, in bytes."""
+    """What the page knows of the server before it asks the API: whether it has documentation and
+    takes jobs, and the largest upload, in bytes."""
     settings = services.settings
     takes_jobs = settings.jobs.enabled and settings.jobs.role != "worker"
-    return json_response({"jobs": takes_jobs, "max_upload_bytes": settings.audio.max_upload_bytes})
+    return json_response(
+        {
+            "docs": settings.server.docs,
+            "jobs": takes_jobs,
+            "max_upload_bytes": settings.audio.max_upload_bytes,
+        }
+    )

@@ -48,6 +48,7 @@ def test_the_policy_lets_nothing_inline_run_and_nothing_go_elsewhere(server: Liv
 def test_the_page_is_told_the_limit_of_uploads_and_whether_there_are_jobs() -> None:
     with served(fake_app(FakeModel(), audio={"max_upload_bytes": 1234})) as url:
         assert httpx.get(f"{url}/web/server.json").json() == {
+            "docs": True,
             "jobs": False,
             "max_upload_bytes": 1234,
         }
