@@ -6,12 +6,13 @@ from pathlib import Path
 from grafana.capacity import CAPACITY
 from grafana.engine import ENGINE
 from grafana.gpu import GPU
+from grafana.jobs import JOBS
 from grafana.live import LIVE
 from grafana.overview import OVERVIEW
 from grafana.reference import PAGE, page
 
 FOLDER = Path(__file__).parent / "dashboards"
-DASHBOARDS = (OVERVIEW, ENGINE, LIVE, CAPACITY, GPU)
+DASHBOARDS = (OVERVIEW, ENGINE, LIVE, JOBS, CAPACITY, GPU)
 
 
 def files() -> dict[Path, str]:

@@ -6,6 +6,7 @@ import sys
 
 from app.errors import Overloaded, SetupError
 from app.settings import Settings, read_settings
+from app.telemetry import logging
 
 
 def add_commands(parser: argparse.ArgumentParser) -> None:
@@ -29,6 +30,7 @@ def add_commands(parser: argparse.ArgumentParser) -> None:
 
 def _reconcile(arguments: argparse.Namespace) -> int:
     """The exit status is 0, or 2 after one line on stderr."""
+    logging.configure("warning", "console", audit_batches=False)
     try:
         lines = asyncio.run(_after_restore(read_settings(), arguments.adopt_uploads))
     except (ValueError, SetupError, Overloaded) as error:

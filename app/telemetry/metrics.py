@@ -158,6 +158,9 @@ JOBS_RECONCILED = Counter(
 WEBHOOK_DELIVERIES = Counter(
     "stt_webhook_deliveries", "Attempts to deliver an event in this process.", ["outcome"]
 )
+for _outcome in ("delivered", "retried", "failed", "disabled"):
+    WEBHOOK_DELIVERIES.labels(_outcome)  # from 0: else the first one is no increase
+JOB_RUNS.labels("completed")
 EVENT_LOOP_LAG_SECONDS = Histogram(
     "stt_event_loop_lag_seconds",
     "How much later than asked the event loop woke a task that sleeps 20 ms.",

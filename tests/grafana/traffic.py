@@ -2,10 +2,14 @@
 
 import asyncio
 import json
+import os
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
+from contextlib import contextmanager, suppress
+from tempfile import TemporaryDirectory
 from typing import Any
 
+import httpx
 from websockets.asyncio.client import connect
 from websockets.exceptions import InvalidStatus
 
@@ -18,20 +22,36 @@ from tests.support.waiting import wait_until
 TOKEN = "for Prometheus alone"
 
 
-def busy_server() -> LiveServer:
-    """It has little patience, one place for live sessions, and a key with few requests."""
-    return LiveServer(
-        api_key=ADMIN_KEY,
-        VERBATIM_ACCESS__KEYS=keys(sales={"key": SALES_KEY, "requests_per_minute": 2}),
-        VERBATIM_LIMITS__MAX_WAIT_SECONDS="0.02",
-        VERBATIM_LIVE__MAX_SESSIONS="1",
-        VERBATIM_TELEMETRY__METRICS_TOKEN=TOKEN,
-    )
+@contextmanager
+def busy_server() -> Iterator[LiveServer]:
+    """It has little patience, one place for live sessions, a key with few requests, and jobs."""
+    with TemporaryDirectory(prefix="verbatim-jobs-") as folder:
+        os.chmod(folder, 0o755)  # for the user whom root becomes
+        with LiveServer(
+            api_key=ADMIN_KEY,
+            VERBATIM_ACCESS__KEYS=keys(sales={"key": SALES_KEY, "requests_per_minute": 2}),
+            VERBATIM_LIMITS__MAX_WAIT_SECONDS="0.02",
+            VERBATIM_LIVE__MAX_SESSIONS="1",
+            VERBATIM_TELEMETRY__METRICS_TOKEN=TOKEN,
+            VERBATIM_JOBS__ENABLED="true",
+            VERBATIM_JOBS__DIRECTORY=folder,
+        ) as server:
+            yield server
 
 
 def send(server: LiveServer, content: bytes, key: str = ADMIN_KEY, **fields: Any) -> int:
     """The status of the answer, read to its end."""
     return post_recording(server.url, content, key=key, **fields).status_code
+
+
+def job(server: LiveServer, content: bytes) -> int:
+    """The status of the answer to a job, which has ended by then if it was accepted."""
+    answer = post_recording(server.url, content, "/v1/audio/jobs", key=ADMIN_KEY)
+    if answer.status_code == 202:
+        path = f"{server.url}{answer.headers['location']}?wait=60"
+        ended = httpx.get(path, headers=server.headers, timeout=90).json()
+        assert ended["status"] == "completed", ended
+    return answer.status_code
 
 
 def one_after_another(server: LiveServer) -> None:
@@ -42,6 +62,7 @@ def one_after_another(server: LiveServer) -> None:
     assert send(server, wav(noise(2.0, level=0.3)), temperature="0.4") == 200
     assert send(server, b"no sound at all") == 400
     assert send(server, clip, "a wrong key") == 401
+    wait_until(lambda: job(server, clip) == 202)  # the store of jobs has opened
     assert 429 in [send(server, clip, SALES_KEY) for _ in range(3)]
 
 

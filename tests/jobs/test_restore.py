@@ -1,6 +1,8 @@
 """Disaster: the database goes back to a backup, and the objects are those of now."""
 
+import os
 import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -14,6 +16,7 @@ from app.jobs.removal import delete_job
 from app.jobs.restore import reconcile_after_restore
 from app.jobs.store import JobStore
 from tests.jobs.test_life import SMALL, claimed, entries, published, query, submitted
+from tests.support.live_server import ROOT
 
 
 def output(program: Path, *arguments: str, input: bytes = b"") -> bytes:
@@ -93,3 +96,30 @@ async def check(store: JobStore, waits: str, runs: str, done: str, late_file: st
     )
     stored = {each["path"] async for objects in store.objects.list() for each in objects}
     assert {row["key"] for row in rows} == stored
+
+
+def test_the_command_lists_uploads_without_rows(
+    new_database: Callable[[], str], tmp_path: Path
+) -> None:
+    (tmp_path / "uploads").mkdir()
+    (tmp_path / "uploads" / "file-late").write_bytes(b"x")
+    done, refused = (
+        subprocess.run(
+            [sys.executable, "-m", "app", "jobs", "reconcile", "--after-restore"],
+            cwd=ROOT,
+            env={
+                "PATH": os.environ["PATH"],
+                "VERBATIM_JOBS__DATABASE": database,
+                "VERBATIM_JOBS__OBJECTS": tmp_path.as_uri(),
+            },
+            capture_output=True,
+            text=True,
+            timeout=60,
+        )
+        for database in (new_database(), "postgresql://127.0.0.1:1/none")
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.splitlines()[0] == "queued: 0 jobs and batches"
+    assert done.stdout.splitlines()[-1] == "uploads/file-late"
+    assert (refused.returncode, refused.stdout) == (2, "")
+    assert refused.stderr.startswith("Verbatim: ")
