@@ -108,13 +108,14 @@ class Queue:
         It is of a higher class than all windows of a step: of priorities, and of first windows
         before later ones. Of steps with more than `LONG_STEP_SECONDS` of sound any first window is.
         """
-        coming = self._next_unencoded(now)
-        for ticket in (*self._by_turn(now), *([coming] if coming else [])):
+        ready = self._by_turn(now)
+        unencoded = [ticket for turns in self._turns.values() for ticket in turns.in_turn()]
+        for ticket in (*ready, *unencoded):
             if ticket.is_cancelled() or not all(_overtakes(ticket, step) for step in running):
                 continue
-            if ticket is not coming:
+            if ticket.job.encoded is not None:
                 return self._take_ready("decode" if ticket.options else "detect", [ticket])
-            self._turns[ticket.job.priority].take(ticket, now)
+            self._turns[ticket.job.priority].take(ticket, now, overtakes=True)
             return Step("encode", [ticket])
         return None
 

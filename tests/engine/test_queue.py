@@ -148,6 +148,18 @@ def test_a_clip_overtakes_steps_of_later_windows_and_of_no_other_clip() -> None:
     assert len(mixed.queue) == 8
 
 
+def test_later_windows_in_running_steps_are_not_bypassed_by_clips_that_overtake_them() -> None:
+    mixed = caller()
+    mixed.add("long", 8, position=4)
+    later = Step("decode", mixed.tickets[:1])
+    for name in "abcdefgh":
+        mixed.add(name)
+        assert overtaking(mixed.queue, later) == ("encode", [name])
+    mixed.add("i")
+    # Their turns are not counted: the next four for the workers are not, either.
+    assert mixed.step() == ("encode", ["i"])
+
+
 def test_a_clip_overtakes_a_batch_of_minutes_and_a_bulk_window_does_not() -> None:
     mixed = caller()
     mixed.add("long", 3)
