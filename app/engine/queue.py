@@ -22,9 +22,9 @@ from app.engine.turns import FIRST_WINDOWS, Ticket, Turns
 AGING_SECONDS = 10.0
 """Wait that raises a ticket by one class of priority, so that no class starves."""
 
-LONG_STEP_SECONDS = 60.0
-"""Sound in a step beyond which it may be overtaken whatever its windows are: more than batches of
-clips have, and less than one of four full windows, which takes ten seconds with Whisper base."""
+LONG_WINDOW_SECONDS = 15.0
+"""Windows that are no longer than this may overtake steps that have a longer one. Clips are mostly
+of one such window, and recordings of minutes of windows of nearly 30 s."""
 
 Stage = Literal["encode", "detect", "decode"]
 
@@ -105,16 +105,17 @@ class Queue:
         """Remove and return one window that is not to wait for any of the steps that run; None if
         none is.
 
-        It is of a higher class than all windows of a step: of priorities, and of first windows
-        before later ones. Of steps with more than `LONG_STEP_SECONDS` of sound any first window is.
+        It is short. Each step has a longer one than `LONG_WINDOW_SECONDS`, or only such of a lower
+        class: of priorities, and of first windows before later ones.
         """
-        coming = self._next_unencoded(now)
-        for ticket in (*self._by_turn(now), *([coming] if coming else [])):
+        ready = self._by_turn(now)
+        unencoded = [ticket for turns in self._turns.values() for ticket in turns.in_turn()]
+        for ticket in (*ready, *unencoded):
             if ticket.is_cancelled() or not all(_overtakes(ticket, step) for step in running):
                 continue
-            if ticket is not coming:
+            if ticket.job.encoded is not None:
                 return self._take_ready("decode" if ticket.options else "detect", [ticket])
-            self._turns[ticket.job.priority].take(ticket, now)
+            self._turns[ticket.job.priority].take(ticket, now, overtakes=True)
             return Step("encode", [ticket])
         return None
 
@@ -216,11 +217,14 @@ class Queue:
 
 
 def _overtakes(ticket: Ticket, step: Step) -> bool:
+    if ticket.job.duration > LONG_WINDOW_SECONDS:
+        return False
     kind = _class(ticket)
     if all(kind < _class(other) for other in step.tickets):
         return True
-    sound = sum(other.job.duration for other in step.tickets)
-    return sound > LONG_STEP_SECONDS and kind <= (Priority.INTERACTIVE, False)
+    is_long = any(other.job.duration > LONG_WINDOW_SECONDS for other in step.tickets)
+    least = min(_class(other) for other in step.tickets)
+    return is_long and kind <= min(least, (Priority.INTERACTIVE, False))
 
 
 def _class(ticket: Ticket) -> tuple[Priority, bool]:

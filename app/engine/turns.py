@@ -89,13 +89,16 @@ class _Requests:
             return later
         return first
 
-    def take(self, ticket: Ticket, now: float) -> None:
-        """Remove the ticket that `next` returned and move its request to the back."""
+    def first(self) -> Ticket | None:
+        """The ticket whose turn it is if none was bypassed."""
+        return self._head(self._first) or self._head(self._later)
+
+    def take(self, ticket: Ticket, now: float, overtakes: bool) -> None:
+        """Remove the head of a line and move its request to the back."""
         lines = self._lines(ticket)
-        if lines is self._first and self._later:
-            self._bypassed += 1
-        else:
-            self._bypassed = 0
+        if not overtakes:
+            is_bypass = lines is self._first and self._later
+            self._bypassed = self._bypassed + 1 if is_bypass else 0
         self.served_at = now
         line = lines[ticket.job.request_id]
         line.popleft()
@@ -173,14 +176,22 @@ class Turns:
             return served
         return new
 
-    def take(self, ticket: Ticket, now: float) -> None:
+    def in_turn(self) -> list[Ticket]:
+        """The next ticket of each caller, new callers first, whatever was bypassed."""
+        return [ticket for each in self._callers() if (ticket := each.first())]
+
+    def take(self, ticket: Ticket, now: float, overtakes: bool = False) -> None:
         """Remove the ticket that `next` returned, and move its caller to the back of the served
-        ones; to their front if it has turns left and windows for them."""
+        ones; to their front if it has turns left and windows for them.
+
+        One of `in_turn` that overtakes steps bypasses no one: the others are in these steps.
+        """
         caller = ticket.job.caller
         is_new = caller in self._new
-        self._bypassed = self._bypassed + 1 if is_new and self._served else 0
+        if not overtakes:
+            self._bypassed = self._bypassed + 1 if is_new and self._served else 0
         requests = (self._new if is_new else self._served).pop(caller)
-        requests.take(ticket, now)
+        requests.take(ticket, now, overtakes)
         self._served[caller] = requests
         requests.turns += 1
         if requests.count and requests.turns < requests.weight:

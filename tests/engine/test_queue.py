@@ -148,18 +148,31 @@ def test_a_clip_overtakes_steps_of_later_windows_and_of_no_other_clip() -> None:
     assert len(mixed.queue) == 8
 
 
-def test_a_clip_overtakes_a_batch_of_minutes_and_a_bulk_window_does_not() -> None:
+def test_later_windows_in_running_steps_are_not_bypassed_by_clips_that_overtake_them() -> None:
     mixed = caller()
-    mixed.add("long", 3)
-    full = Step("decode", mixed.tickets[:3])
+    mixed.add("long", 8, position=4)
+    later = Step("decode", mixed.tickets[:1])
+    for name in "abcdefgh":
+        mixed.add(name)
+        assert overtaking(mixed.queue, later) == ("encode", [name])
+    mixed.add("i")
+    # Their turns are not counted: the next four for the workers are not, either.
+    assert mixed.step() == ("encode", ["i"])
+
+
+def test_a_short_window_overtakes_long_ones_and_a_long_or_a_bulk_window_does_not() -> None:
+    mixed = caller()
+    mixed.add("long", 2)
+    first = Step("decode", mixed.tickets[:2])
     mixed.queue.drain()
     mixed.add("bulk", priority=Priority.BULK)
     mixed.add("clip")
-    assert overtaking(mixed.queue, full) is None
-    for ticket in full.tickets:
-        ticket.job.duration = 28.0
-    assert overtaking(mixed.queue, full) == ("encode", ["clip"])
-    assert overtaking(mixed.queue, full) is None
+    assert overtaking(mixed.queue, first) is None
+    first.tickets[0].job.duration = mixed.tickets[-1].job.duration = 28.0
+    assert overtaking(mixed.queue, first) is None
+    mixed.tickets[-1].job.duration = 5.0
+    assert overtaking(mixed.queue, first) == ("encode", ["clip"])
+    assert overtaking(mixed.queue, first) is None
 
 
 def test_short_requests_fill_a_batch_before_they_are_decoded() -> None:
