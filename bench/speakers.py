@@ -87,16 +87,19 @@ class Speaker:
             began = time.perf_counter()
             speaking = asyncio.create_task(self._feed(session, began))
             ends: dict[str, float] = {}
-            async for event in session.events():
-                now = time.perf_counter() - began
-                self.captions.receive(event, now)
-                if isinstance(event, SpeechStopped):
-                    ends[event.item_id] = event.end
-                elif isinstance(event, Completed) and event.item_id in ends:
-                    self.final_delays.append(now - ends[event.item_id])
-                elif isinstance(event, Failed):
-                    self.failures.append(event.error)
-            await speaking
+            try:
+                async for event in session.events():
+                    now = time.perf_counter() - began
+                    self.captions.receive(event, now)
+                    if isinstance(event, SpeechStopped):
+                        ends[event.item_id] = event.end
+                    elif isinstance(event, Completed) and event.item_id in ends:
+                        self.final_delays.append(now - ends[event.item_id])
+                    elif isinstance(event, Failed):
+                        self.failures.append(event.error)
+                await speaking
+            finally:
+                speaking.cancel()
 
     async def _feed(self, session: Session, began: float) -> None:
         samples, size = self.samples, round(PIECE_SECONDS * SAMPLE_RATE)
