@@ -38,6 +38,9 @@ INVALID_HANDSHAKE = Refusal(HTTPStatus.BAD_REQUEST, "Invalid WebSocket handshake
 UNREAD_SECONDS = 10.0
 """Time for a client to read the last message of a closed socket."""
 
+SILENT_SECONDS = 0.5
+"""A client that has sent nothing for so long has read why its connection fails."""
+
 
 class FrameBudget:
     """A token bucket of tiny frames."""
@@ -99,10 +102,12 @@ class SocketProtocol(WebSocketsSansIOProtocol):
             logger=logging.getLogger("uvicorn.error"),
         )
         self._unparsed = b""
-        self._is_failed = False
+        self._close_at = 0.0
+        """When a connection that has failed is closed at the latest; 0: it has not failed."""
 
     def data_received(self, data: bytes) -> None:
-        if self._is_failed:
+        if self._close_at:
+            self._close_when_silent()
             return
         is_parsing = bool(self._unparsed)
         self._unparsed += data
@@ -136,9 +141,9 @@ class SocketProtocol(WebSocketsSansIOProtocol):
         self.loop.call_later(UNREAD_SECONDS, self.transport.abort)
 
     def handle_parser_exception(self) -> None:
-        """Send a close frame and read on, dropping all, until the client ends the connection.
+        """Send a close frame and read on, dropping all, until nothing comes any more.
 
-        One that is closed while data is unread is reset, and the frame may be lost with it.
+        A connection that is closed while data is unread is reset, and the frame may be lost with it.
         """
         close = self.conn.close_sent
         assert close is not None
@@ -147,10 +152,15 @@ class SocketProtocol(WebSocketsSansIOProtocol):
         )
         self.queue.put_nowait(disconnect)
         self.transport.write(b"".join(self.conn.data_to_send()))
-        self.close_sent = self._is_failed = True
-        if self.transport.can_write_eof():
-            self.transport.write_eof()
-        self.close_timer = self.loop.call_later(UNREAD_SECONDS, self.transport.abort)
+        self.close_sent = True
+        self._close_at = self.loop.time() + UNREAD_SECONDS
+        self._close_when_silent()
+
+    def _close_when_silent(self) -> None:
+        if self.close_timer is not None:
+            self.close_timer.cancel()
+        silent = min(self.loop.time() + SILENT_SECONDS, self._close_at)
+        self.close_timer = self.loop.call_at(silent, self.transport.close)
 
     def keepalive_timeout(self) -> None:
         super().keepalive_timeout()
@@ -179,7 +189,7 @@ class SocketProtocol(WebSocketsSansIOProtocol):
             self._resume_reading()
 
     def _is_over(self) -> bool:
-        return self._is_failed or self.transport.is_closing()
+        return self._close_at > 0 or self.transport.is_closing()
 
     def _pause_reading(self) -> None:
         if not self.read_paused:

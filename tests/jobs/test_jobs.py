@@ -207,7 +207,7 @@ def test_waiting_jobs_are_counted_cancelled_and_cleared(
         model.gate.clear()
         ids = [jobs.submit()["id"] for _ in range(5)]
         wait_until(model.started.is_set)
-        assert jobs.get(f"{JOBS}/{ids[3]}")["queue"] == {"position": 2}
+        assert jobs.get(f"{JOBS}/{ids[3]}")["queue"]["position"] == 2
         summary = jobs.get(f"{JOBS}/summary")
         assert (summary["counts"]["in_progress"], summary["counts"]["queued"]) == (1, 4)
         assert summary["queued_audio_seconds"] > 0
