@@ -143,7 +143,7 @@ class SocketProtocol(WebSocketsSansIOProtocol):
     def handle_parser_exception(self) -> None:
         """Send a close frame and read on, dropping all, until nothing comes any more.
 
-        A connection that is closed while data is unread is reset, and the frame may be lost with it.
+        A connection that is closed while data is unread is reset: the frame may be lost with it.
         """
         close = self.conn.close_sent
         assert close is not None
