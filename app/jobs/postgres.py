@@ -135,8 +135,24 @@ class EmbeddedPostgres:
                 f"{self._data} is of PostgreSQL {version.read_text().strip()}, and the programs "
                 f"are of {VERSION}: dump it and load it into a new one"
             )
+        self._end_orphans()
         (self._data / "postmaster.pid").unlink(missing_ok=True)
         return programs
+
+    def _end_orphans(self) -> None:
+        """Kill the processes of a PostgreSQL that was killed itself.
+
+        One that is busy with a statement goes on, and may write while the next PostgreSQL repairs
+        the data. PostgreSQL itself knows such processes by the file that is removed here.
+        """
+        data = str(self._data.resolve())
+        orphans = [each for each in psutil.process_iter() if _folder_of(each) == data]
+        for each in orphans:
+            with suppress(psutil.NoSuchProcess):
+                each.kill()
+        _, alive = psutil.wait_procs(orphans, STOP_SECONDS)
+        if alive:
+            raise SetupError(f"processes of a PostgreSQL before this one do not end: {alive}")
 
     def _initialise(self, programs: Path) -> None:
         # Beside its place first: one that was interrupted must not be taken for a whole one.
@@ -219,6 +235,14 @@ class EmbeddedPostgres:
                 os.chmod(folder, 0o755)
             unfinished.rename(copy)
         return copy / installed.name / name / "bin"
+
+
+def _folder_of(process: psutil.Process) -> str | None:
+    """Its working directory: PostgreSQL's processes have that of their data."""
+    try:
+        return str(process.cwd())
+    except psutil.Error:
+        return None
 
 
 def _is_open_to_all(folder: Path) -> bool:

@@ -9,6 +9,7 @@ import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import psutil
 import psycopg
 import pytest
 
@@ -93,6 +94,31 @@ async def test_a_crash_and_a_number_that_another_process_has_now_stop_no_start(
     assert value(server.url, "SELECT 1") == 1
     assert postmaster(directory) not in (crashed, os.getpid())
     await server.start()  # runs already
+    await server.stop()
+
+
+async def test_no_process_of_a_crashed_one_writes_beside_the_next(directory: Path) -> None:
+    """A statement that computes does not notice that the postmaster has died."""
+    server = EmbeddedPostgres(directory)
+    await server.start()
+    crashed = postmaster(directory)
+    assert crashed is not None
+    async with await psycopg.AsyncConnection.connect(server.url, autocommit=True) as connection:
+        busy = connection.info.backend_pid
+        endless = asyncio.create_task(
+            connection.execute(
+                "SELECT count(*) FROM generate_series(1, 99999) a, generate_series(1, 99999) b"
+            )
+        )
+        await asyncio.sleep(0.2)
+        os.kill(crashed, signal.SIGKILL)
+        wait_until(lambda: server._running() is None)
+        assert psutil.pid_exists(busy)
+        await server.start()
+        assert not psutil.pid_exists(busy)
+        with pytest.raises(psycopg.OperationalError):
+            await endless
+    assert value(server.url, "SELECT 1") == 1
     await server.stop()
 
 
