@@ -65,7 +65,7 @@ export class Api {
 
   /**
    * Uploads a file and hears its transcript: `on.uploaded(share)`, `on.event(event)` for each of
-   * the stream, `on.waiting(seconds)` before each retry that a busy server asks for.
+   * the stream, `on.waiting(seconds, isLimited)` before each retry that a busy server, or a limit, asks for.
    *
    * Throws ApiError in words for people; an AbortError if `signal` says so.
    */
@@ -132,7 +132,7 @@ export class Api {
         if (error.status === 401 && (await this.#key.ask(error.message))) continue;
         if (waits === MOST_WAITS || !on || !(error.retryAfter <= LONGEST_WAIT_SECONDS)) throw error;
         waits += 1;
-        on.waiting(error.retryAfter);
+        on.waiting(error.retryAfter, error.status === 429);
         await pause(error.retryAfter, signal);
       }
     }

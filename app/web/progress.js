@@ -2,7 +2,7 @@ import { shortClock } from "./subtitles.js";
 
 /** How far one transcription is, and for how long it may still go on. Times in seconds. */
 export class Progress {
-  isWaiting = false; // for a busy server
+  waitsFor = null; // "busy" server or "limit" of the caller
   #total; // of sound; NaN while it is not known
   #uploaded = 0;
   #heard = 0;

@@ -86,7 +86,8 @@ export class Recording extends EventTarget {
     lengthOf(this.file).then((seconds) => (progress.total = seconds));
     const on = {
       uploaded: (share) => this.#report((progress) => progress.uploaded(share)),
-      waiting: () => this.#report((progress) => (progress.isWaiting = true)),
+      waiting: (_, isLimited) =>
+        this.#report((progress) => (progress.waitsFor = isLimited ? "limit" : "busy")),
       event: (event) => this.#hear(event),
     };
     const { path, fields } = requestOf(this.choices);
@@ -103,7 +104,7 @@ export class Recording extends EventTarget {
   }
 
   #report(tell) {
-    this.progress.isWaiting = false;
+    this.progress.waitsFor = null;
     tell(this.progress);
     this.dispatchEvent(new Event("progress"));
   }

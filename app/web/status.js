@@ -1,5 +1,10 @@
 import { shortClock } from "./subtitles.js";
 
+const WAITS = {
+  busy: "The server is busy, waiting …",
+  limit: "Your limit is reached, waiting for it to allow more …",
+};
+
 /** What goes on with a recording, in a few words. */
 export function statusOf(recording) {
   const { status, speech, progress } = recording;
@@ -7,7 +12,7 @@ export function statusOf(recording) {
     case "waiting":
       return "Waits for its turn";
     case "running":
-      return progress?.isWaiting ? "The server is busy, waiting …" : String(progress ?? "");
+      return WAITS[progress?.waitsFor] ?? String(progress ?? "");
     case "speaking":
       if (!speech || speech.isEnding) return "Hearing the rest …";
       return speech.isPaused ? "Paused" : speech.seconds ? "Speak now" : "Connecting …";
