@@ -36,7 +36,7 @@ resource "helm_release" "node_pool" {
   lifecycle {
     precondition {
       condition     = var.gpu.maximum * var.gpu.vcpus <= local.gpu_quota
-      error_message = "gpu.maximum = ${var.gpu.maximum} nodes of ${var.gpu.vcpus} vCPUs are ${var.gpu.maximum * var.gpu.vcpus} vCPUs, and the account's quota is ${local.gpu_quota}: pods would stay Pending without an error. Ask AWS for more (terraform/README.md), apply the infrastructure again, which reads the quota, or lower gpu.maximum."
+      error_message = "gpu.maximum = ${var.gpu.maximum} nodes of ${var.gpu.vcpus} vCPUs are ${var.gpu.maximum * var.gpu.vcpus} vCPUs, and the account's quota is ${local.gpu_quota}: pods would stay Pending without an error. Ask AWS for more (docs/deploy-aws.md), apply the infrastructure again, which reads the quota, or lower gpu.maximum."
     }
   }
 
