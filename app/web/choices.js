@@ -1,11 +1,16 @@
 const LANGUAGES = new Intl.DisplayNames(["en"], { type: "language" });
+const UNNAMED = { ba: "Bashkir", bo: "Tibetan" }; // by browsers
 const NAME = "verbatim.choices";
 
 const element = (id) => document.getElementById(id);
 
 /** As the API names it: "en" -> "english". */
 export function languageName(code) {
-  return LANGUAGES.of(code).toLowerCase();
+  return nameOf(code).toLowerCase();
+}
+
+function nameOf(code) {
+  return UNNAMED[code] ?? LANGUAGES.of(code);
 }
 
 /** What is wanted of the next transcripts: the form at the top of the page. */
@@ -68,9 +73,10 @@ export class Choices {
     const { language = "", languages: several = [] } = this.#language.options.length
       ? this.value
       : this.#remembered;
-    const named = languages.map((code) => [LANGUAGES.of(code), code]).sort();
+    const named = languages.map((code) => [nameOf(code), code]).sort();
     const options = () => named.map(([name, code]) => new Option(name, code));
-    this.#language.replaceChildren(new Option("Detect", ""), ...options());
+    const detect = languages.length > 1 ? [new Option("Detect", "")] : [];
+    this.#language.replaceChildren(...detect, ...options());
     this.#languages.replaceChildren(...options());
     if (languages.includes(language)) this.#language.value = language;
     for (const option of this.#languages.options) option.selected = several.includes(option.value);

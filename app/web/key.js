@@ -36,9 +36,9 @@ export class Key {
     return this.#shown(reason);
   }
 
-  #shown(wanted) {
-    const { signInUrl, failure } = this.#account;
-    const reason = signInUrl && wanted ? failure || "Sign in to use this server." : wanted;
+  #shown(refusal) {
+    const { signInUrl } = this.#account;
+    const reason = this.#reasonFor(refusal);
     this.#signIn.hidden = !signInUrl;
     if (signInUrl) this.#signIn.href = signInUrl;
     this.#title.textContent = signInUrl ? "Sign in, or use an API key" : "API key";
@@ -48,7 +48,7 @@ export class Key {
     this.#remember.checked = localStorage.getItem(NAME) !== null;
     this.#dialog.returnValue = "cancel"; // what Escape leaves
     this.#dialog.showModal();
-    if (signInUrl && wanted) this.#signIn.focus();
+    if (signInUrl && refusal) this.#signIn.focus();
     else this.#input.select();
     return new Promise((resolve) => {
       this.#dialog.onclose = () => {
@@ -58,6 +58,14 @@ export class Key {
         resolve(isGiven);
       };
     });
+  }
+
+  /** What a person is told, where the API's words are for programs. */
+  #reasonFor(refusal) {
+    const { signInUrl, failure } = this.#account;
+    if (!refusal) return "";
+    if (signInUrl) return failure || "Sign in to use this server.";
+    return this.value ? refusal : "This server needs an API key.";
   }
 
   #keep(value, remember) {

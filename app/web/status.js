@@ -21,7 +21,7 @@ export function statusOf(recording) {
     case "failed":
       return "Failed";
     case "cancelled":
-      return "Cancelled";
+      return recording.error ? "Interrupted" : "Cancelled";
     case "lost":
       return "Unfinished: its file is needed again";
   }

@@ -112,6 +112,7 @@ def test_where_the_browser_cannot_resample_the_server_does_and_leaving_keeps_the
     page.reload()
     page.locator("#queue .name").click()
     expect(page.locator("#transcript li p")).to_have_text("Heard.")
+    expect(page.locator("#status")).to_have_text("Interrupted")
     expect(page.locator("#error")).to_contain_text("The page was left")
 
 

@@ -262,6 +262,21 @@ def guarded() -> Iterator[LiveServer]:
         yield live
 
 
+def test_languages_have_names_and_one_alone_is_not_detected(page: Page) -> None:
+    def cards(route: Route) -> None:
+        card = route.fetch().json()["data"][0]
+        english = {**card, "id": "english", "root": "english", "languages": ["en"]}
+        others = {**card, "id": "others", "root": "others", "languages": ["bo", "ba", "haw"]}
+        route.fulfill(json={"data": [english, others]})
+
+    page.route("**/v1/models", cards)
+    page.reload()
+    options = page.locator("#language option")
+    expect(options).to_have_text(["English"])
+    page.select_option("#model", "others")
+    expect(options).to_have_text(["Detect", "Bashkir", "Hawaiian", "Tibetan"])
+
+
 def stored(page: Page) -> list[str | None]:
     """The key that this tab keeps, and that which this browser keeps."""
     stores: list[str | None] = page.evaluate(
@@ -277,7 +292,7 @@ def test_a_key_is_asked_for_until_it_fits_and_never_stands_in_an_address(
     with opened(browser, guarded.url) as page:
         page.on("request", lambda request: addresses.append(request.url))
         page.on("websocket", lambda socket: addresses.append(socket.url))
-        expect(page.get_by_role("dialog")).to_be_visible()
+        expect(page.locator("#key-reason")).to_have_text("This server needs an API key.")
         page.keyboard.press("Escape")
         expect(page.locator("#alert")).to_contain_text("API key")
         page.get_by_role("button", name="API key").click()
