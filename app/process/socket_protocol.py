@@ -129,10 +129,15 @@ class SocketProtocol(WebSocketsSansIOProtocol):
         return message
 
     async def send(self, message: ASGISendEvent) -> None:
-        """Raises ClientDisconnected once the socket is closed, for a flood too, where uvicorn
-        raises a RuntimeError: the application did not close it."""
+        """Raises ClientDisconnected once the socket is closed, for a flood too, and for a client
+        that left during its handshake, where uvicorn raises a RuntimeError: the application did
+        not close it."""
         await self.writable.wait()
-        if self.close_sent and self.initial_response is None:
+        is_closed = self.close_sent and self.initial_response is None
+        is_unaccepted = not self.handshake_complete and self.transport.is_closing()
+        if is_closed or (
+            is_unaccepted and message["type"] in ("websocket.send", "websocket.close")
+        ):
             raise ClientDisconnected
         await super().send(message)
 

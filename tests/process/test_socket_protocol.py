@@ -4,17 +4,26 @@ import asyncio
 import socket
 from collections.abc import Iterator
 from contextlib import suppress
+from types import MethodType
+from typing import cast
 
 import httpx
 import pytest
 from starlette.types import Receive, Scope, Send
+from uvicorn.protocols.utils import ClientDisconnected
 from websockets.asyncio.client import connect
 from websockets.client import ClientProtocol
-from websockets.exceptions import ConnectionClosed
+from websockets.exceptions import ConnectionClosed, InvalidMessage
 from websockets.frames import Frame, Opcode
 from websockets.uri import parse_uri
 
-from app.process.socket_protocol import TINY_BYTES, TINY_FRAMES_AT_ONCE, CountedFrames, FrameBudget
+from app.process.socket_protocol import (
+    TINY_BYTES,
+    TINY_FRAMES_AT_ONCE,
+    CountedFrames,
+    FrameBudget,
+    SocketProtocol,
+)
 from tests.support.served import served
 from tests.support.waiting import wait_until
 
@@ -105,6 +114,34 @@ def test_a_client_that_floods_and_reads_late_finds_why_it_was_closed(url: str) -
         connection.sendall(wire(Opcode.BINARY, b"x") * (AT_ONCE * 500))
         answer = b"".join(iter(lambda: connection.recv(65536), b""))
     assert answer == Frame(Opcode.CLOSE, b"\x03\xf0Too many tiny frames.").serialize(mask=False)
+
+
+class Leaver:
+    """An application whose client leaves between its handshake and the first message."""
+
+    def __init__(self) -> None:
+        self.end: Exception | None = None
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "websocket":
+            return
+        await receive()
+        protocol = cast(MethodType, send).__self__
+        assert isinstance(protocol, SocketProtocol)
+        protocol.transport.close()
+        await send({"type": "websocket.accept"})
+        try:
+            await send({"type": "websocket.send", "text": "hello"})
+        except Exception as error:
+            self.end = error
+
+
+async def test_a_client_that_leaves_during_its_handshake_is_one_that_left() -> None:
+    leaver = Leaver()
+    with served(leaver) as url, suppress(InvalidMessage):
+        async with connect(url.replace("http", "ws")):
+            pass
+    assert isinstance(leaver.end, ClientDisconnected)
 
 
 async def test_as_many_tiny_frames_as_the_budget_has_are_taken(url: str) -> None:
