@@ -77,6 +77,9 @@ def test_files_are_kept_listed_and_deleted(jobs: ServedJobs) -> None:
         ({}, "purpose"),
         ({"purpose": "fine-tune"}, "purpose"),
         ({"purpose": "user_data", "expires_after[seconds]": "5"}, "expires_after"),
+        # Bounds are of the number, not of its first digits, and Python reads 4,300 at most.
+        ({"purpose": "user_data", "expires_after[seconds]": "000003600000"}, "expires_after"),
+        ({"purpose": "user_data", "expires_after[seconds]": "9" * 5000}, "expires_after"),
     ],
 )
 def test_a_wrong_field_of_a_file_is_named(

@@ -9,6 +9,7 @@ from app.errors import InvalidRequest
 from app.jobs.database import DatabaseUnavailable
 from app.jobs.pages import Order, Page
 from app.jobs.store import JobStore
+from app.transcriptions.form_parts import whole_number
 
 
 def _store(connection: HTTPConnection) -> JobStore:
@@ -26,11 +27,12 @@ TheStore = Annotated[JobStore, Depends(_store)]
 def read_page_query(request: HTTPConnection, default: int, most: int) -> Page:
     """`limit`, `order` and `after`. Raises InvalidRequest."""
     query = request.query_params
-    limit = query.get("limit", str(default))
-    if not (limit.isascii() and limit.isdecimal() and 1 <= int(limit[:9]) <= most):
-        raise InvalidRequest(f"'limit' must be a whole number from 1 to {most}.", "limit")
+    try:
+        limit = whole_number(1, most)(query.get("limit", str(default)))
+    except ValueError:
+        raise InvalidRequest(f"'limit' must be a whole number from 1 to {most}.", "limit") from None
     order = choice(query.get("order", "desc"), get_args(Order), "order")
-    return Page(int(limit), "asc" if order == "asc" else "desc", query.get("after"))
+    return Page(limit, "asc" if order == "asc" else "desc", query.get("after"))
 
 
 def choice(value: str, allowed: tuple[str, ...], param: str) -> str:
