@@ -142,7 +142,7 @@ class Housekeeping:
             async with self._database.transaction() as connection:
                 found = await rows(
                     connection,
-                    "SELECT * FROM jobs WHERE batch_id IS NULL AND "
+                    "SELECT id, file_id, result_key FROM jobs WHERE batch_id IS NULL AND "
                     "finished_at < now() - make_interval(days => %s) "
                     "LIMIT %s FOR UPDATE SKIP LOCKED",
                     self._store.settings.keep_days,

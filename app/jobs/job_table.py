@@ -7,7 +7,7 @@ lease, or by `end_unfinished`, which takes the lease away.
 import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, LiteralString
 
 from psycopg.rows import DictRow
 from psycopg.types.json import Jsonb
@@ -27,6 +27,15 @@ _EVENTS: dict[Ended, EventType] = {
     "cancelled": "audio.job.cancelled",
     "expired": "audio.job.expired",
 }
+
+
+COLUMNS: LiteralString = (
+    "id, number, owner, batch_id, line, custom_id, task, model, source, file_id, status, attempts, "
+    "lease, tag, estimated_seconds, audio_seconds, seconds_done, result_key, error, metadata, "
+    "body_hash, created_at, started_at, finished_at, expires_at"
+)
+"""Of a job as its caller sees it. `fields` may have megabytes, voices of speakers, and a page has
+100 jobs."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,16 +110,29 @@ async def add_jobs(
 
 async def find_job(connection: Connection, owner: str, id: str) -> DictRow:
     """Raises NotFound."""
-    row = await one(connection, "SELECT * FROM jobs WHERE id = %s AND owner = %s", id, owner)
+    row = await one(
+        connection, f"SELECT {COLUMNS} FROM jobs WHERE id = %s AND owner = %s", id, owner
+    )
     if row is None:
         raise NotFound(f"No such job: {id[:100]}", "id")
     return row
 
 
+async def find_fields(connection: Connection, job: DictRow) -> list[tuple[str, str]]:
+    """The fields of the job's form."""
+    row = await one(connection, "SELECT fields FROM jobs WHERE id = %s", job["id"])
+    if row is None:
+        raise NotFound(f"No such job: {job['id']}", "id")
+    return [(name, text) for name, text in row["fields"]]
+
+
 async def find_by_key(connection: Connection, owner: str, key: str) -> DictRow | None:
     """The owner's job with this idempotency key."""
     return await one(
-        connection, "SELECT * FROM jobs WHERE owner = %s AND idempotency_key = %s", owner, key
+        connection,
+        f"SELECT {COLUMNS} FROM jobs WHERE owner = %s AND idempotency_key = %s",
+        owner,
+        key,
     )
 
 

@@ -111,6 +111,7 @@ def test_any_format_is_rendered_later(jobs: ServedJobs) -> None:
         ({"metadata": json.dumps({"a": "\0"})}, "metadata"),
         ({"metadata": json.dumps({str(n): "x" for n in range(17)})}, "metadata"),
         ({"prompt": "a\0b"}, "prompt"),
+        ({"prompt": "x" * 40_000, "what": "x" * 30_000}, "prompt"),
         ({"model": "no-such"}, "model"),
     ],
 )

@@ -18,7 +18,7 @@ from app.jobs import transcript_json
 from app.jobs.acceptance import accept
 from app.jobs.bodies import job_body, list_body
 from app.jobs.database import rows
-from app.jobs.job_table import find_job
+from app.jobs.job_table import COLUMNS, find_fields, find_job
 from app.jobs.objects import StoreUnavailable
 from app.jobs.pages import read_page
 from app.jobs.place import find_place
@@ -95,6 +95,7 @@ async def list_jobs(request: Request, store: TheStore, principal: ThePrincipal) 
             principal.id,
             page,
             filters | ({"metadata": metadata} if metadata else {}),
+            COLUMNS,
         )
     return json_response(list_body(found, has_more, job_body))
 
@@ -183,10 +184,12 @@ async def remove(id: str, store: TheStore, principal: ThePrincipal) -> Response:
 @router.get("/{id}/content")
 async def content(id: str, request: Request, store: TheStore, principal: ThePrincipal) -> Response:
     """The transcript in any format, not only the one that was asked for."""
-    job = await find(store, principal.id, id)
+    async with store.database.transaction() as connection:
+        job = await find_job(connection, principal.id, id)
+        fields = await find_fields(connection, job)
     if job["status"] != "completed":
         raise Conflict(f"The job has no result: its status is '{job['status']}'.", "id")
-    rendering = _rendering(job, request)
+    rendering = _rendering(job, fields, request)
     transcript = await _transcript(store, job)
     rendered = await asyncio.to_thread(rendering.body, transcript)
     return text_response(rendered) if isinstance(rendered, str) else json_response(rendered)
@@ -238,7 +241,7 @@ async def _transcript(store: JobStore, job: DictRow) -> Transcript:
     return await asyncio.to_thread(transcript_json.decode, stored)
 
 
-def _rendering(job: DictRow, request: Request) -> Rendering:
+def _rendering(job: DictRow, fields: list[tuple[str, str]], request: Request) -> Rendering:
     """The job's own rendering, changed by the query. Raises InvalidRequest for what its transcript
     does not have.
     """
@@ -250,9 +253,9 @@ def _rendering(job: DictRow, request: Request) -> Rendering:
     for name, value in asked:
         check_storable(value, name[:100])
     names = {name.partition("[")[0] for name, _ in asked}
-    kept = [pair for pair in job["fields"] if pair[0].partition("[")[0] not in names]
-    stored = read_form_fields(job["fields"], job["task"])
-    form = read_form_fields([*map(tuple, kept), *asked], job["task"])
+    kept = [pair for pair in fields if pair[0].partition("[")[0] not in names]
+    stored = read_form_fields(fields, job["task"])
+    form = read_form_fields([*kept, *asked], job["task"])
     has = stored if job["batch_id"] is not None else with_all_times(stored)
     wanted, there = form.order.options, has.order.options
     if wanted.split_channels != there.split_channels:
