@@ -14,6 +14,7 @@ from app.errors import Overloaded
 from app.jobs import batch_table, removal
 from app.jobs.database import Connection, Database, one, rows
 from app.jobs.objects import Objects
+from app.jobs.owners import put_clock_back
 from app.jobs.queue import Entry, Queue
 from app.jobs.store import JobStore
 from app.telemetry import metrics
@@ -98,11 +99,14 @@ class Housekeeping:
     async def reconcile(self) -> int:
         """Make entries for queued jobs and unfinished batches that have none; returns their number.
 
-        An entry counts if it waits, or if the worker that has it is alive.
+        An entry counts if it waits, or if the worker that has it is alive. Keeps the clock of turns
+        within its bounds, too.
         """
         async with self._database.transaction() as connection:
             if not await _alone(connection):
                 return 0
+            if await put_clock_back(connection):
+                log.info("jobs_clock_put_back")
             found = await rows(
                 connection, _WITHOUT_ENTRY, self._store.settings.stalled_seconds, AT_ONCE
             )

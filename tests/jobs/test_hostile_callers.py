@@ -1,10 +1,16 @@
 """What one caller can do to the tables of all; the server's own limits are in bench/attacks."""
 
+from app.jobs.estimates import BYTES_PER_SECOND
+from app.jobs.housekeeping import Housekeeping
 from app.jobs.job_table import COLUMNS, find_fields, find_job
+from app.jobs.owners import take_tags
 from app.jobs.pages import Page, read_page
 from app.jobs.removal import cancel_job
 from app.jobs.store import JobStore
-from tests.jobs.test_life import SMALL, submitted
+from tests.jobs.test_life import BIG, SMALL, claimed, entries, query, submitted
+
+BATCH_OF_LARGE_FILES = 50_000 * 2 * 1024**3 / BYTES_PER_SECOND
+"""Seconds."""
 
 VOICE = "data:audio/wav;base64," + "A" * 300_000
 
@@ -23,3 +29,18 @@ async def test_voices_in_the_fields_of_jobs_are_read_where_they_are_needed(store
         assert dict(await find_fields(connection, job))["known_speaker_references"] == VOICE
         cancelled = await cancel_job(connection, store.queue, SMALL.id, id)
     assert max(len(repr(each)) for each in (job, listed, cancelled)) < 2000
+
+
+async def test_turns_outlast_a_caller_that_announces_more_than_priorities_can_say(
+    store: JobStore,
+) -> None:
+    async with store.database.transaction() as connection:
+        await take_tags(connection, BIG, [BATCH_OF_LARGE_FILES])  # of a batch that is cancelled
+    assert await claimed(store, await submitted(store, BIG)) is not None  # nothing else waits
+    big = [await submitted(store, BIG) for _ in range(4)]
+    await Housekeeping(store).reconcile()
+    small = await submitted(store, SMALL)
+    order = [id for id in await entries(store) if id in (*big, small)]
+    assert order.index(small) < 2
+    [clock] = await query(store, "SELECT now FROM virtual_clock")
+    assert clock["now"] < 1000
