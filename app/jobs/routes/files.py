@@ -36,7 +36,7 @@ async def create_file(
     request: Request, services: TheServices, store: TheStore, principal: ThePrincipal
 ) -> Response:
     """Stores the file while it arrives."""
-    async with receiving(services, principal, Priority.BULK), Upload(store.objects) as upload:
+    async with receiving(services, principal, Priority.BULK), Upload(store, principal.id) as upload:
         fields = await upload.read(request)
         purpose, expires = _purpose(fields), _expiry(fields)
         file = upload.file(purpose, is_listed=True, expires_seconds=expires)

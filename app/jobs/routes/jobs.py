@@ -59,7 +59,7 @@ async def create_job(
     key = request.headers.get("idempotency-key")
     if key is not None and not 0 < len(key) <= MAX_KEY:
         raise InvalidRequest(f"Idempotency-Key must have 1 to {MAX_KEY} characters.")
-    async with receiving(services, principal, Priority.BULK), Upload(store.objects) as upload:
+    async with receiving(services, principal, Priority.BULK), Upload(store, principal.id) as upload:
         wanted = read_request(await upload.read(request))
         check_model(principal, services, wanted.form.order.model)
         check_urls(services.fetcher, wanted.url, wanted.webhook_url)

@@ -1,0 +1,3 @@
+-- For the sum of what an owner has stored (app/jobs/room.py).
+CREATE INDEX files_by_owner ON files (owner) INCLUDE (bytes);
+CREATE INDEX uploads_pending ON uploads (owner) WHERE status = 'pending';
