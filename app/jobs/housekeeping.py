@@ -110,7 +110,9 @@ class Housekeeping:
             found = await rows(
                 connection, _WITHOUT_ENTRY, self._store.settings.stalled_seconds, AT_ONCE
             )
-            entries = [Entry(row["task"], row["id"], row["tag"]) for row in found]
+            entries = [
+                Entry(row["task"], row["id"], row["tag"], owner=row["owner"]) for row in found
+            ]
             await self._requeue(connection, entries)
         if found:
             metrics.JOBS_RECONCILED.inc(len(found))
@@ -190,12 +192,12 @@ async def _alone(connection: Connection) -> bool:
 
 _WITHOUT_ENTRY = """
 WITH unfinished AS (
-    SELECT id, 'transcribe' AS task, tag FROM jobs WHERE status = 'queued'
+    SELECT id, 'transcribe' AS task, tag, NULL AS owner FROM jobs WHERE status = 'queued'
     UNION ALL
-    SELECT id, 'expand_batch', 0 FROM batches WHERE status IN ('validating', 'in_progress')
+    SELECT id, 'expand_batch', 0, owner FROM batches WHERE status IN ('validating', 'in_progress')
         AND (SELECT count(*) FROM jobs WHERE batch_id = batches.id) < greatest(total, 1)
     UNION ALL
-    SELECT id, 'finish_batch', 0 FROM batches WHERE status IN ('finalizing', 'cancelling')
+    SELECT id, 'finish_batch', 0, owner FROM batches WHERE status IN ('finalizing', 'cancelling')
 )
 SELECT * FROM unfinished WHERE NOT EXISTS (
     SELECT FROM procrastinate_jobs AS entry

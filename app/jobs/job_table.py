@@ -256,7 +256,7 @@ async def _note_ends(
         batch = await one(
             connection,
             "UPDATE batches SET completed = completed + %s, failed = failed + %s WHERE id = %s "
-            "RETURNING status, completed + failed = total AS is_over",
+            "RETURNING owner, status, completed + failed = total AS is_over",
             completed,
             counts[batch_id] - completed,
             batch_id,
@@ -266,4 +266,4 @@ async def _note_ends(
                 "UPDATE batches SET status = 'finalizing', finalizing_at = now() WHERE id = %s",
                 (batch_id,),
             )
-            await queue.add(connection, [Entry("finish_batch", batch_id)])
+            await queue.add(connection, [Entry("finish_batch", batch_id, owner=batch["owner"])])

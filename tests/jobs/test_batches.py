@@ -156,6 +156,10 @@ def test_wrong_lines_fail_the_batch_before_anything_is_transcribed(
     assert empty.errors is not None
     assert empty.errors.data is not None
     assert [each.code for each in empty.errors.data] == ["empty_file"]
+    rows = ended(jobs, started(jobs, jobs.batch_file("\n" * 150_000)))
+    assert rows.errors is not None
+    assert rows.errors.data is not None
+    assert [each.code for each in rows.errors.data] == ["too_many_requests_in_file"]
 
 
 def test_a_batch_that_is_cancelled_while_it_expands_has_all_lines(

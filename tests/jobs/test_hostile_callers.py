@@ -1,5 +1,10 @@
 """What one caller can do to the tables of all; the server's own limits are in bench/attacks."""
 
+import pytest
+
+from app.errors import RateLimited
+from app.jobs import batch_table
+from app.jobs.batch_table import NewBatch, add_batch, cancel_batch
 from app.jobs.estimates import BYTES_PER_SECOND
 from app.jobs.housekeeping import Housekeeping
 from app.jobs.job_table import COLUMNS, find_fields, find_job
@@ -44,3 +49,34 @@ async def test_turns_outlast_a_caller_that_announces_more_than_priorities_can_sa
     assert order.index(small) < 2
     [clock] = await query(store, "SELECT now FROM virtual_clock")
     assert clock["now"] < 1000
+
+
+async def test_batches_of_one_caller_are_validated_one_after_the_other(
+    store: JobStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each may take minutes of CPU time, and places of jobs; OpenAI's client may send thousands."""
+    monkeypatch.setattr(batch_table, "MAX_VALIDATING", 3)
+    batch = NewBatch("/v1/audio/transcriptions", "file-x", "24h", 3600.0, None, None)
+    added = []
+    for owner in (BIG, BIG, BIG, SMALL):
+        async with store.database.transaction() as connection:
+            row = await add_batch(connection, store.queue, owner.id, batch)
+            added.append(row["id"])
+    async with store.database.transaction() as connection:
+        with pytest.raises(RateLimited):
+            await add_batch(connection, store.queue, BIG.id, batch)
+
+    async def taken() -> list[str]:
+        """What workers with three places have begun."""
+        found = []
+        for _ in range(3):
+            worker = await store.queue.app.job_manager.register_worker()
+            job = await store.queue.app.job_manager.fetch_job(None, worker)
+            found += [] if job is None else [str(job.queueing_lock)]
+        return found
+
+    assert await taken() == [added[0], added[3]]
+    async with store.database.transaction() as connection:
+        await store.queue.remove(connection, [added[0]])
+        await cancel_batch(connection, store.queue, BIG.id, added[0])
+    assert await taken() == [added[1], added[0]], "one is finished beside one that is validated"
