@@ -1,17 +1,25 @@
 """What one caller can do to the tables of all; the server's own limits are in bench/attacks."""
 
+import asyncio
+from contextlib import aclosing
+
 import pytest
+from psycopg.rows import DictRow
 
 from app.errors import RateLimited
 from app.jobs import batch_table
 from app.jobs.batch_table import NewBatch, add_batch, cancel_batch
+from app.jobs.database import acting_for, one
 from app.jobs.estimates import BYTES_PER_SECOND
 from app.jobs.housekeeping import Housekeeping
 from app.jobs.job_table import COLUMNS, find_fields, find_job
 from app.jobs.owners import take_tags
 from app.jobs.pages import Page, read_page
 from app.jobs.removal import cancel_job
+from app.jobs.routes import job_events
 from app.jobs.store import JobStore
+from app.openai.sse import KEEP_ALIVE
+from app.process.lifecycle import Lifecycle
 from tests.jobs.test_life import BIG, SMALL, claimed, entries, query, submitted
 
 BATCH_OF_LARGE_FILES = 50_000 * 2 * 1024**3 / BYTES_PER_SECOND
@@ -80,3 +88,54 @@ async def test_batches_of_one_caller_are_validated_one_after_the_other(
         await store.queue.remove(connection, [added[0]])
         await cancel_batch(connection, store.queue, BIG.id, added[0])
     assert await taken() == [added[1], added[0]], "one is finished beside one that is validated"
+
+
+async def test_callers_that_wait_for_jobs_share_one_look(
+    store: JobStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A thousand of them would keep the event loop and the database busy."""
+    id, other = [await submitted(store) for _ in range(2)]
+    with store.changes.watch(id) as changed, store.changes.watch(other) as unchanged:
+        await store.changes.look()
+        assert changed.is_set()
+        changed.clear()
+        unchanged.clear()
+        await query(store, "UPDATE jobs SET seconds_done = 5 WHERE id = %s RETURNING id", id)
+        await store.changes.look()
+        assert changed.is_set()
+        assert not unchanged.is_set()
+    monkeypatch.setattr(job_events, "KEEP_ALIVE_SECONDS", 0.001)
+    [job] = await query(store, "SELECT * FROM jobs WHERE id = %s", id)
+    read = []
+
+    async def find(*arguments: str) -> DictRow:
+        read.append(arguments)
+        return job
+
+    monkeypatch.setattr(job_events, "find", find)
+    told = job_events._changes(store, Lifecycle(), job)
+    async with aclosing(told):
+        pieces = [await anext(told) for _ in range(20)]
+    assert b"audio.job.queued" in pieces[0]
+    assert set(pieces[1:]) == {KEEP_ALIVE}
+    assert len(read) == 1
+
+
+async def test_one_caller_leaves_a_connection_for_others(store: JobStore) -> None:
+    is_over = asyncio.Event()
+    held = asyncio.Semaphore(0)
+
+    async def hold() -> None:
+        acting_for.set("key:a")
+        async with store.database.transaction():
+            held.release()
+            await is_over.wait()
+
+    holding = [asyncio.create_task(hold()) for _ in range(20)]
+    for _ in range(3):
+        await held.acquire()
+    acting_for.set("key:b")
+    async with asyncio.timeout(3), store.database.transaction() as connection:
+        assert await one(connection, "SELECT 1 AS found") == {"found": 1}
+    is_over.set()
+    await asyncio.gather(*holding)

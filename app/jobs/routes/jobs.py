@@ -36,9 +36,6 @@ router = APIRouter(prefix="/v1/audio/jobs", tags=["jobs"])
 
 LISTED, MAX_LISTED = 20, 100
 MAX_WAIT_SECONDS = 60.0
-LOOK_SECONDS = 5.0
-"""Between looks at a job that is waited for, beside notifications."""
-
 MAX_KEY = 255
 MAX_TEXT_BYTES = 64 * 1024
 """Of a result that stands in the job itself."""
@@ -212,7 +209,7 @@ async def _ended(store: JobStore, job: DictRow, seconds: float) -> DictRow:
             if job["status"] not in ("queued", "in_progress") or left <= 0:
                 return job
             with suppress(TimeoutError):
-                async with asyncio.timeout(min(left, LOOK_SECONDS)):
+                async with asyncio.timeout(left):
                     await changed.wait()
             changed.clear()
 

@@ -6,18 +6,21 @@ from fastapi import Depends
 from fastapi.requests import HTTPConnection
 
 from app.errors import InvalidRequest
-from app.jobs.database import DatabaseUnavailable
+from app.http.state import ThePrincipal
+from app.jobs.database import DatabaseUnavailable, acting_for
 from app.jobs.pages import Order, Page
 from app.jobs.store import JobStore
 from app.transcriptions.form_parts import whole_number
 
 
-def _store(connection: HTTPConnection) -> JobStore:
-    """Raises DatabaseUnavailable, before the body is read, if there would be no place for it."""
+async def _store(connection: HTTPConnection, principal: ThePrincipal) -> JobStore:
+    """The store, for this caller. Raises DatabaseUnavailable, before the body is read, if there
+    would be no place for it."""
     store = connection.scope["state"]["jobs"]
     assert isinstance(store, JobStore)
     if not store.opened.is_set():
         raise DatabaseUnavailable
+    acting_for.set(principal.id)
     return store
 
 
