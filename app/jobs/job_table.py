@@ -136,6 +136,21 @@ async def find_by_key(connection: Connection, owner: str, key: str) -> DictRow |
     )
 
 
+async def owner_of_queued(connection: Connection, id: str) -> str | None:
+    """None if the job is not queued any more."""
+    row = await one(connection, "SELECT owner FROM jobs WHERE id = %s AND status = 'queued'", id)
+    return None if row is None else str(row["owner"])
+
+
+async def postpone(connection: Connection, queue: Queue, id: str, delay_seconds: float) -> None:
+    """Have a queued job come again later, in its turn."""
+    row = await one(
+        connection, "SELECT tag FROM jobs WHERE id = %s AND status = 'queued' FOR SHARE", id
+    )
+    if row is not None:
+        await queue.add(connection, [Entry("transcribe", id, row["tag"], delay_seconds)])
+
+
 async def claim(connection: Connection, id: str, lease: uuid.UUID) -> DictRow | None:
     """Take a queued job under a lease; None if it is not queued any more."""
     job = await one(

@@ -2,12 +2,13 @@
 
 import asyncio
 from contextlib import aclosing
+from typing import cast
 
 import pytest
 from psycopg.rows import DictRow
 
 from app.errors import RateLimited
-from app.jobs import batch_table
+from app.jobs import batch_table, runner
 from app.jobs.batch_table import NewBatch, add_batch, cancel_batch
 from app.jobs.database import acting_for, one
 from app.jobs.estimates import BYTES_PER_SECOND
@@ -17,9 +18,11 @@ from app.jobs.owners import take_tags
 from app.jobs.pages import Page, read_page
 from app.jobs.removal import cancel_job
 from app.jobs.routes import job_events
+from app.jobs.runner import Runner
 from app.jobs.store import JobStore
 from app.openai.sse import KEEP_ALIVE
 from app.process.lifecycle import Lifecycle
+from app.services import Services
 from tests.jobs.test_life import BIG, SMALL, claimed, entries, query, submitted
 
 BATCH_OF_LARGE_FILES = 50_000 * 2 * 1024**3 / BYTES_PER_SECOND
@@ -139,3 +142,36 @@ async def test_one_caller_leaves_a_connection_for_others(store: JobStore) -> Non
         assert await one(connection, "SELECT 1 AS found") == {"found": 1}
     is_over.set()
     await asyncio.gather(*holding)
+
+
+async def test_long_jobs_of_one_caller_do_not_keep_those_of_others_waiting(
+    store: JobStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A job at a url whose host sends a byte in 29 s has its place for ten minutes."""
+    store.settings = store.settings.model_copy(update={"concurrency": 2})
+    monkeypatch.setattr(runner, "BUSY_SECONDS", 0.0)
+    is_over, began = asyncio.Event(), list[str]()
+
+    async def run(_: Runner, job: DictRow) -> None:
+        began.append(job["id"])
+        await is_over.wait()
+
+    monkeypatch.setattr(Runner, "_run", run)
+    big = [await submitted(store, BIG) for _ in range(4)]
+    small = await submitted(store, SMALL)
+    each = Runner(store, cast(Services, None))
+    async with asyncio.TaskGroup() as group:
+        for id in big[:2]:
+            group.create_task(each.run(id))
+        while len(began) < 2:  # noqa: ASYNC110
+            await asyncio.sleep(0.01)
+        await query(store, "DELETE FROM procrastinate_jobs RETURNING id")
+        await each.run(big[2])
+        assert await entries(store) == [big[2]]
+        running = group.create_task(each.run(small))
+        while len(began) < 3:
+            assert not running.done()
+            await asyncio.sleep(0.01)
+        assert began[2] == small
+        is_over.set()
+    assert not each._running
