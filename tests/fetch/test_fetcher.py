@@ -315,6 +315,30 @@ async def test_a_post_tells_the_status_and_follows_no_redirect(
             await source.post(f"http://127.0.0.2:{host.port}/", b"{}", {}, "key:anna")
 
 
+async def test_provisional_answers_without_end_are_cut_off() -> None:
+    sent = 0
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        nonlocal sent
+        try:
+            while True:
+                writer.write(b"HTTP/1.1 102 Processing\r\n\r\n" * 100)
+                await writer.drain()
+                sent += 2700
+        except ConnectionError:
+            pass
+        finally:
+            writer.close()
+
+    async with await asyncio.start_server(serve, LOOPBACK, 0) as host:
+        port = host.sockets[0].getsockname()[1]
+        rules = {"schemes": ["http"], "ports": [port], "allow": [LOOPBACK]}
+        source = Fetcher(FetchSettings.model_validate(rules), Names([LOOPBACK]))
+        with pytest.raises(UrlUnavailable, match="does not answer"):
+            await source.post(f"http://{LOOPBACK}:{port}/", b"{}", {}, "key:anna")
+    assert sent < 20_000_000, "the sockets hold some"
+
+
 async def test_a_server_that_fetches_no_urls_says_so() -> None:
     with WebServer(lambda _: Answer(body=BODY)) as host:
         with pytest.raises(UnfetchableUrl, match="VERBATIM_FETCH__ENABLED"):

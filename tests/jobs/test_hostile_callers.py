@@ -2,15 +2,18 @@
 
 import asyncio
 from contextlib import aclosing
+from datetime import UTC, datetime
 from typing import cast
 
 import pytest
 from psycopg.rows import DictRow
 
 from app.errors import RateLimited
-from app.jobs import batch_table, runner
+from app.fetch.fetcher import Fetcher
+from app.jobs import batch_table, deliveries, runner
 from app.jobs.batch_table import NewBatch, add_batch, cancel_batch
 from app.jobs.database import acting_for, one
+from app.jobs.deliveries import Deliveries
 from app.jobs.estimates import BYTES_PER_SECOND
 from app.jobs.housekeeping import Housekeeping
 from app.jobs.job_table import COLUMNS, find_fields, find_job
@@ -175,3 +178,18 @@ async def test_long_jobs_of_one_caller_do_not_keep_those_of_others_waiting(
         assert began[2] == small
         is_over.set()
     assert not each._running
+
+
+async def test_an_attempt_that_fails_as_none_should_counts_as_one(
+    store: JobStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It would be repeated each minute, for ever."""
+
+    def fail(*_: object) -> None:
+        raise OSError
+
+    monkeypatch.setattr(deliveries, "secrets_of", fail)
+    now = datetime.now(UTC)
+    delivery = {"event_id": "evt_1", "type": "batch.completed", "object_id": "batch_1"}
+    attempt = Deliveries(store, cast(Fetcher, None))
+    assert await attempt._status({**delivery, "sent_at": now, "created_at": now}) is None
