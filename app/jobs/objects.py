@@ -4,6 +4,7 @@ Keys: `uploads/FILE`, `parts/PART`, `results/JOB/LEASE.json`, `outputs/FILE.json
 row in the database is swept.
 """
 
+import asyncio
 from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
@@ -108,8 +109,8 @@ class Objects:
     async def copy_to(self, key: str, file: BinaryIO) -> None:
         """Write the content into the file, and go back to the file's start."""
         async for piece in self.stream(key):
-            file.write(piece)
-        file.seek(0)
+            await asyncio.to_thread(file.write, piece)
+        await asyncio.to_thread(file.seek, 0)
 
     async def delete(self, keys: Sequence[str]) -> None:
         """Delete the objects; those that are not there do not matter."""

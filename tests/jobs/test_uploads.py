@@ -14,6 +14,7 @@ import pytest
 from psycopg.rows import DictRow
 
 from app.errors import TooLarge
+from app.jobs import upload_table
 from app.jobs.database import Database
 from app.jobs.file_table import NewFile
 from app.jobs.room import Claim, Room
@@ -59,7 +60,9 @@ def test_the_parts_of_an_upload_become_a_file(jobs: ServedJobs) -> None:
     assert jobs.ended(answer.json()["id"])["result"]["text"] == FAKE_TEXT
 
 
-def test_parts_that_are_not_the_file_are_refused(jobs: ServedJobs) -> None:
+def test_parts_that_are_not_the_file_are_refused(
+    jobs: ServedJobs, monkeypatch: pytest.MonkeyPatch
+) -> None:
     before = jobs.stored()
     client, id = jobs.client, announced(jobs)
     part = client.uploads.parts.create(id, data=b"12345")
@@ -67,6 +70,10 @@ def test_parts_that_are_not_the_file_are_refused(jobs: ServedJobs) -> None:
     with pytest.raises(openai.BadRequestError) as too_much:
         client.uploads.parts.create(id, data=b"x")
     assert too_much.value.param == "data"
+    with monkeypatch.context() as patches:
+        patches.setattr(upload_table, "add_part", None)  # it is refused while it arrives
+        with pytest.raises(openai.BadRequestError):
+            client.uploads.parts.create(id, data=b"x" * 300_000)
     for part_ids, md5, param in (
         ([part.id], openai.omit, "part_ids"),
         ([part.id, part.id], openai.omit, "part_ids"),

@@ -3,6 +3,7 @@
 import asyncio
 import hashlib
 import io
+import math
 from collections.abc import Iterator
 from contextlib import AsyncExitStack, ExitStack, contextmanager
 from typing import TYPE_CHECKING
@@ -34,9 +35,16 @@ class Upload:
     """
 
     def __init__(
-        self, store: JobStore, owner: str, folder: str = "uploads", prefix: str = "file-"
+        self,
+        store: JobStore,
+        owner: str,
+        folder: str = "uploads",
+        prefix: str = "file-",
+        announced: float = math.inf,
     ) -> None:
+        """`announced`: the most bytes that the file may have."""
         self._store = store
+        self._announced = announced
         self._owner = owner
         self._folder = folder
         self._prefix = prefix
@@ -56,7 +64,9 @@ class Upload:
         received.file.close()
         id, name = new_id(self._prefix), received.filename or ""
         key = f"{self._folder}/{id}"
-        self._file = _ObjectFile(self._store, self._owner, self._stack, id, key, name)
+        self._file = _ObjectFile(
+            self._store, self._owner, self._stack, id, key, name, self._announced
+        )
         return self._file
 
     def file(
@@ -112,7 +122,14 @@ class _ObjectFile(UploadFile):
     """A part of a form, written to the store in place of a temporary file."""
 
     def __init__(
-        self, store: JobStore, owner: str, stack: AsyncExitStack, id: str, key: str, name: str
+        self,
+        store: JobStore,
+        owner: str,
+        stack: AsyncExitStack,
+        id: str,
+        key: str,
+        name: str,
+        announced: float,
     ) -> None:
         super().__init__(io.BytesIO())
         self.id = id
@@ -124,11 +141,16 @@ class _ObjectFile(UploadFile):
         """Its room, until it has a row or is deleted."""
         self._store = store
         self._owner = owner
+        self._announced = announced
         self._stack = stack
         self._writer: AsyncWritableFile | None = None
         self._claim: Claim | None = None
 
     async def write(self, data: bytes) -> None:
+        if self.count + len(data) > self._announced:
+            raise InvalidRequest(
+                f"The part is larger than the {self._announced} bytes that were announced.", "data"
+            )
         if self._claim is None:
             self._claim = self.claims.enter_context(await self._store.room.claim(self._owner))
         self._claim.take(len(data))

@@ -47,10 +47,10 @@ async def add_part(
 ) -> Response:
     """Stores a part while it arrives; parts may come at once and in any order."""
     async with store.database.transaction() as connection:
-        await upload_table.find_pending(connection, principal.id, id)  # before the body is read
+        row = await upload_table.find_pending(connection, principal.id, id)
     async with (
         receiving(services, principal, Priority.BULK),
-        Upload(store, principal.id, folder="parts", prefix="part_") as upload,
+        Upload(store, principal.id, "parts", "part_", announced=row["bytes"]) as upload,
     ):
         await upload.read(request)
         part = upload.file("part", is_listed=False)
