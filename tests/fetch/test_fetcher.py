@@ -191,6 +191,17 @@ async def test_a_body_without_end_is_cut_off_at_the_limit() -> None:
         assert host.sent < 20_000_000
 
 
+async def test_a_body_in_chunks_of_a_byte_is_cut_off() -> None:
+    """A gigabyte of them would keep the event loop busy for a day."""
+    headers = (("transfer-encoding", "chunked"),)
+    body = [b"1\r\nx\r\n" * 20_000 + b"0\r\n\r\n"]
+    with WebServer(lambda _: Answer(headers=headers, body=body)) as host:
+        with pytest.raises(UnfetchableUrl, match="too small"):
+            await fetched(fetcher(host), f"{host.url}/")
+        with pytest.raises(TooLarge):
+            await fetched(fetcher(host), f"{host.url}/", 4000)
+
+
 async def test_a_body_that_is_announced_as_too_large_is_not_read() -> None:
     answers = [Answer(headers=(("content-length", "1000001"),), body=iter([b"x"]))]
     with WebServer(lambda _: answers[0]) as host, pytest.raises(TooLarge):
