@@ -1,6 +1,7 @@
 """What one caller can do to the tables of all; the server's own limits are in bench/attacks."""
 
 import asyncio
+from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from datetime import UTC, datetime
 from typing import cast
@@ -119,7 +120,8 @@ async def test_callers_that_wait_for_jobs_share_one_look(
         return job
 
     monkeypatch.setattr(job_events, "find", find)
-    told = job_events._changes(store, Lifecycle(), job)
+    changes = job_events._changes(store, Lifecycle(), job)
+    told = cast(AsyncGenerator[bytes], changes)
     async with aclosing(told):
         pieces = [await anext(told) for _ in range(20)]
     assert b"audio.job.queued" in pieces[0]
