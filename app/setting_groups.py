@@ -325,6 +325,9 @@ class JobsSettings(Group):
     max_queued_seconds: float | None = Field(
         None, gt=0, description="audio of one caller that may wait; more gets a 429"
     )
+    max_stored_bytes: int | None = Field(
+        None, ge=1, description="files of one caller; in a folder as much as is then free, too"
+    )
     keep_days: int = Field(30, ge=1, description="results are deleted after so long")
     heartbeat_seconds: float = Field(5.0, gt=0, description="a worker renews its leases")
     stalled_seconds: float = Field(30.0, gt=0, description="a lease not renewed for so long ends")

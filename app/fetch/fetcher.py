@@ -22,6 +22,11 @@ POST_SECONDS = 15.0
 """For a posted body and the status that answers it."""
 
 
+SMALL_BYTES, SMALL_PIECES = 64, 5000
+"""A body may be in pieces of so many bytes, and have so many smaller ones: a chunk of one byte
+costs as much time as one of 64 KiB."""
+
+
 class Fetcher:
     """Requests in the name of callers, under the operator's rules."""
 
@@ -61,7 +66,7 @@ class Fetcher:
         retry may help, TooLarge, and OSError of the file.
         """
         self.check_source(url)
-        count = 0
+        count = number = 0
         seconds = self._settings.max_seconds
         try:
             async with (
@@ -71,6 +76,9 @@ class Fetcher:
                 async for piece in pieces:
                     count += len(piece)
                     _check_size(count, max_bytes)
+                    number += 1
+                    if number > SMALL_PIECES + count / SMALL_BYTES:
+                        raise UnfetchableUrl("The url sends pieces that are too small.")
                     await asyncio.to_thread(file.write, piece)
         except TimeoutError:
             raise UnfetchableUrl(

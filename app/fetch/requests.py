@@ -70,6 +70,7 @@ class CheckedRequests:
                     extensions={"timeout": seconds},
                 ) as answer,
             ):
+                network.is_in_head = False
                 yield answer
 
     @asynccontextmanager

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+from contextlib import suppress
 from dataclasses import dataclass
 
 from psycopg.errors import UniqueViolation
@@ -18,6 +19,8 @@ from app.jobs.owners import LOW_PRIORITY_SECONDS, check_room, take_tags
 from app.jobs.request import JobRequest
 from app.jobs.store import JobStore
 from app.jobs.webhook_table import find_default
+
+ATTEMPTS = 3
 
 NO_SECRET = (
     "webhook_url needs a secret that signs what is sent there: POST "
@@ -53,17 +56,15 @@ async def accept(
         param = "file" if request.url is None else "url"
         raise InvalidRequest("The request has more than one recording.", param)
     digest = _digest(request, upload)
-    try:
-        async with store.database.transaction() as connection:
-            found = await _accepted_before(connection, principal, key, digest)
-            if found is not None:
-                return found
-            return await _add(connection, store, principal, request, upload, key, digest)
-    except UniqueViolation:  # the same request, twice at once
-        async with store.database.transaction() as connection:
-            found = await _accepted_before(connection, principal, key, digest)
-        assert found is not None
-        return found
+    for _ in range(ATTEMPTS):
+        # The same request, twice at once; the job of the other may be deleted at once, too.
+        with suppress(UniqueViolation):
+            async with store.database.transaction() as connection:
+                found = await _accepted_before(connection, principal, key, digest)
+                if found is not None:
+                    return found
+                return await _add(connection, store, principal, request, upload, key, digest)
+    raise Conflict("Idempotency-Key is used by another request at this moment.")
 
 
 async def _accepted_before(

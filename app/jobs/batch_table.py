@@ -9,7 +9,7 @@ from typing import Any, Literal
 from psycopg.rows import DictRow
 from psycopg.types.json import Jsonb
 
-from app.errors import Conflict, NotFound
+from app.errors import Conflict, NotFound, RateLimited
 from app.jobs.database import Connection, one, rows
 from app.jobs.events import EventType, add_events
 from app.jobs.ids import new_id
@@ -17,6 +17,11 @@ from app.jobs.queue import Entry, Queue
 
 Endpoint = Literal["/v1/audio/transcriptions", "/v1/audio/translations"]
 
+
+MAX_VALIDATING = 500
+"""Batches of one owner: workers look past all of them for each job that they take."""
+
+RETRY_SECONDS = 60
 
 _EVENTS: dict[str, EventType] = {
     "completed": "batch.completed",
@@ -38,6 +43,15 @@ class NewBatch:
 
 
 async def add_batch(connection: Connection, queue: Queue, owner: str, batch: NewBatch) -> DictRow:
+    """Raises RateLimited where too many of the owner's wait to be validated."""
+    waiting = await one(
+        connection,
+        "SELECT count(*) AS batches FROM batches WHERE owner = %s AND status = 'validating'",
+        owner,
+    )
+    assert waiting is not None
+    if waiting["batches"] >= MAX_VALIDATING:
+        raise RateLimited(f"{MAX_VALIDATING} batches wait to be validated already.", RETRY_SECONDS)
     row = await one(
         connection,
         "INSERT INTO batches (id, owner, endpoint, input_file_id, completion_window, metadata, "
@@ -53,7 +67,7 @@ async def add_batch(connection: Connection, queue: Queue, owner: str, batch: New
         batch.window_seconds,
     )
     assert row is not None
-    await queue.add(connection, [Entry("expand_batch", row["id"])])
+    await queue.add(connection, [Entry("expand_batch", row["id"], owner=owner)])
     return row
 
 
@@ -78,7 +92,7 @@ async def cancel_batch(connection: Connection, queue: Queue, owner: str, id: str
         owner,
     )
     if row is not None:
-        await queue.add(connection, [Entry("finish_batch", id)])
+        await queue.add(connection, [Entry("finish_batch", id, owner=owner)])
         return row
     found = await find_batch(connection, owner, id)
     if found["status"] != "cancelling":
@@ -151,7 +165,10 @@ async def expire_batches(connection: Connection, queue: Queue) -> int:
     found = await rows(
         connection,
         "UPDATE batches SET status = 'finalizing', is_expired = true, finalizing_at = now() "
-        "WHERE status IN ('validating', 'in_progress') AND expires_at < now() RETURNING id",
+        "WHERE status IN ('validating', 'in_progress') AND expires_at < now() "
+        "RETURNING id, owner",
     )
-    await queue.add(connection, [Entry("finish_batch", row["id"]) for row in found])
+    await queue.add(
+        connection, [Entry("finish_batch", row["id"], owner=row["owner"]) for row in found]
+    )
     return len(found)

@@ -3,22 +3,29 @@
 import asyncio
 from collections import defaultdict
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 import psycopg
+from psycopg.rows import DictRow
 
-from app.jobs.database import Database
+from app.jobs.database import Database, DatabaseUnavailable, rows
 from app.jobs.events import CHANNEL
 
 RECONNECT_SECONDS = 2.0
 
+LOOK_SECONDS = 5.0
+"""Between looks at jobs that are waited for: not all that changes is told."""
+
 
 class Changes:
-    """One connection that listens for all waiting callers of this process."""
+    """Listens, and looks, for all waiting callers of this process: a thousand of them cost one
+    query."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
         self._waiting: defaultdict[str, set[asyncio.Event]] = defaultdict(set)
+        self._seen: dict[str, DictRow | None] = {}
+        """Jobs that are waited for, at the last look; None: there is no such job."""
 
     @contextmanager
     def watch(self, id: str) -> Iterator[asyncio.Event]:
@@ -31,6 +38,7 @@ class Changes:
             self._waiting[id].discard(event)
             if not self._waiting[id]:
                 del self._waiting[id]
+                self._seen.pop(id, None)
 
     async def listen(self) -> None:
         """Listen until cancelled, and connect again after a break."""
@@ -40,13 +48,39 @@ class Changes:
                     await connection.execute(f"LISTEN {CHANNEL}")
                     self._wake_all()  # what happened before is not told
                     async for notification in connection.notifies():
-                        for event in self._waiting.get(notification.payload, ()):
-                            event.set()
+                        self._wake(notification.payload)
             except psycopg.Error:
                 self._wake_all()
             await asyncio.sleep(RECONNECT_SECONDS)
 
+    async def keep_looking(self) -> None:
+        """Look every LOOK_SECONDS, until cancelled."""
+        while True:
+            await asyncio.sleep(LOOK_SECONDS)
+            with suppress(DatabaseUnavailable):
+                await self.look()
+
+    async def look(self) -> None:
+        """Wake callers whose job is not as it was at the last look. Raises DatabaseUnavailable."""
+        ids = list(self._waiting)
+        if not ids:
+            return
+        async with self._database.transaction() as connection:
+            found = await rows(
+                connection,
+                "SELECT id, status, seconds_done, attempts FROM jobs WHERE id = ANY(%s)",
+                ids,
+            )
+        jobs = {row["id"]: row for row in found}
+        for id in ids:
+            if id in self._waiting and (id not in self._seen or self._seen[id] != jobs.get(id)):
+                self._seen[id] = jobs.get(id)
+                self._wake(id)
+
+    def _wake(self, id: str) -> None:
+        for event in self._waiting.get(id, ()):
+            event.set()
+
     def _wake_all(self) -> None:
-        for events in self._waiting.values():
-            for event in events:
-                event.set()
+        for id in self._waiting:
+            self._wake(id)

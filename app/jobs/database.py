@@ -1,9 +1,12 @@
 """The database of jobs: connections, transactions, and the tables from numbered SQL files."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from contextvars import ContextVar
 from importlib import resources
 from typing import Any, LiteralString
+from weakref import WeakValueDictionary
 
 import psycopg
 from procrastinate.schema import SchemaManager
@@ -23,11 +26,18 @@ MIGRATION_LOCK = 0x76657262
 MAX_CONNECTIONS = 4
 """Of one process, beside two that listen; a managed database has some hundred for all replicas."""
 
+OF_ONE_CALLER = MAX_CONNECTIONS - 1
+"""One connection is left for others, however many requests a caller sends."""
+
 CONNECTION_SECONDS = 5.0
 """Wait for a connection, before callers are told to come back."""
 
 RETRY_SECONDS = 5
 """`retry-after` while the database does not answer."""
+
+
+acting_for: ContextVar[str | None] = ContextVar("acting_for", default=None)
+"""The caller of the request that runs; None in work of the server itself."""
 
 
 class DatabaseUnavailable(Overloaded):
@@ -59,6 +69,7 @@ class Database:
             open=False,
         )
         self._is_open = False
+        self._turns = WeakValueDictionary[str, asyncio.Semaphore]()
 
     async def open(self) -> None:
         """Migrate, then open the pool. Raises DatabaseUnavailable."""
@@ -89,13 +100,31 @@ class Database:
         if not self._is_open:
             raise DatabaseUnavailable
         try:
-            async with self.pool.connection() as connection:
+            async with self._turn(), self.pool.connection() as connection:
                 yield connection
         except (psycopg.OperationalError, psycopg.InterfaceError, PoolTimeout) as error:
             raise DatabaseUnavailable from error
         except psycopg.DataError as error:
             # NUL in an id or a filter; what is stored was checked before.
             raise InvalidRequest("A value is not Unicode.") from error
+
+    @asynccontextmanager
+    async def _turn(self) -> AsyncIterator[None]:
+        """One of the caller's turns. Raises DatabaseUnavailable, as the pool does."""
+        caller = acting_for.get()
+        if caller is None:
+            yield
+            return
+        turns = self._turns.setdefault(caller, asyncio.Semaphore(OF_ONE_CALLER))
+        try:
+            async with asyncio.timeout(CONNECTION_SECONDS):
+                await turns.acquire()
+        except TimeoutError:
+            raise DatabaseUnavailable from None
+        try:
+            yield
+        finally:
+            turns.release()
 
 
 async def one(connection: Connection, query: LiteralString, *values: Any) -> DictRow | None:

@@ -93,6 +93,11 @@ class Deliveries:
         except InvalidRequest as error:
             log.info("delivery_unanswered", endpoint=delivery["endpoint_id"], reason=repr(error))
             return None
+        except Exception:
+            # Of a receiver that no one has thought of, or of the file of keys: counted as well, or
+            # the attempt would be repeated each minute, for ever.
+            log.exception("delivery_failed", event_id=id)
+            return None
 
 
 async def _note(connection: Connection, delivery: DictRow, status: int | None) -> str:

@@ -14,6 +14,7 @@ from app.errors import Overloaded
 from app.jobs import batch_table, removal
 from app.jobs.database import Connection, Database, one, rows
 from app.jobs.objects import Objects
+from app.jobs.owners import put_clock_back
 from app.jobs.queue import Entry, Queue
 from app.jobs.store import JobStore
 from app.telemetry import metrics
@@ -98,15 +99,20 @@ class Housekeeping:
     async def reconcile(self) -> int:
         """Make entries for queued jobs and unfinished batches that have none; returns their number.
 
-        An entry counts if it waits, or if the worker that has it is alive.
+        An entry counts if it waits, or if the worker that has it is alive. Keeps the clock of turns
+        within its bounds, too.
         """
         async with self._database.transaction() as connection:
             if not await _alone(connection):
                 return 0
+            if await put_clock_back(connection):
+                log.info("jobs_clock_put_back")
             found = await rows(
                 connection, _WITHOUT_ENTRY, self._store.settings.stalled_seconds, AT_ONCE
             )
-            entries = [Entry(row["task"], row["id"], row["tag"]) for row in found]
+            entries = [
+                Entry(row["task"], row["id"], row["tag"], owner=row["owner"]) for row in found
+            ]
             await self._requeue(connection, entries)
         if found:
             metrics.JOBS_RECONCILED.inc(len(found))
@@ -142,7 +148,7 @@ class Housekeeping:
             async with self._database.transaction() as connection:
                 found = await rows(
                     connection,
-                    "SELECT * FROM jobs WHERE batch_id IS NULL AND "
+                    "SELECT id, file_id, result_key FROM jobs WHERE batch_id IS NULL AND "
                     "finished_at < now() - make_interval(days => %s) "
                     "LIMIT %s FOR UPDATE SKIP LOCKED",
                     self._store.settings.keep_days,
@@ -186,12 +192,12 @@ async def _alone(connection: Connection) -> bool:
 
 _WITHOUT_ENTRY = """
 WITH unfinished AS (
-    SELECT id, 'transcribe' AS task, tag FROM jobs WHERE status = 'queued'
+    SELECT id, 'transcribe' AS task, tag, NULL AS owner FROM jobs WHERE status = 'queued'
     UNION ALL
-    SELECT id, 'expand_batch', 0 FROM batches WHERE status IN ('validating', 'in_progress')
+    SELECT id, 'expand_batch', 0, owner FROM batches WHERE status IN ('validating', 'in_progress')
         AND (SELECT count(*) FROM jobs WHERE batch_id = batches.id) < greatest(total, 1)
     UNION ALL
-    SELECT id, 'finish_batch', 0 FROM batches WHERE status IN ('finalizing', 'cancelling')
+    SELECT id, 'finish_batch', 0, owner FROM batches WHERE status IN ('finalizing', 'cancelling')
 )
 SELECT * FROM unfinished WHERE NOT EXISTS (
     SELECT FROM procrastinate_jobs AS entry

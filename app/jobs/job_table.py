@@ -7,7 +7,7 @@ lease, or by `end_unfinished`, which takes the lease away.
 import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, LiteralString
 
 from psycopg.rows import DictRow
 from psycopg.types.json import Jsonb
@@ -27,6 +27,15 @@ _EVENTS: dict[Ended, EventType] = {
     "cancelled": "audio.job.cancelled",
     "expired": "audio.job.expired",
 }
+
+
+COLUMNS: LiteralString = (
+    "id, number, owner, batch_id, line, custom_id, task, model, source, file_id, status, attempts, "
+    "lease, tag, estimated_seconds, audio_seconds, seconds_done, result_key, error, metadata, "
+    "body_hash, created_at, started_at, finished_at, expires_at"
+)
+"""Of a job as its caller sees it. `fields` may have megabytes, voices of speakers, and a page has
+100 jobs."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,17 +110,45 @@ async def add_jobs(
 
 async def find_job(connection: Connection, owner: str, id: str) -> DictRow:
     """Raises NotFound."""
-    row = await one(connection, "SELECT * FROM jobs WHERE id = %s AND owner = %s", id, owner)
+    row = await one(
+        connection, f"SELECT {COLUMNS} FROM jobs WHERE id = %s AND owner = %s", id, owner
+    )
     if row is None:
         raise NotFound(f"No such job: {id[:100]}", "id")
     return row
 
 
+async def find_fields(connection: Connection, job: DictRow) -> list[tuple[str, str]]:
+    """The fields of the job's form."""
+    row = await one(connection, "SELECT fields FROM jobs WHERE id = %s", job["id"])
+    if row is None:
+        raise NotFound(f"No such job: {job['id']}", "id")
+    return [(name, text) for name, text in row["fields"]]
+
+
 async def find_by_key(connection: Connection, owner: str, key: str) -> DictRow | None:
     """The owner's job with this idempotency key."""
     return await one(
-        connection, "SELECT * FROM jobs WHERE owner = %s AND idempotency_key = %s", owner, key
+        connection,
+        f"SELECT {COLUMNS} FROM jobs WHERE owner = %s AND idempotency_key = %s",
+        owner,
+        key,
     )
+
+
+async def owner_of_queued(connection: Connection, id: str) -> str | None:
+    """None if the job is not queued any more."""
+    row = await one(connection, "SELECT owner FROM jobs WHERE id = %s AND status = 'queued'", id)
+    return None if row is None else str(row["owner"])
+
+
+async def postpone(connection: Connection, queue: Queue, id: str, delay_seconds: float) -> None:
+    """Have a queued job come again later, in its turn."""
+    row = await one(
+        connection, "SELECT tag FROM jobs WHERE id = %s AND status = 'queued' FOR SHARE", id
+    )
+    if row is not None:
+        await queue.add(connection, [Entry("transcribe", id, row["tag"], delay_seconds)])
 
 
 async def claim(connection: Connection, id: str, lease: uuid.UUID) -> DictRow | None:
@@ -234,7 +271,7 @@ async def _note_ends(
         batch = await one(
             connection,
             "UPDATE batches SET completed = completed + %s, failed = failed + %s WHERE id = %s "
-            "RETURNING status, completed + failed = total AS is_over",
+            "RETURNING owner, status, completed + failed = total AS is_over",
             completed,
             counts[batch_id] - completed,
             batch_id,
@@ -244,4 +281,4 @@ async def _note_ends(
                 "UPDATE batches SET status = 'finalizing', finalizing_at = now() WHERE id = %s",
                 (batch_id,),
             )
-            await queue.add(connection, [Entry("finish_batch", batch_id)])
+            await queue.add(connection, [Entry("finish_batch", batch_id, owner=batch["owner"])])

@@ -41,6 +41,7 @@ async def _when_open(store: JobStore, services: Services) -> None:
     await store.opened.wait()
     async with asyncio.TaskGroup() as group:
         group.create_task(store.changes.listen())
+        group.create_task(store.changes.keep_looking())
         group.create_task(keep_figures(store))
         group.create_task(Deliveries(store, services.fetcher).run())
         # In every role: there are no workers while nothing waits, but windows and results end.

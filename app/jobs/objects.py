@@ -4,10 +4,12 @@ Keys: `uploads/FILE`, `parts/PART`, `results/JOB/LEASE.json`, `outputs/FILE.json
 row in the database is swept.
 """
 
+import asyncio
 from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
+from urllib.parse import unquote, urlsplit
 
 import obstore
 from obstore.exceptions import BaseError, NotFoundError
@@ -48,8 +50,10 @@ class Objects:
     Methods raise StoreUnavailable.
     """
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, *, is_own: bool = False) -> None:
+        """`is_own`: a folder that no other user of the machine may enter."""
         self._url = url
+        self._is_own = is_own
         self._opened: ObjectStore | None = None
 
     def open(self) -> None:
@@ -57,8 +61,16 @@ class Objects:
         with _failures():
             if self._url.startswith("file:"):
                 self._opened = from_url(self._url, mkdir=True)
+                if self._is_own and self.folder is not None:
+                    self.folder.chmod(0o700)
             else:
                 self._opened = from_url(self._url, retry_config=RETRIES)
+
+    @property
+    def folder(self) -> Path | None:
+        """Of a local store."""
+        parsed = urlsplit(self._url)
+        return Path(unquote(parsed.path)) if parsed.scheme == "file" else None
 
     @property
     def _store(self) -> ObjectStore:
@@ -97,8 +109,8 @@ class Objects:
     async def copy_to(self, key: str, file: BinaryIO) -> None:
         """Write the content into the file, and go back to the file's start."""
         async for piece in self.stream(key):
-            file.write(piece)
-        file.seek(0)
+            await asyncio.to_thread(file.write, piece)
+        await asyncio.to_thread(file.seek, 0)
 
     async def delete(self, keys: Sequence[str]) -> None:
         """Delete the objects; those that are not there do not matter."""

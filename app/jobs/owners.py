@@ -14,9 +14,13 @@ from psycopg.types.json import Jsonb
 from app.access.principal import Allowance, Principal
 from app.errors import AudioRateLimited
 from app.jobs.database import Connection, changed, one
+from app.jobs.queue import MAX_TAG
 
 LOW_PRIORITY_SECONDS = 86_400
 """What `priority=low` adds to a tag: a day of audio."""
+
+MAX_CLOCK = MAX_TAG // 2
+"""34 years of audio."""
 
 RETRY_SECONDS = 60
 """`retry-after` of an owner whose jobs fill its share of the queue."""
@@ -53,6 +57,35 @@ async def take_tags(
 async def advance_clock(connection: Connection, tag: int) -> None:
     """Note that a worker has taken the job with this tag."""
     await changed(connection, "UPDATE virtual_clock SET now = %s WHERE now < %s", tag, tag)
+
+
+async def put_clock_back(connection: Connection) -> bool:
+    """Put a clock that has passed MAX_CLOCK back to 0, and all tags with it; False for another.
+
+    Tags are as large as callers' files, whatever becomes of their jobs: cancelled ones alone could
+    pass the largest priority, and all jobs after them would be in one line.
+    """
+    row = await one(connection, "SELECT now FROM virtual_clock WHERE now > %s", MAX_CLOCK)
+    if row is None:
+        return False
+    # In the order in which jobs are added. Claims wait, and find the new tags.
+    await connection.execute("LOCK TABLE owners, jobs IN SHARE ROW EXCLUSIVE MODE")
+    row = await one(connection, "SELECT now FROM virtual_clock")
+    assert row is not None
+    await connection.execute("UPDATE virtual_clock SET now = 0")
+    await connection.execute(
+        "UPDATE owners SET last_tag = greatest(last_tag - %s, 0)", (row["now"],)
+    )
+    await connection.execute(
+        "UPDATE jobs SET tag = greatest(tag - %s, 0) WHERE status IN ('queued', 'in_progress')",
+        (round(row["now"]),),
+    )
+    await connection.execute(
+        "UPDATE procrastinate_jobs AS entry SET priority = -least(jobs.tag, %s) FROM jobs "
+        "WHERE entry.queueing_lock = jobs.id AND entry.status = 'todo'",
+        (MAX_TAG,),
+    )
+    return True
 
 
 async def check_room(

@@ -1,7 +1,7 @@
 """Lists in pages: newest first or oldest first, from an object on."""
 
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, LiteralString
 
 from psycopg import sql
 from psycopg.rows import DictRow
@@ -24,7 +24,12 @@ class Page:
 
 
 async def read_page(
-    connection: Connection, table: str, owner: str, page: Page, filters: dict[str, Any]
+    connection: Connection,
+    table: str,
+    owner: str,
+    page: Page,
+    filters: dict[str, Any],
+    columns: LiteralString = "*",
 ) -> tuple[list[DictRow], bool]:
     """Rows of the owner whose columns have the values of `filters`, and whether there are more.
 
@@ -50,7 +55,8 @@ async def read_page(
             raise NotFound(f"No such object: {page.after[:100]}", "after")
         conditions.append(sql.SQL("number < %s" if page.order == "desc" else "number > %s"))
         values.append(row["number"])
-    query = sql.SQL("SELECT * FROM {} WHERE {} ORDER BY number {} LIMIT %s").format(
+    query = sql.SQL("SELECT {} FROM {} WHERE {} ORDER BY number {} LIMIT %s").format(
+        sql.SQL(columns),
         sql.Identifier(table),
         sql.SQL(" AND ").join(conditions),
         sql.SQL("DESC" if page.order == "desc" else "ASC"),

@@ -184,6 +184,7 @@ class EmbeddedPostgres:
         # Whoever can write into the folder above could have made it, or a link to another.
         if not stat.S_ISDIR(found.st_mode) or found.st_uid not in own:
             raise PermissionError(f"{folder} belongs to another user")
+        folder.chmod(0o700)  # of one that was there already, too
         if self._account is not None:
             os.chown(folder, self._account.pw_uid, self._account.pw_gid, follow_symlinks=False)
 

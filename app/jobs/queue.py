@@ -31,6 +31,9 @@ class Entry:
     tag: int = 0
     """A smaller one goes first; batches themselves go before all jobs."""
     delay_seconds: float = 0.0
+    owner: str | None = None
+    """Of a batch. One owner's are expanded, and finished, one after the other: each takes a place
+    among the jobs that run, and minutes of CPU time."""
 
 
 class Queue:
@@ -56,7 +59,7 @@ class Queue:
             QueueJob(
                 queue=QUEUE,
                 priority=-min(entry.tag, MAX_TAG),
-                lock=None,
+                lock=None if entry.owner is None else f"{entry.task}:{entry.owner}",
                 queueing_lock=entry.id,
                 task_name=entry.task,
                 task_kwargs={"id": entry.id},

@@ -6,7 +6,7 @@ from psycopg.rows import DictRow
 
 from app.errors import Conflict
 from app.jobs.database import Connection, changed, one, rows
-from app.jobs.job_table import Ended, end_unfinished, find_job
+from app.jobs.job_table import COLUMNS, Ended, end_unfinished, find_job
 from app.jobs.queue import Queue
 
 Clearable = Literal["queued", "completed", "failed", "cancelled", "expired"]
@@ -24,8 +24,8 @@ async def cancel_job(connection: Connection, queue: Queue, owner: str, id: str) 
     """
     row = await one(
         connection,
-        "UPDATE jobs SET status = 'cancelled', finished_at = now(), lease = NULL "
-        "WHERE id = %s AND owner = %s AND status IN ('queued', 'in_progress') RETURNING *",
+        "UPDATE jobs SET status = 'cancelled', finished_at = now(), lease = NULL WHERE id = %s "
+        f"AND owner = %s AND status IN ('queued', 'in_progress') RETURNING {COLUMNS}",
         id,
         owner,
     )
@@ -74,9 +74,10 @@ async def clear(
             await end_unfinished(connection, queue, ended, "cancelled")
         return len(ended), []
     cursor = await connection.execute(
-        f"SELECT * FROM jobs WHERE {filters} AND status = %(status)s AND NOT EXISTS (SELECT FROM "
-        f"batches WHERE batches.id = jobs.batch_id AND batches.status IN {_UNFINISHED_BATCH}) "
-        "ORDER BY number LIMIT %(limit)s FOR UPDATE SKIP LOCKED",
+        f"SELECT {COLUMNS} FROM jobs WHERE {filters} AND status = %(status)s AND NOT EXISTS "
+        "(SELECT FROM batches WHERE batches.id = jobs.batch_id AND "
+        f"batches.status IN {_UNFINISHED_BATCH}) ORDER BY number LIMIT %(limit)s "
+        "FOR UPDATE SKIP LOCKED",
         values,
     )
     found = await cursor.fetchall()

@@ -15,6 +15,7 @@ from starlette.datastructures import FormData, UploadFile
 from app.domain import Task
 from app.errors import InvalidRequest, UnsupportedValue
 from app.jobs.url_source import UrlSource, read_url_source
+from app.openai.json_limits import MAX_CONFIGURATION_CHARS
 from app.transcriptions.form import AudioForm, parse
 from app.transcriptions.form_parts import FormParts, choice_of
 
@@ -25,6 +26,8 @@ OWN_FIELDS = (
     *("url_headers", "webhook_url"),
 )
 """Fields that are not about the transcript."""
+
+VOICES = "known_speaker_references"
 
 MAX_METADATA = 16
 MAX_METADATA_KEY = 64
@@ -75,6 +78,7 @@ def read_request(data: FormData, task: Task | None = None) -> JobRequest:
     for name, value in data.multi_items():
         if isinstance(value, str):
             check_storable(name + value, name[:100])
+    _check_size(fields)
     form = read_form_fields(fields, chosen)
     window = parts.one("completion_window", str, DEFAULT_WINDOW)
     window_seconds(window, "completion_window")
@@ -89,6 +93,16 @@ def read_request(data: FormData, task: Task | None = None) -> JobRequest:
         window=window,
         is_low=parts.one("priority", choice_of("normal", "low"), "normal") == "low",
     )
+
+
+def _check_size(fields: Iterable[tuple[str, str]]) -> None:
+    """Raises InvalidRequest for fields that are too large for a row, voices apart."""
+    sizes = [(len(name) + len(text), name) for name, text in fields if not name.startswith(VOICES)]
+    if sum(size for size, _ in sizes) > MAX_CONFIGURATION_CHARS:
+        raise InvalidRequest(
+            f"The fields have more than {MAX_CONFIGURATION_CHARS} characters.",
+            max(sizes)[1][:100],
+        )
 
 
 def read_form_fields(fields: Iterable[tuple[str, str]], task: Task) -> AudioForm:

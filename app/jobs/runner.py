@@ -3,6 +3,7 @@
 import asyncio
 import time
 import uuid
+from collections import Counter
 from collections.abc import Awaitable
 from contextlib import aclosing, suppress
 from dataclasses import replace
@@ -33,6 +34,9 @@ T = TypeVar("T")
 RETRY_BASE = 4.0
 """Seconds before a job that failed by our fault is run again, to the power of its attempts."""
 
+BUSY_SECONDS = 1.0
+"""Until a job is tried again whose owner has all the places that one may have."""
+
 PUBLISH_RETRY_SECONDS = 1.0
 """Between attempts to publish while the database does not answer."""
 
@@ -47,19 +51,39 @@ class Runner:
     def __init__(self, store: JobStore, services: Services) -> None:
         self._store = store
         self._services = services
+        self._running = Counter[str]()
+        """Jobs of each owner here."""
 
     async def run(self, id: str) -> None:
         """Run a job that an entry of the queue names. Raises CancelledError alone: what fails is
         noted in the job's row, or found by housekeeping.
         """
-        lease = uuid.uuid4()
         try:
             async with self._store.database.transaction() as connection:
-                job = await job_table.claim(connection, id, lease)
-            if job is not None:
-                await self._run(job)
+                owner = await job_table.owner_of_queued(connection, id)
+            if owner is None:
+                return
+            if self._running[owner] >= self._store.settings.concurrency:
+                await self._postpone(id)
+                return
+            self._running[owner] += 1
+            try:
+                async with self._store.database.transaction() as connection:
+                    job = await job_table.claim(connection, id, uuid.uuid4())
+                if job is not None:
+                    await self._run(job)
+            finally:
+                self._running[owner] -= 1
+                if not self._running[owner]:
+                    del self._running[owner]
         except DatabaseUnavailable:
             log.warning("job_left", job=id, note="housekeeping will find it")
+
+    async def _postpone(self, id: str) -> None:
+        """Leave a place that is kept for others; this one's job comes again a little later."""
+        async with self._store.database.transaction() as connection:
+            await job_table.postpone(connection, self._store.queue, id, BUSY_SECONDS)
+        await asyncio.sleep(BUSY_SECONDS)  # else a long queue would go round and round
 
     async def _run(self, job: DictRow) -> None:
         began = time.perf_counter()

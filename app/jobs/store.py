@@ -1,6 +1,7 @@
 """What jobs need of a process: the database, the queue in it, the objects; opened and kept open."""
 
 import asyncio
+from weakref import WeakValueDictionary
 
 import structlog
 from pydantic import SecretStr
@@ -12,6 +13,7 @@ from app.jobs.encryption import Encryption
 from app.jobs.objects import Objects, default_url
 from app.jobs.postgres import EmbeddedPostgres
 from app.jobs.queue import Queue
+from app.jobs.room import Room
 from app.setting_groups import JobsSettings
 
 log = structlog.get_logger(__name__)
@@ -34,9 +36,13 @@ class JobStore:
         else:
             url = settings.database.get_secret_value()
         self.database = Database(url)
-        self.objects = Objects(settings.objects or default_url(settings.directory))
+        place = settings.objects or default_url(settings.directory)
+        self.objects = Objects(place, is_own=settings.objects is None)
+        self.room = Room(self.database, self.objects.folder, settings.max_stored_bytes)
         self.queue = Queue(self.database)
         self.changes = Changes(self.database)
+        self.joining = WeakValueDictionary[str, asyncio.Lock]()
+        """Of uploads whose parts are put together, by id."""
         self.opened = asyncio.Event()
         """Set once the database has its tables."""
 

@@ -15,6 +15,10 @@ log = structlog.get_logger(__name__)
 DRAIN_SECONDS = 10.0
 """Time for running jobs to end when the process stops; the others are given back to the queue."""
 
+FOR_OTHERS = 4
+"""Places beside those that jobs of one owner may have, two of which its batches may take: long
+recordings, or hosts of urls that are slow, keep theirs for hours."""
+
 RESTART_SECONDS = 2.0
 POLL_SECONDS = 2.0
 """Between looks at the queue, beside PostgreSQL's notifications."""
@@ -23,7 +27,7 @@ Handler = Callable[[str], Awaitable[None]]
 
 
 async def work(queue: Queue, handlers: Mapping[TaskName, Handler], settings: JobsSettings) -> None:
-    """Run entries of the queue, `concurrency` at once, until cancelled.
+    """Run entries of the queue until cancelled: `concurrency` jobs of one owner at once.
 
     Cancelling stops the taking, and cancels what still runs after DRAIN_SECONDS.
     """
@@ -35,7 +39,7 @@ async def work(queue: Queue, handlers: Mapping[TaskName, Handler], settings: Job
         try:
             await queue.app.run_worker_async(
                 queues=[QUEUE],
-                concurrency=settings.concurrency,
+                concurrency=settings.concurrency + FOR_OTHERS,
                 install_signal_handlers=False,
                 delete_jobs="always",
                 fetch_job_polling_interval=POLL_SECONDS,

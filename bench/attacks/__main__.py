@@ -6,6 +6,7 @@ times what they take before it (medians), and resident memory must not grow by m
 
 import argparse
 import json
+import socket
 import sys
 import tempfile
 from collections.abc import Iterator, Sequence
@@ -18,16 +19,22 @@ import httpx
 from app.services import models_directory
 from app.settings import read_settings
 from bench import chosen_model
-from bench.attacks import callers, content, protocol
+from bench.attacks import callers, content, jobs, protocol
 from bench.attacks.observer import Observation, Observer, Subject, observed
 from bench.attacks.target import Attack, BoundBroken, Target
 from bench.calls import SPEECH
-from bench.server import running
+from bench.server import START_SECONDS, running
 from tests.support.api_keys import keys
 from tests.support.client import TRANSCRIPTIONS
 from tests.support.model_names import STARTER
+from tests.support.waiting import wait_until
 
-ATTACKS: tuple[Attack, ...] = (*content.ATTACKS, *protocol.ATTACKS, *callers.ATTACKS)
+ATTACKS: tuple[Attack, ...] = (
+    *content.ATTACKS,
+    *protocol.ATTACKS,
+    *callers.ATTACKS,
+    *jobs.ATTACKS,
+)
 
 MAX_READY_SECONDS = 1.0
 MAX_CLIP_RATIO = 3.0
@@ -88,6 +95,9 @@ def attackable(model: str) -> Iterator[tuple[Observer, Target]]:
     """An observed server with two callers, and with two small models beside `model` in one room."""
     wav = (SPEECH / "libri_0890.wav").read_bytes()
     with tempfile.TemporaryDirectory() as folder:
+        Path(folder).chmod(0o711)  # root's own PostgreSQL runs as another user
+        with socket.create_server(("127.0.0.1", 0)) as free:
+            host_port = free.getsockname()[1]
         small = [Path(folder, name) for name in ("first", "second")]
         for each in small:
             each.symlink_to(STARTER)
@@ -96,13 +106,20 @@ def attackable(model: str) -> Iterator[tuple[Observer, Target]]:
             "VERBATIM_MODELS__SERVED": json.dumps([str(each) for each in small]),
             "VERBATIM_MODELS__MAX_RESIDENT": "2",
             "VERBATIM_SERVER__IDLE_CONNECTION_SECONDS": str(protocol.IDLE_SECONDS),
+            "VERBATIM_JOBS__ENABLED": "true",
+            "VERBATIM_JOBS__DIRECTORY": str(Path(folder, "jobs")),
+            "VERBATIM_FETCH__ENABLED": "true",
+            "VERBATIM_FETCH__SCHEMES": '["https", "http"]',
+            "VERBATIM_FETCH__PORTS": f"[443, {host_port}]",
+            "VERBATIM_FETCH__ALLOW": '["127.0.0.1"]',
             "VERBATIM_TELEMETRY__LOG_LEVEL": "error",
             "VERBATIM_ACCESS__SIGNING_KEY": "a signing key of bench.attacks and no other",
             "VERBATIM_ACCESS__KEYS": keys(attacker={"key": ATTACKER_KEY}, other={"key": OTHER_KEY}),
         }
         with running(["app"], settings) as server:
-            target = Target(server.base_url, ATTACKER_KEY, wav)
+            target = Target(server.base_url, ATTACKER_KEY, wav, OTHER_KEY, host_port)
             pid = server.process.pid
+            wait_until(lambda: target.takes_jobs, START_SECONDS)
             text = target.post(wav).json()["text"]
             ready, clips = server.base_url + "/health/ready", server.base_url + TRANSCRIPTIONS
             with observed(Subject(ready, clips, pid, OTHER_KEY, wav, text)) as observer:

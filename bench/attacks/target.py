@@ -43,6 +43,10 @@ class Target:
     key: str
     wav: bytes
     """A clip of some seconds."""
+    other_key: str
+    """Of a caller that the attacker disturbs."""
+    host_port: int
+    """Where hosts of the attacker may listen: the server fetches from there, and posts there."""
 
     @property
     def port(self) -> int:
@@ -56,6 +60,12 @@ class Target:
     def authorization(self) -> bytes:
         """The header line."""
         return b"authorization: Bearer " + self.key.encode() + b"\r\n"
+
+    @property
+    def takes_jobs(self) -> bool:
+        """Whether the database of jobs, which opens in the background, is there."""
+        answer = httpx.get(f"{self.url}/v1/audio/jobs/summary", headers=self.headers)
+        return answer.status_code == httpx.codes.OK
 
     def form(self, wav: bytes) -> bytes:
         """The body of an upload."""

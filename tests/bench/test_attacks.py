@@ -17,6 +17,8 @@ QUICK = (
     "foreign pages drain",
     "`Origin: http://[`; a client secret for /stream",
     "guessed keys",
+    "25 MiB of `&` as a form",
+    "a webhook's receiver that answers 102 for ever",
 )
 
 

@@ -191,6 +191,17 @@ async def test_a_body_without_end_is_cut_off_at_the_limit() -> None:
         assert host.sent < 20_000_000
 
 
+async def test_a_body_in_chunks_of_a_byte_is_cut_off() -> None:
+    """A gigabyte of them would keep the event loop busy for a day."""
+    headers = (("transfer-encoding", "chunked"),)
+    body = [b"1\r\nx\r\n" * 20_000 + b"0\r\n\r\n"]
+    with WebServer(lambda _: Answer(headers=headers, body=body)) as host:
+        with pytest.raises(UnfetchableUrl, match="too small"):
+            await fetched(fetcher(host), f"{host.url}/")
+        with pytest.raises(TooLarge):
+            await fetched(fetcher(host), f"{host.url}/", 4000)
+
+
 async def test_a_body_that_is_announced_as_too_large_is_not_read() -> None:
     answers = [Answer(headers=(("content-length", "1000001"),), body=iter([b"x"]))]
     with WebServer(lambda _: answers[0]) as host, pytest.raises(TooLarge):
@@ -313,6 +324,30 @@ async def test_a_post_tells_the_status_and_follows_no_redirect(
             await source.post(f"{host.url}/slow", b"{}", {}, "key:anna")
         with pytest.raises(UnfetchableUrl, match="no public address"):
             await source.post(f"http://127.0.0.2:{host.port}/", b"{}", {}, "key:anna")
+
+
+async def test_provisional_answers_without_end_are_cut_off() -> None:
+    sent = 0
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        nonlocal sent
+        try:
+            while True:
+                writer.write(b"HTTP/1.1 102 Processing\r\n\r\n" * 100)
+                await writer.drain()
+                sent += 2700
+        except ConnectionError:
+            pass
+        finally:
+            writer.close()
+
+    async with await asyncio.start_server(serve, LOOPBACK, 0) as host:
+        port = host.sockets[0].getsockname()[1]
+        rules = {"schemes": ["http"], "ports": [port], "allow": [LOOPBACK]}
+        source = Fetcher(FetchSettings.model_validate(rules), Names([LOOPBACK]))
+        with pytest.raises(UrlUnavailable, match="does not answer"):
+            await source.post(f"http://{LOOPBACK}:{port}/", b"{}", {}, "key:anna")
+    assert sent < 20_000_000, "the sockets hold some"
 
 
 async def test_a_server_that_fetches_no_urls_says_so() -> None:

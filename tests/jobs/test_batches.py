@@ -77,6 +77,9 @@ def test_files_are_kept_listed_and_deleted(jobs: ServedJobs) -> None:
         ({}, "purpose"),
         ({"purpose": "fine-tune"}, "purpose"),
         ({"purpose": "user_data", "expires_after[seconds]": "5"}, "expires_after"),
+        # Bounds are of the number, not of its first digits, and Python reads 4,300 at most.
+        ({"purpose": "user_data", "expires_after[seconds]": "000003600000"}, "expires_after"),
+        ({"purpose": "user_data", "expires_after[seconds]": "9" * 5000}, "expires_after"),
     ],
 )
 def test_a_wrong_field_of_a_file_is_named(
@@ -153,6 +156,10 @@ def test_wrong_lines_fail_the_batch_before_anything_is_transcribed(
     assert empty.errors is not None
     assert empty.errors.data is not None
     assert [each.code for each in empty.errors.data] == ["empty_file"]
+    rows = ended(jobs, started(jobs, jobs.batch_file("\n" * 150_000)))
+    assert rows.errors is not None
+    assert rows.errors.data is not None
+    assert [each.code for each in rows.errors.data] == ["too_many_requests_in_file"]
 
 
 def test_a_batch_that_is_cancelled_while_it_expands_has_all_lines(

@@ -37,6 +37,28 @@ async def taken(store: JobStore, *busy: str) -> Any:
         return await take_due(connection, busy)
 
 
+async def test_what_is_due_to_a_busy_owner_is_not_looked_at(store: JobStore) -> None:
+    """An owner with 50 endpoints cancels 10,000 jobs at once."""
+    for owner in ("anna", "bert", "carl"):
+        await endpoint(store, owner)
+    await event(store, *["bert"] * 4000, "carl")
+    async with store.database.transaction() as connection:
+        before = await one(connection, _READ)
+        found = await take_due(connection, ["bert"])
+        after = await one(connection, _READ)
+    assert found is not None
+    assert found["owner"] == "carl"
+    assert before is not None
+    assert after is not None
+    assert after["rows"] - before["rows"] < 1000
+
+
+_READ = (
+    "SELECT seq_tup_read + idx_tup_fetch AS rows FROM pg_stat_xact_user_tables "
+    "WHERE relname = 'deliveries'"
+)
+
+
 async def test_an_attempt_that_nobody_ended_is_repeated_with_the_same_id(
     store: JobStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:

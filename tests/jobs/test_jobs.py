@@ -111,6 +111,7 @@ def test_any_format_is_rendered_later(jobs: ServedJobs) -> None:
         ({"metadata": json.dumps({"a": "\0"})}, "metadata"),
         ({"metadata": json.dumps({str(n): "x" for n in range(17)})}, "metadata"),
         ({"prompt": "a\0b"}, "prompt"),
+        ({"prompt": "x" * 40_000, "what": "x" * 30_000}, "prompt"),
         ({"model": "no-such"}, "model"),
     ],
 )
@@ -191,7 +192,8 @@ def test_lists_have_pages_and_filters(jobs: ServedJobs) -> None:
     assert second["data"][0]["id"] == ids[0]
     found = jobs.get(f"{JOBS}?metadata[page]=1&status=completed")
     assert [each["id"] for each in found["data"]] == [ids[1]]
-    for query in ("limit=0", "limit=x", "order=up", "status=lost"):
+    large = ("limit=000000001000", "limit=000000001" + "0" * 5000)
+    for query in ("limit=0", "limit=x", *large, "order=up", "status=lost"):
         assert jobs.send("GET", f"{JOBS}?{query}").status_code == 400
     assert jobs.send("GET", f"{JOBS}?after=job-no").status_code == 404
     assert jobs.send("GET", f"{JOBS}?batch_id=%00").status_code == 400

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from app.jobs.objects import ObjectMissing, Objects, StoreUnavailable
+from app.jobs.postgres import EmbeddedPostgres
 from tests.models.s3 import S3Server
 
 
@@ -66,3 +67,15 @@ async def test_a_store_that_is_not_there_is_unavailable(tmp_path: Path) -> None:
         store.open()
     with pytest.raises(StoreUnavailable):
         await store.put("uploads/a", b"x")
+
+
+def test_no_other_user_of_the_machine_may_read_recordings(tmp_path: Path) -> None:
+    folder = tmp_path / "objects"
+    folder.mkdir(mode=0o755)  # as older versions made it
+    Objects(folder.as_uri(), is_own=True).open()
+    assert folder.stat().st_mode & 0o777 == 0o700
+    socket = tmp_path / "socket"
+    socket.mkdir()
+    socket.chmod(0o777)
+    EmbeddedPostgres(tmp_path)._make_folder(socket)
+    assert socket.stat().st_mode & 0o777 == 0o700

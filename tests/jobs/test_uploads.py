@@ -2,13 +2,24 @@
 
 import hashlib
 import json
+import shutil
 import subprocess
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import Any
 
 import httpx
 import openai
 import pytest
+from psycopg.rows import DictRow
 
+from app.errors import TooLarge
+from app.jobs import upload_table
+from app.jobs.database import Database
+from app.jobs.file_table import NewFile
+from app.jobs.room import Claim, Room
+from app.jobs.routes import uploads
+from app.jobs.store import JobStore
 from tests.jobs.served_jobs import JOBS, SUPPORT_KEY, ServedJobs
 from tests.support.api_keys import SALES_KEY, bearer
 from tests.support.client import CLIP, FAKE_TEXT
@@ -49,7 +60,9 @@ def test_the_parts_of_an_upload_become_a_file(jobs: ServedJobs) -> None:
     assert jobs.ended(answer.json()["id"])["result"]["text"] == FAKE_TEXT
 
 
-def test_parts_that_are_not_the_file_are_refused(jobs: ServedJobs) -> None:
+def test_parts_that_are_not_the_file_are_refused(
+    jobs: ServedJobs, monkeypatch: pytest.MonkeyPatch
+) -> None:
     before = jobs.stored()
     client, id = jobs.client, announced(jobs)
     part = client.uploads.parts.create(id, data=b"12345")
@@ -57,6 +70,10 @@ def test_parts_that_are_not_the_file_are_refused(jobs: ServedJobs) -> None:
     with pytest.raises(openai.BadRequestError) as too_much:
         client.uploads.parts.create(id, data=b"x")
     assert too_much.value.param == "data"
+    with monkeypatch.context() as patches:
+        patches.setattr(upload_table, "add_part", None)  # it is refused while it arrives
+        with pytest.raises(openai.BadRequestError):
+            client.uploads.parts.create(id, data=b"x" * 300_000)
     for part_ids, md5, param in (
         ([part.id], openai.omit, "part_ids"),
         ([part.id, part.id], openai.omit, "part_ids"),
@@ -79,6 +96,65 @@ def test_parts_that_are_not_the_file_are_refused(jobs: ServedJobs) -> None:
     jobs.sql("UPDATE uploads SET expires_at = now() WHERE id = %s", late)
     with pytest.raises(openai.ConflictError, match="expired"):
         client.uploads.complete(late, part_ids=["x"])
+
+
+def test_parts_are_put_together_once_and_only_where_there_is_room(
+    jobs: ServedJobs, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each request would copy gigabytes, and none of the copies has a row yet."""
+    copied: list[str] = []
+
+    async def joined(store: JobStore, upload: DictRow, keys: list[str]) -> tuple[NewFile, str]:
+        copied.append(upload["id"])
+        return await original(store, upload, keys)
+
+    original = uploads._joined
+    monkeypatch.setattr(uploads, "_joined", joined)
+    client, id = jobs.client, announced(jobs)
+    part = client.uploads.parts.create(id, data=b"0123456789")
+    with ThreadPoolExecutor(8) as pool:
+        answers = list(
+            pool.map(lambda _: client.uploads.complete(id, part_ids=[part.id]), range(8))
+        )
+    assert {each.status for each in answers} == {"completed"}
+    assert len({each.file.id for each in answers if each.file}) == 1
+    assert copied == [id]
+    late = announced(jobs)
+    part = client.uploads.parts.create(late, data=b"0123456789")
+    monkeypatch.setattr(Room, "allowed", lambda _: 20)
+    with pytest.raises(openai.APIStatusError) as refused:
+        client.uploads.complete(late, part_ids=[part.id])
+    assert refused.value.status_code == 413
+    client.uploads.cancel(late)
+
+
+def test_a_caller_stores_no_more_than_it_may(
+    jobs: ServedJobs, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def create(key: str = SALES_KEY) -> int:
+        fields = {"purpose": "user_data"}
+        file = {"file": b"0123456789"}
+        return jobs.send("POST", "/v1/files", key, data=fields, files=file).status_code
+
+    jobs.client.uploads.parts.create(announced(jobs), data=b"0123456789")
+    [[stored]] = jobs.sql("SELECT sum(bytes) FROM files")
+    monkeypatch.setattr(Room, "allowed", lambda _: stored + 25)
+    assert [create(), create()] == [200, 413], "with the part of the upload"
+    before = jobs.stored()
+    assert create() == 413
+    assert jobs.stored() == before
+    assert jobs.post().status_code == 413
+    assert create(SUPPORT_KEY) == 200
+
+
+async def test_a_caller_gets_as_much_of_a_disk_as_is_left_free(tmp_path: Path) -> None:
+    free = shutil.disk_usage(tmp_path).free
+    room = Room(Database("postgresql://nowhere"), tmp_path, None)
+    with Claim(room, "key:a", 0) as claim, Claim(room, "key:a", free // 3) as beside:
+        claim.take(free // 2)
+        with pytest.raises(TooLarge):
+            beside.take(free // 4)
+    assert not room.arriving
 
 
 @pytest.mark.parametrize(

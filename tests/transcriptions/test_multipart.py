@@ -8,7 +8,7 @@ from starlette.datastructures import FormData
 from starlette.requests import Request
 from starlette.types import Message
 
-from app.errors import InvalidRequest
+from app.errors import InvalidRequest, TooLarge
 from app.transcriptions.form import parse
 from app.transcriptions.multipart import MAX_PREAMBLE_BYTES, form_data
 
@@ -121,6 +121,32 @@ async def test_the_search_for_the_first_boundary_ends(size: int) -> None:
 async def test_files_are_counted_with_or_without_a_name() -> None:
     with pytest.raises(InvalidRequest, match="1000"):
         await content_of(file_part(b'name="file"') * 1001 + END)
+
+
+@pytest.mark.parametrize(
+    ("body", "content_type", "error"),
+    [
+        # A job's body may have 2 GiB, and texts lie in memory.
+        (
+            (file_part(b"name=x", content=b"x" * 9 * 1024**2)) * 2 + END,
+            "multipart/form-data; boundary=b",
+            InvalidRequest,
+        ),
+        # 100 MiB blocked the event loop for two minutes.
+        (b"&" * 100_000, "application/x-www-form-urlencoded", TooLarge),
+        (
+            file_part(b"name=file", content=b"\r\n--bx" * 3000) + END,
+            "multipart/form-data; boundary=b",
+            InvalidRequest,
+        ),
+    ],
+)
+async def test_a_form_that_costs_more_than_forms_may_is_refused(
+    body: bytes, content_type: str, error: type[Exception]
+) -> None:
+    with pytest.raises(error):
+        async with parsed(body, 1 << 16, content_type):
+            pass
 
 
 @pytest.mark.parametrize("content_type", ["multipart/form-data", "multipart/form-data; boundary="])

@@ -1,12 +1,13 @@
 """Signing in and out on the page. Cookies hold everything, so that any replica may answer."""
 
+from contextlib import suppress
 from typing import TypedDict
 
 from fastapi import APIRouter, Request, Response
 from fastapi.responses import RedirectResponse
 
 from app.access.sessions import Session
-from app.errors import NotAllowed, NotFound, Refused, SpeechError
+from app.errors import NotAllowed, NotFound, RateLimited, Refused, SpeechError
 from app.http.middleware.authentication import address_of
 from app.http.replies import json_response
 from app.http.sessions import (
@@ -61,7 +62,12 @@ async def sign_out(request: Request, services: TheServices) -> Response:
         raise NotFound(NOT_CONFIGURED)
     if session is None:
         return json_response({"url": sign_in.page_url})
-    response = json_response({"url": await sign_in.end(session)})
+    url = sign_in.page_url
+    # After too many, as of one cookie again and again, the provider is left alone.
+    with suppress(RateLimited):
+        services.address_limits.count_sign_in(address_of(request))
+        url = await sign_in.end(session)
+    response = json_response({"url": url})
     forget_cookie(response, SESSION, sign_in.page_url)
     return response
 

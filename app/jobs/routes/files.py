@@ -17,7 +17,7 @@ from app.jobs.routes.state import TheStore, choice, read_page_query
 from app.jobs.routes.upload import Upload
 from app.openai.error_replies import reply
 from app.openai.job_schemas import DeletedFile
-from app.transcriptions.form_parts import FormParts, choice_of
+from app.transcriptions.form_parts import FormParts, choice_of, whole_number
 from app.transcriptions.upload import receiving
 
 router = APIRouter(prefix="/v1/files", tags=["files"])
@@ -36,7 +36,7 @@ async def create_file(
     request: Request, services: TheServices, store: TheStore, principal: ThePrincipal
 ) -> Response:
     """Stores the file while it arrives."""
-    async with receiving(services, principal, Priority.BULK), Upload(store.objects) as upload:
+    async with receiving(services, principal, Priority.BULK), Upload(store, principal.id) as upload:
         fields = await upload.read(request)
         purpose, expires = _purpose(fields), _expiry(fields)
         file = upload.file(purpose, is_listed=True, expires_seconds=expires)
@@ -126,11 +126,12 @@ def _expiry(fields: FormData) -> int | None:
 
 def read_expiry(expiry: object, param: str) -> int:
     """The seconds of OpenAI's expiry policy. Raises InvalidRequest."""
-    seconds = str(expiry.get("seconds")) if isinstance(expiry, dict) else ""
-    if not (seconds.isascii() and seconds.isdecimal()):
-        raise InvalidRequest(f"Invalid value for '{param}': no whole 'seconds'.", param)
-    if not MIN_EXPIRY_SECONDS <= int(seconds[:9]) <= MAX_EXPIRY_SECONDS:
+    text = str(expiry.get("seconds")) if isinstance(expiry, dict) else ""
+    try:
+        return whole_number(MIN_EXPIRY_SECONDS, MAX_EXPIRY_SECONDS)(text)
+    except ValueError:
         raise InvalidRequest(
-            f"'{param}.seconds' must be from {MIN_EXPIRY_SECONDS} to {MAX_EXPIRY_SECONDS}.", param
-        )
-    return int(seconds)
+            f"'{param}.seconds' must be a whole number from {MIN_EXPIRY_SECONDS} to "
+            f"{MAX_EXPIRY_SECONDS}.",
+            param,
+        ) from None

@@ -11,7 +11,7 @@ from psycopg.rows import DictRow
 from app.errors import NotFound, Overloaded
 from app.http.replies import json_bytes
 from app.http.state import ThePrincipal, TheServices
-from app.jobs.routes.jobs import LOOK_SECONDS, find, full_body
+from app.jobs.routes.jobs import find, full_body
 from app.jobs.routes.state import TheStore
 from app.jobs.store import JobStore
 from app.openai.job_schemas import Job, JobEvent
@@ -19,6 +19,9 @@ from app.openai.sse import KEEP_ALIVE
 from app.process.lifecycle import Lifecycle
 
 router = APIRouter(prefix="/v1/audio/jobs", tags=["jobs"])
+
+
+KEEP_ALIVE_SECONDS = 5.0
 
 
 @router.get("/{id}/events")
@@ -37,10 +40,12 @@ async def events(
 async def _changes(store: JobStore, lifecycle: Lifecycle, job: DictRow) -> AsyncIterator[bytes]:
     """Ends with the job, if it is deleted, and when this process takes no more work."""
     told: tuple[object, ...] = ()
+    is_new = True
     with store.changes.watch(job["id"]) as changed:
         while True:
             try:
-                job = await find(store, job["owner"], job["id"])
+                if is_new:
+                    job = await find(store, job["owner"], job["id"])
                 state = (job["status"], job["seconds_done"], job["attempts"])
                 yield KEEP_ALIVE if state == told else _event(await full_body(store, job))
                 told = state
@@ -51,8 +56,9 @@ async def _changes(store: JobStore, lifecycle: Lifecycle, job: DictRow) -> Async
             if (told and told[0] not in ("queued", "in_progress")) or not lifecycle.takes_work:
                 return
             with suppress(TimeoutError):
-                async with asyncio.timeout(LOOK_SECONDS):
+                async with asyncio.timeout(KEEP_ALIVE_SECONDS):
                     await changed.wait()
+            is_new = changed.is_set()
             changed.clear()
 
 

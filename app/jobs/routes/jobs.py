@@ -18,7 +18,7 @@ from app.jobs import transcript_json
 from app.jobs.acceptance import accept
 from app.jobs.bodies import job_body, list_body
 from app.jobs.database import rows
-from app.jobs.job_table import find_job
+from app.jobs.job_table import COLUMNS, find_fields, find_job
 from app.jobs.objects import StoreUnavailable
 from app.jobs.pages import read_page
 from app.jobs.place import find_place
@@ -36,9 +36,6 @@ router = APIRouter(prefix="/v1/audio/jobs", tags=["jobs"])
 
 LISTED, MAX_LISTED = 20, 100
 MAX_WAIT_SECONDS = 60.0
-LOOK_SECONDS = 5.0
-"""Between looks at a job that is waited for, beside notifications."""
-
 MAX_KEY = 255
 MAX_TEXT_BYTES = 64 * 1024
 """Of a result that stands in the job itself."""
@@ -59,7 +56,7 @@ async def create_job(
     key = request.headers.get("idempotency-key")
     if key is not None and not 0 < len(key) <= MAX_KEY:
         raise InvalidRequest(f"Idempotency-Key must have 1 to {MAX_KEY} characters.")
-    async with receiving(services, principal, Priority.BULK), Upload(store.objects) as upload:
+    async with receiving(services, principal, Priority.BULK), Upload(store, principal.id) as upload:
         wanted = read_request(await upload.read(request))
         check_model(principal, services, wanted.form.order.model)
         check_urls(services.fetcher, wanted.url, wanted.webhook_url)
@@ -95,6 +92,7 @@ async def list_jobs(request: Request, store: TheStore, principal: ThePrincipal) 
             principal.id,
             page,
             filters | ({"metadata": metadata} if metadata else {}),
+            COLUMNS,
         )
     return json_response(list_body(found, has_more, job_body))
 
@@ -183,10 +181,12 @@ async def remove(id: str, store: TheStore, principal: ThePrincipal) -> Response:
 @router.get("/{id}/content")
 async def content(id: str, request: Request, store: TheStore, principal: ThePrincipal) -> Response:
     """The transcript in any format, not only the one that was asked for."""
-    job = await find(store, principal.id, id)
+    async with store.database.transaction() as connection:
+        job = await find_job(connection, principal.id, id)
+        fields = await find_fields(connection, job)
     if job["status"] != "completed":
         raise Conflict(f"The job has no result: its status is '{job['status']}'.", "id")
-    rendering = _rendering(job, request)
+    rendering = _rendering(job, fields, request)
     transcript = await _transcript(store, job)
     rendered = await asyncio.to_thread(rendering.body, transcript)
     return text_response(rendered) if isinstance(rendered, str) else json_response(rendered)
@@ -209,7 +209,7 @@ async def _ended(store: JobStore, job: DictRow, seconds: float) -> DictRow:
             if job["status"] not in ("queued", "in_progress") or left <= 0:
                 return job
             with suppress(TimeoutError):
-                async with asyncio.timeout(min(left, LOOK_SECONDS)):
+                async with asyncio.timeout(left):
                     await changed.wait()
             changed.clear()
 
@@ -238,7 +238,7 @@ async def _transcript(store: JobStore, job: DictRow) -> Transcript:
     return await asyncio.to_thread(transcript_json.decode, stored)
 
 
-def _rendering(job: DictRow, request: Request) -> Rendering:
+def _rendering(job: DictRow, fields: list[tuple[str, str]], request: Request) -> Rendering:
     """The job's own rendering, changed by the query. Raises InvalidRequest for what its transcript
     does not have.
     """
@@ -250,9 +250,9 @@ def _rendering(job: DictRow, request: Request) -> Rendering:
     for name, value in asked:
         check_storable(value, name[:100])
     names = {name.partition("[")[0] for name, _ in asked}
-    kept = [pair for pair in job["fields"] if pair[0].partition("[")[0] not in names]
-    stored = read_form_fields(job["fields"], job["task"])
-    form = read_form_fields([*map(tuple, kept), *asked], job["task"])
+    kept = [pair for pair in fields if pair[0].partition("[")[0] not in names]
+    stored = read_form_fields(fields, job["task"])
+    form = read_form_fields([*kept, *asked], job["task"])
     has = stored if job["batch_id"] is not None else with_all_times(stored)
     wanted, there = form.order.options, has.order.options
     if wanted.split_channels != there.split_channels:

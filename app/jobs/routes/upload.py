@@ -3,8 +3,9 @@
 import asyncio
 import hashlib
 import io
+import math
 from collections.abc import Iterator
-from contextlib import AsyncExitStack, contextmanager
+from contextlib import AsyncExitStack, ExitStack, contextmanager
 from typing import TYPE_CHECKING
 
 from fastapi import Request
@@ -14,8 +15,9 @@ from app.errors import InvalidRequest
 from app.jobs.database import DatabaseUnavailable
 from app.jobs.file_table import NewFile
 from app.jobs.ids import new_id
-from app.jobs.objects import Objects
 from app.jobs.request import check_storable, fields_of
+from app.jobs.room import Claim
+from app.jobs.store import JobStore
 from app.openai.json_limits import check_body, json_value
 from app.transcriptions.multipart import form_data
 
@@ -32,8 +34,18 @@ class Upload:
     leaving it deletes the object, unless its row was committed.
     """
 
-    def __init__(self, objects: Objects, folder: str = "uploads", prefix: str = "file-") -> None:
-        self._objects = objects
+    def __init__(
+        self,
+        store: JobStore,
+        owner: str,
+        folder: str = "uploads",
+        prefix: str = "file-",
+        announced: float = math.inf,
+    ) -> None:
+        """`announced`: the most bytes that the file may have."""
+        self._store = store
+        self._announced = announced
+        self._owner = owner
         self._folder = folder
         self._prefix = prefix
         self._stack = AsyncExitStack()
@@ -51,7 +63,10 @@ class Upload:
     def _make_file(self, received: UploadFile) -> UploadFile:
         received.file.close()
         id, name = new_id(self._prefix), received.filename or ""
-        self._file = _ObjectFile(self._objects, self._stack, id, f"{self._folder}/{id}", name)
+        key = f"{self._folder}/{id}"
+        self._file = _ObjectFile(
+            self._store, self._owner, self._stack, id, key, name, self._announced
+        )
         return self._file
 
     def file(
@@ -94,16 +109,27 @@ class Upload:
 
     async def __aexit__(self, kind: type[BaseException] | None, *rest: object) -> None:
         # An object whose upload failed must not be completed.
-        await self._stack.__aexit__(kind, *rest)  # type: ignore[arg-type]
-        if self._file is not None and self._file.count and not self._is_kept:
-            await self._objects.delete([self._file.key])
+        try:
+            await self._stack.__aexit__(kind, *rest)  # type: ignore[arg-type]
+            if self._file is not None and self._file.count and not self._is_kept:
+                await self._store.objects.delete([self._file.key])
+        finally:
+            if self._file is not None:
+                self._file.claims.close()
 
 
 class _ObjectFile(UploadFile):
     """A part of a form, written to the store in place of a temporary file."""
 
     def __init__(
-        self, objects: Objects, stack: AsyncExitStack, id: str, key: str, name: str
+        self,
+        store: JobStore,
+        owner: str,
+        stack: AsyncExitStack,
+        id: str,
+        key: str,
+        name: str,
+        announced: float,
     ) -> None:
         super().__init__(io.BytesIO())
         self.id = id
@@ -111,13 +137,26 @@ class _ObjectFile(UploadFile):
         self.name = name[-MAX_NAME:]
         self.count = 0
         self.digest = hashlib.sha256()
-        self._objects = objects
+        self.claims = ExitStack()
+        """Its room, until it has a row or is deleted."""
+        self._store = store
+        self._owner = owner
+        self._announced = announced
         self._stack = stack
         self._writer: AsyncWritableFile | None = None
+        self._claim: Claim | None = None
 
     async def write(self, data: bytes) -> None:
+        if self.count + len(data) > self._announced:
+            raise InvalidRequest(
+                f"The part is larger than the {self._announced} bytes that were announced.", "data"
+            )
+        if self._claim is None:
+            self._claim = self.claims.enter_context(await self._store.room.claim(self._owner))
+        self._claim.take(len(data))
         if self._writer is None:
-            self._writer = await self._stack.enter_async_context(self._objects.writer(self.key))
+            opened = self._store.objects.writer(self.key)
+            self._writer = await self._stack.enter_async_context(opened)
         self.count += len(data)
         self.digest.update(data)
         await self._writer.write(data)

@@ -47,10 +47,10 @@ async def add_part(
 ) -> Response:
     """Stores a part while it arrives; parts may come at once and in any order."""
     async with store.database.transaction() as connection:
-        await upload_table.find_pending(connection, principal.id, id)  # before the body is read
+        row = await upload_table.find_pending(connection, principal.id, id)
     async with (
         receiving(services, principal, Priority.BULK),
-        Upload(store.objects, folder="parts", prefix="part_") as upload,
+        Upload(store, principal.id, "parts", "part_", announced=row["bytes"]) as upload,
     ):
         await upload.read(request)
         part = upload.file("part", is_listed=False)
@@ -64,27 +64,26 @@ async def add_part(
 
 @router.post("/{id}/complete")
 async def complete_upload(
-    id: str, request: Request, store: TheStore, principal: ThePrincipal
+    id: str, request: Request, services: TheServices, store: TheStore, principal: ThePrincipal
 ) -> Response:
     """Puts the parts together to a file. One that is completed already stays as it is."""
     body = await read_json(request)
     part_ids, md5 = _part_ids(body), body.get("md5")
     async with store.database.transaction() as connection:
-        row = await upload_table.find_upload(connection, principal.id, id)
-        if row["status"] == "completed":
-            return json_response(upload_body(row, await _file(connection, row)))
-        row = await upload_table.find_pending(connection, principal.id, id)
-        parts = await upload_table.find_parts(connection, row, part_ids)
-    file, digest = await _joined(store, row, [part["object_key"] for part in parts])
-    try:
-        if isinstance(md5, str) and md5.strip().lower() != digest:
-            raise InvalidRequest(f"The md5 of the parts is {digest}.", "md5")
+        await upload_table.find_upload(connection, principal.id, id)
+    # All parts are copied: once, however often it is asked for at the same time.
+    joining = store.joining.setdefault(id, asyncio.Lock())
+    async with receiving(services, principal, Priority.BULK), joining:
         async with store.database.transaction() as connection:
-            keys = await upload_table.complete(connection, principal.id, id, file)
-    except (InvalidRequest, Conflict):
-        await _forget(store, [file.object_key])
-        raise
-    await _forget(store, keys)
+            row = await upload_table.find_upload(connection, principal.id, id)
+            if row["status"] == "completed":
+                return json_response(upload_body(row, await _file(connection, row)))
+            row = await upload_table.find_pending(connection, principal.id, id)
+            parts = await upload_table.find_parts(connection, row, part_ids)
+        with await store.room.claim(principal.id) as claim:
+            claim.take(row["bytes"])
+            keys = [part["object_key"] for part in parts]
+            await _complete(store, row, keys, md5 if isinstance(md5, str) else None)
     async with store.database.transaction() as connection:
         row = await upload_table.find_upload(connection, principal.id, id)
         return json_response(upload_body(row, await _file(connection, row)))
@@ -96,6 +95,20 @@ async def cancel_upload(id: str, store: TheStore, principal: ThePrincipal) -> Re
         row, keys = await upload_table.cancel(connection, principal.id, id)
     await _forget(store, keys)
     return json_response(upload_body(row, None))
+
+
+async def _complete(store: JobStore, upload: DictRow, keys: list[str], md5: str | None) -> None:
+    """Make the parts a file, and delete them. Raises InvalidRequest for another MD5; Conflict."""
+    file, digest = await _joined(store, upload, keys)
+    try:
+        if md5 is not None and md5.strip().lower() != digest:
+            raise InvalidRequest(f"The md5 of the parts is {digest}.", "md5")
+        async with store.database.transaction() as connection:
+            keys = await upload_table.complete(connection, upload["owner"], upload["id"], file)
+    except (InvalidRequest, Conflict):
+        await _forget(store, [file.object_key])
+        raise
+    await _forget(store, keys)
 
 
 async def _joined(store: JobStore, upload: DictRow, keys: list[str]) -> tuple[NewFile, str]:

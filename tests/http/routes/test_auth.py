@@ -244,6 +244,8 @@ def test_signing_out_ends_the_session_here_and_at_the_provider(
 def test_nobody_makes_the_server_flood_the_provider(
     provider: SignInProvider, browser: httpx.Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    signed_in(browser)
+    cookie = browser.cookies[COOKIE]
     monkeypatch.setattr("app.access.address_limits.SIGN_INS", parse("1/hour"))
     start = browser.get("auth/sign-in")
     state = httpx.URL(start.headers["location"]).params["state"]
@@ -254,6 +256,12 @@ def test_nobody_makes_the_server_flood_the_provider(
     with httpx.Client(base_url=provider.page_url, cookies=start.cookies) as other:
         assert reason(other.get(guessed)) == "unavailable"
     assert provider.requests.count("/realms/staff/token") == before + 1
+    asked = provider.requests.count("/realms/staff/revoke")
+    for _ in range(3):
+        out = browser.delete("auth/session", headers={"cookie": f"{COOKIE}={cookie}"})
+        assert out.json()["url"]
+        assert "Max-Age=0" in out.headers["set-cookie"]
+    assert provider.requests.count("/realms/staff/revoke") == asked
 
 
 def test_an_error_that_somebody_made_up_is_not_logged(
