@@ -13,12 +13,13 @@ DEPLOY := $(VENV)/.deploy
 DEBIAN := $(VENV)/.debian
 LOCUST := $(VENV)/locust
 AUDIT := $(VENV)/audit
+RAY := $(VENV)/ray
 PROGRAMS := buildah chromium curl debootstrap prometheus redis-server strace
 # What benches run on; random weights (--dims) are built, not pulled.
 PULLED = $(if $(findstring --dims,$(ARGS)),,$(VENV)/bin/python -m app models pull '$(or $(MODEL),base)')
 CHOSEN = $(if $(MODEL),--model '$(MODEL)')
 
-.PHONY: help run test test-image lint conformance screenshots bench bench-overload bench-live bench-attacks hearing speakers load soak \
+.PHONY: help run test test-image test-ray lint conformance screenshots bench bench-overload bench-live bench-attacks hearing speakers load soak \
 	soak-jobs fuzz audit sbom lock clean
 
 # An environment whose Python is gone, or is too old, is made again.
@@ -43,6 +44,9 @@ test: $(CLIENTS) $(DEPLOY) $(LOCUST)/.ready lint  ## run every test
 
 test-image: $(DEPLOY)  ## build the CPU image and transcribe in it; as root, with buildah and debootstrap
 	$(VENV)/bin/python -m pytest -s tests/deploy/test_image.py $(ARGS)
+
+test-ray: $(DEV) $(RAY)/.ready  ## start Ray Serve and transcribe in it
+	$(VENV)/bin/python -m pytest tests/deploy/test_ray.py $(ARGS)
 
 lint: $(DEV)  ## ruff and mypy
 	$(VENV)/bin/ruff check .
@@ -114,6 +118,9 @@ lock: $(CLIENTS)  ## renew the lock files
 		--package-lock-only --no-audit --no-fund --prefix tests/$$each/node; done
 	$(VENV)/bin/uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
 		--no-annotate --custom-compile-command "make lock" -q bench/requirements.in -o bench/requirements.txt
+	$(VENV)/bin/uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
+		--no-annotate --custom-compile-command "make lock" -q -c requirements.txt deploy/ray/requirements.in \
+		-o deploy/ray/requirements.txt
 
 audit: $(AUDIT)/.ready  ## look the locked packages up in OSV's advisories, which needs the internet
 	$(AUDIT)/bin/pip-audit --vulnerability-service osv --disable-pip --require-hashes \
@@ -179,4 +186,13 @@ $(LOCUST)/.ready: bench/requirements.txt $(RUN)
 	test -x $(LOCUST)/bin/python || $(VENV)/bin/python -m venv --without-pip $(LOCUST)
 	$(VENV)/bin/python -m pip --python $(LOCUST)/bin/python install --quiet --disable-pip-version-check --no-deps \
 		--require-hashes -r $<
+	touch $@
+
+# The server's packages are seen from there and not installed twice.
+$(RAY)/.ready: deploy/ray/requirements.txt $(RUN)
+	test -x $(RAY)/bin/python || $(VENV)/bin/python -m venv --without-pip $(RAY)
+	$(VENV)/bin/python -m pip --python $(RAY)/bin/python install --quiet --disable-pip-version-check --no-deps \
+		--require-hashes -r $<
+	paths='import sysconfig; print(sysconfig.get_path("purelib"))'; \
+		$(VENV)/bin/python -c "$$paths" > "$$($(RAY)/bin/python -c "$$paths")/server.pth"
 	touch $@

@@ -27,7 +27,10 @@ from app.access.keys_file import (
 from app.setting_errors import complaints
 from app.settings import read_settings
 
-LIMITS = ("requests_per_minute", "audio_seconds_per_minute", "max_concurrent", "max_upload_bytes")
+LIMITS = (
+    *("requests_per_minute", "audio_seconds_per_minute", "max_concurrent"),
+    *("max_upload_bytes", "max_queued_seconds"),
+)
 
 UNITS = {"d": "days", "h": "hours", "m": "minutes", "s": "seconds"}
 
@@ -198,6 +201,9 @@ def add_commands(parser: argparse.ArgumentParser) -> None:
     create.add_argument("--audio-seconds-per-minute", type=float, metavar="N")
     create.add_argument("--max-concurrent", type=int, metavar="N", help="requests at once")
     create.add_argument("--max-upload-bytes", type=int, metavar="N", help="of one request")
+    create.add_argument(
+        "--max-queued-seconds", type=float, metavar="N", help="audio in unfinished jobs"
+    )
     create.add_argument(
         "--weight", type=int, default=1, metavar="N", help="turns of 1 to 10 among others'"
     )

@@ -111,6 +111,7 @@ class Rule(Group):
     audio_seconds_per_minute: float | None = Field(None, gt=0)
     max_concurrent: int | None = Field(None, ge=1)
     max_upload_bytes: int | None = Field(None, ge=1)
+    max_queued_seconds: float | None = Field(None, gt=0)
     weight: int = Field(1, ge=1, le=MAX_WEIGHT)
     models: tuple[str, ...] | None = None
     admin: bool = False

@@ -98,7 +98,8 @@ async def over_sockets(arguments: argparse.Namespace) -> None:
         "VERBATIM_MODEL": arguments.model,
         "VERBATIM_ENGINE__DEVICE": arguments.device,
         "VERBATIM_BATCHING__MAX_BATCH_SIZE": arguments.max_batch_size,
-        "VERBATIM_LIVE__MAX_SESSIONS": arguments.sessions,
+        # One caller, as all of them are here, gets three quarters of the slots.
+        "VERBATIM_LIVE__MAX_SESSIONS": 2 * arguments.sessions,
         "VERBATIM_TELEMETRY__LOG_LEVEL": "warning",
     }
     environment = {name: str(value) for name, value in settings.items() if value is not None}

@@ -39,7 +39,7 @@ class SdkSession:
         self._unsent.put_nowait(None)
 
     async def events(self) -> AsyncIterator[Event]:
-        """Events until the completed item that `finish` commits, which has no speech_started."""
+        """Events until the end of the item that `finish` commits, which has no speech_started."""
         sending = asyncio.create_task(self._send())
         spoken: set[str] = set()
         async for event in self._connection:
@@ -56,6 +56,8 @@ class SdkSession:
                     break
             elif event.type == "conversation.item.input_audio_transcription.failed":
                 yield Failed(event.item_id, SpeechError(event.error.message or ""))
+                if event.item_id not in spoken:
+                    break
             elif event.type == "error":
                 raise RuntimeError(event.error.message)
         await sending

@@ -44,6 +44,7 @@ def test_a_key_is_created_shown_once_listed_and_revoked(file: Path) -> None:
         *("create", "--name", "sales-emea", "--expires", "2127-06-30"),
         *("--requests-per-minute", "600", "--audio-seconds-per-minute", "7200"),
         *("--max-concurrent", "50", "--max-upload-bytes", "26214400"),
+        *("--max-queued-seconds", "36000"),
         *("--weight", "3", "--models", "whisper-1,starter", "--admin"),
     )
     assert made.returncode == 0
@@ -55,7 +56,7 @@ def test_a_key_is_created_shown_once_listed_and_revoked(file: Path) -> None:
     principal = ApiKeys(read(file)).principal(key)
     assert principal is not None
     assert principal.name == "sales-emea"
-    assert principal.allowance == Allowance(600, 7200, 50, 26214400)
+    assert principal.allowance == Allowance(600, 7200, 50, 26214400, 36000)
     assert principal.weight == 3
     assert principal.models == frozenset({"whisper-1", "starter"})
     assert principal.is_administrator
@@ -76,6 +77,7 @@ def test_a_key_is_created_shown_once_listed_and_revoked(file: Path) -> None:
         "audio_seconds_per_minute=7200",
         "max_concurrent=50",
         "max_upload_bytes=26214400",
+        "max_queued_seconds=36000",
         "weight=3",
         "models=whisper-1,starter",
         "admin",

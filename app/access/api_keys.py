@@ -134,6 +134,7 @@ def _principal(holder: Holder, key: StoredKey) -> Principal:
             holder.audio_seconds_per_minute,
             holder.max_concurrent,
             holder.max_upload_bytes,
+            holder.max_queued_seconds,
         ),
         weight=holder.weight,
         models=None if holder.models is None else frozenset(holder.models),

@@ -77,6 +77,7 @@ class Holder(_Part):
     audio_seconds_per_minute: float | None = Field(None, gt=0)
     max_concurrent: int | None = Field(None, ge=1)
     max_upload_bytes: int | None = Field(None, ge=1)
+    max_queued_seconds: float | None = Field(None, gt=0)
     weight: int = Field(1, ge=1, le=MAX_WEIGHT)
     """Share of the server while it is busy, in relation to those of other holders."""
     models: tuple[str, ...] | None = None

@@ -58,6 +58,7 @@ class Limiter:
             own.audio_seconds_per_minute or default.audio_seconds_per_minute,
             own.max_concurrent or default.max_concurrent,
             own.max_upload_bytes,
+            own.max_queued_seconds,
         )
 
     async def enter(self, principal: Principal, request_id: str) -> Decision:

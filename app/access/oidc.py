@@ -117,4 +117,5 @@ def _allowance(rule: Rule) -> Allowance:
         rule.audio_seconds_per_minute,
         rule.max_concurrent,
         rule.max_upload_bytes,
+        rule.max_queued_seconds,
     )

@@ -15,6 +15,8 @@ class Allowance:
     """Requests and live sessions at the same time."""
     max_upload_bytes: int | None = None
     """Of one request's body; the server's own limit applies as well."""
+    max_queued_seconds: float | None = None
+    """Of audio in unfinished jobs; None: the server's own limit."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -46,8 +46,8 @@ async def accept(
     url.
 
     Raises MissingParameter and InvalidRequest for the recording, and for a `webhook_url` that
-    nothing signs for; Conflict for an idempotency key of
-    another request; AudioRateLimited; DatabaseUnavailable, after which the job may be accepted.
+    nothing signs for; Conflict for an idempotency key of another request; AudioRateLimited;
+    DatabaseUnavailable, after which the job may be accepted.
     """
     sources = [each for each in (upload, request.file_id, request.url) if each is not None]
     if not sources:
@@ -92,7 +92,7 @@ async def _add(
     source, seconds = await _source(connection, principal, request, upload)
     [tag] = await take_tags(connection, principal, [seconds])
     # After the owner's row is held: requests that come at once are counted one after the other.
-    await check_room(connection, principal.id, seconds, store.settings.max_queued_seconds)
+    await check_room(connection, principal, seconds, store.settings.max_queued_seconds)
     job = NewJob(
         new_id("job-"),
         request.task,
@@ -126,7 +126,8 @@ async def _source(
         if request.file_id not in files:
             raise NotFound(f"No such File object: {request.file_id[:100]}", "file")
         file = files[request.file_id]
-    return {"type": "file", "file_id": file["id"]}, estimated_seconds(file["bytes"])
+    source = {"type": "file", "file_id": file["id"], "filename": file["filename"]}
+    return source, estimated_seconds(file["bytes"])
 
 
 def _sealed_headers(store: JobStore, request: JobRequest) -> str | None:

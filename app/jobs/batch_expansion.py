@@ -23,7 +23,7 @@ from app.jobs.database import one
 from app.jobs.file_table import use_files
 from app.jobs.ids import new_id
 from app.jobs.job_table import NewJob, add_jobs
-from app.jobs.owners import principal_of, queued_seconds, take_tags
+from app.jobs.owners import principal_of, queue_limit, queued_seconds, take_tags
 from app.jobs.store import JobStore
 from app.services import Services
 
@@ -113,12 +113,11 @@ class BatchExpander:
         return errors, seconds
 
     async def _check_room(self, owner: str, seconds: float) -> None:
-        limit = self._store.settings.max_queued_seconds
-        if limit is None:
-            return
         async with self._store.database.transaction() as connection:
+            principal = await principal_of(connection, owner)
+            limit = queue_limit(principal, self._store.settings.max_queued_seconds)
             waiting = await queued_seconds(connection, owner)
-        if waiting + seconds > limit:
+        if limit is not None and waiting + seconds > limit:
             raise LineError(
                 "queue_limit_exceeded",
                 f"{seconds:.0f} seconds of audio beside {waiting:.0f} that wait already; at most "

@@ -176,9 +176,11 @@ def source_of(line: Line, files: Mapping[str, Any]) -> tuple[dict[str, str], flo
     if request.url is not None:
         return {"type": "url", "url": request.url.url}, UNKNOWN_SECONDS
     assert request.file_id is not None
-    # A job whose file was deleted meanwhile fails when it is run.
-    size = files[request.file_id]["bytes"] if request.file_id in files else 0
-    return {"type": "file", "file_id": request.file_id}, estimated_seconds(size)
+    source = {"type": "file", "file_id": request.file_id}
+    if request.file_id not in files:  # deleted meanwhile: the job fails when it is run
+        return source, estimated_seconds(0)
+    file = files[request.file_id]
+    return {**source, "filename": file["filename"]}, estimated_seconds(file["bytes"])
 
 
 def file_ids(lines: list[Line]) -> list[str]:

@@ -17,6 +17,8 @@ from app.jobs.queue import Entry, Queue
 
 Endpoint = Literal["/v1/audio/transcriptions", "/v1/audio/translations"]
 
+UNFINISHED = "('validating', 'in_progress', 'finalizing', 'cancelling')"
+"""Statuses, as a list of SQL."""
 
 MAX_VALIDATING = 500
 """Batches of one owner: workers look past all of them for each job that they take."""

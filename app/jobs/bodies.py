@@ -69,7 +69,8 @@ def part_body(row: DictRow) -> UploadPart:
     }
 
 
-def batch_body(row: DictRow) -> Batch:
+def batch_body(row: DictRow, eta_seconds: float | None = None) -> Batch:
+    """`eta_seconds`: of a batch that is asked for alone."""
     body = {
         "id": row["id"],
         "object": "batch",
@@ -85,6 +86,7 @@ def batch_body(row: DictRow) -> Batch:
         **{name: _second_or_none(row[name]) for name in _BATCH_TIMES},
         "request_counts": {name: row[name] for name in ("total", "completed", "failed")},
         "metadata": row["metadata"],
+        "eta_seconds": _tenths(eta_seconds),
     }
     return cast(Batch, body)
 
@@ -115,8 +117,7 @@ def job_body(row: DictRow, *, place: Place | None = None, result: JobResult | No
 
 
 def _queue(place: Place) -> JobQueue:
-    eta = place.eta_seconds
-    return {"position": place.position, "eta_seconds": None if eta is None else round(eta, 1)}
+    return {"position": place.position, "eta_seconds": _tenths(place.eta_seconds)}
 
 
 def endpoint_body(row: DictRow) -> WebhookEndpoint:
@@ -157,6 +158,10 @@ def list_body(rows: list[DictRow], has_more: bool, body: Callable[[DictRow], T])
         "last_id": rows[-1]["id"] if rows else None,
         "has_more": has_more,
     }
+
+
+def _tenths(seconds: float | None) -> float | None:
+    return None if seconds is None else round(seconds, 1)
 
 
 def _second(moment: datetime) -> int:

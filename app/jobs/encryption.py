@@ -23,7 +23,6 @@ NO_KEY = (
     "VERBATIM_ACCESS__SIGNING_KEY."
 )
 
-
 NEW_KEY = "What was kept secret cannot be read any more: the server has a new key."
 
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from psycopg.rows import DictRow
 
 from app.errors import Conflict, NotFound
+from app.jobs.batch_table import UNFINISHED
 from app.jobs.database import Connection, changed, one, rows
 
 
@@ -92,7 +93,7 @@ async def is_in_use(connection: Connection, id: str) -> bool:
         connection,
         "SELECT EXISTS (SELECT FROM jobs WHERE file_id = %s AND status IN "
         "('queued', 'in_progress')) OR EXISTS (SELECT FROM batches WHERE input_file_id = %s AND "
-        "status IN ('validating', 'in_progress', 'finalizing', 'cancelling')) AS used",
+        f"status IN {UNFINISHED}) AS used",
         id,
         id,
     )

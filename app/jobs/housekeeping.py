@@ -55,7 +55,7 @@ class Housekeeping:
     async def run(self) -> None:
         """Do each step at its interval, until cancelled."""
         settings = self._store.settings
-        steps: list[tuple[float, Callable[[], Awaitable[object]]]] = [
+        steps: list[tuple[float, Callable[[], Awaitable[int]]]] = [
             (settings.heartbeat_seconds, self.rescue),
             (settings.stalled_seconds, self.reconcile),
             (EXPIRE_SECONDS, self.expire),
@@ -67,14 +67,16 @@ class Housekeeping:
             index = min(due, key=due.__getitem__)
             await asyncio.sleep(max(0.0, due[index] - loop.time()))
             seconds, step = steps[index]
+            found = 0
             try:
-                await step()
+                found = await step()
             except Overloaded:
                 # After an outage every lease looks old: workers need the time to renew theirs.
                 await asyncio.sleep(settings.stalled_seconds)
             except Exception:
                 log.exception("housekeeping_failed", step=step.__name__)
-            due[index] = loop.time() + seconds
+            # A step that has found as many as it takes at once goes on with the rest.
+            due[index] = loop.time() + (0.0 if found >= AT_ONCE else seconds)
 
     async def rescue(self) -> int:
         """Queue jobs anew whose lease was not renewed; returns their number."""
@@ -214,8 +216,7 @@ _OLD_ROWS = (
     "< now() - make_interval(days => %(days)s)",
     "DELETE FROM files WHERE expires_at < now() AND NOT EXISTS (SELECT FROM jobs WHERE "
     "jobs.file_id = files.id AND status IN ('queued', 'in_progress')) AND NOT EXISTS (SELECT "
-    "FROM batches WHERE input_file_id = files.id AND status IN "
-    "('validating', 'in_progress', 'finalizing', 'cancelling'))",
+    f"FROM batches WHERE input_file_id = files.id AND status IN {batch_table.UNFINISHED})",
     "DELETE FROM upload_parts USING uploads WHERE uploads.id = upload_id "
     "AND uploads.expires_at < now()",
     "DELETE FROM uploads WHERE created_at < now() - make_interval(days => %(days)s)",

@@ -66,10 +66,10 @@ async def add_jobs(
     owner: str,
     jobs: Sequence[NewJob],
     tags: Sequence[int],
-) -> int:
+) -> None:
     """Add the jobs, except lines of batches that are there already, and their entries in the queue.
 
-    Returns how many were added. Raises psycopg's UniqueViolation for an idempotency key in use.
+    Raises psycopg's UniqueViolation for an idempotency key in use.
     """
     async with connection.cursor() as cursor:
         await cursor.executemany(
@@ -105,7 +105,6 @@ async def add_jobs(
         connection, "SELECT id, tag FROM jobs WHERE id = ANY(%s)", [job.id for job in jobs]
     )
     await queue.add(connection, [Entry("transcribe", row["id"], row["tag"]) for row in added])
-    return len(added)
 
 
 async def find_job(connection: Connection, owner: str, id: str) -> DictRow:

@@ -1,8 +1,11 @@
 """Jobs of a process: the store, and the housekeeping and, by role, the worker beside it."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
+from functools import partial
+
+import structlog
 
 from app.jobs.batch_expansion import BatchExpander
 from app.jobs.batch_output import BatchFinisher
@@ -12,8 +15,10 @@ from app.jobs.housekeeping import Housekeeping
 from app.jobs.queue import TaskName
 from app.jobs.runner import Runner
 from app.jobs.store import JobStore
-from app.jobs.worker import Handler, work
+from app.jobs.worker import RESTART_SECONDS, Handler, work
 from app.services import Services
+
+log = structlog.get_logger(__name__)
 
 
 @asynccontextmanager
@@ -39,15 +44,29 @@ async def open_jobs(services: Services) -> AsyncIterator[JobStore]:
 
 async def _when_open(store: JobStore, services: Services) -> None:
     await store.opened.wait()
-    async with asyncio.TaskGroup() as group:
-        group.create_task(store.changes.listen())
-        group.create_task(store.changes.keep_looking())
-        group.create_task(keep_figures(store))
-        group.create_task(Deliveries(store, services.fetcher).run())
+    parts: dict[str, Callable[[], Awaitable[None]]] = {
+        "changes": store.changes.listen,
+        "waiting callers": store.changes.keep_looking,
+        "figures": partial(keep_figures, store),
+        "deliveries": Deliveries(store, services.fetcher).run,
         # In every role: there are no workers while nothing waits, but windows and results end.
-        group.create_task(Housekeeping(store).run())
+        "housekeeping": Housekeeping(store).run,
+    }
+    async with asyncio.TaskGroup() as group:
+        for name, run in parts.items():
+            group.create_task(_kept_running(name, run))
         if store.settings.role != "api":
             group.create_task(_work(store, services))
+
+
+async def _kept_running(name: str, run: Callable[[], Awaitable[None]]) -> None:
+    """Run a part until cancelled, and again after an error that nothing there has foreseen."""
+    while True:
+        try:
+            await run()
+        except Exception:
+            log.exception("jobs_part_failed", part=name)
+        await asyncio.sleep(RESTART_SECONDS)
 
 
 async def _work(store: JobStore, services: Services) -> None:

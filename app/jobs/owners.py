@@ -88,16 +88,23 @@ async def put_clock_back(connection: Connection) -> bool:
     return True
 
 
+def queue_limit(principal: Principal, default: float | None) -> float | None:
+    """Seconds of audio that the owner's unfinished jobs may have; None: any number."""
+    return principal.allowance.max_queued_seconds or default
+
+
 async def check_room(
-    connection: Connection, owner: str, seconds: float, limit: float | None
+    connection: Connection, principal: Principal, seconds: float, default: float | None
 ) -> None:
-    """Raises AudioRateLimited if the owner's unfinished jobs and `seconds` exceed the limit.
+    """Raises AudioRateLimited if the owner's unfinished jobs and `seconds` exceed its limit, or
+    the server's `default`.
 
     One job is let in always, else a recording longer than the limit could never be sent.
     """
+    limit = queue_limit(principal, default)
     if limit is None:
         return
-    waiting = await queued_seconds(connection, owner)
+    waiting = await queued_seconds(connection, principal.id)
     if waiting and waiting + seconds > limit:
         raise AudioRateLimited(
             f"Rate limit reached on seconds of audio in unfinished jobs: Limit {limit:g}, Used "

@@ -5,6 +5,7 @@ from typing import Literal
 from psycopg.rows import DictRow
 
 from app.errors import Conflict
+from app.jobs import batch_table
 from app.jobs.database import Connection, changed, one, rows
 from app.jobs.job_table import COLUMNS, Ended, end_unfinished, find_job
 from app.jobs.queue import Queue
@@ -13,8 +14,6 @@ Clearable = Literal["queued", "completed", "failed", "cancelled", "expired"]
 
 AT_ONCE = 500
 """Jobs in one transaction."""
-
-_UNFINISHED_BATCH = "('validating', 'in_progress', 'finalizing', 'cancelling')"
 
 
 async def cancel_job(connection: Connection, queue: Queue, owner: str, id: str) -> DictRow:
@@ -44,7 +43,7 @@ async def delete_job(connection: Connection, queue: Queue, owner: str, id: str) 
     if job["batch_id"] is not None:
         batch = await one(
             connection,
-            f"SELECT FROM batches WHERE id = %s AND status IN {_UNFINISHED_BATCH}",
+            f"SELECT FROM batches WHERE id = %s AND status IN {batch_table.UNFINISHED}",
             job["batch_id"],
         )
         if batch is not None:
@@ -76,7 +75,7 @@ async def clear(
     cursor = await connection.execute(
         f"SELECT {COLUMNS} FROM jobs WHERE {filters} AND status = %(status)s AND NOT EXISTS "
         "(SELECT FROM batches WHERE batches.id = jobs.batch_id AND "
-        f"batches.status IN {_UNFINISHED_BATCH}) ORDER BY number LIMIT %(limit)s "
+        f"batches.status IN {batch_table.UNFINISHED}) ORDER BY number LIMIT %(limit)s "
         "FOR UPDATE SKIP LOCKED",
         values,
     )

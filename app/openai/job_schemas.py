@@ -1,6 +1,6 @@
 """Shapes of files, batches and jobs: OpenAI's for the first two, ours for jobs (docs/jobs.md)."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, NotRequired
 
 from pydantic import Field
 from typing_extensions import TypedDict
@@ -108,6 +108,13 @@ class Batch(TypedDict):
     cancelled_at: UnixTime | None
     request_counts: BatchRequestCounts
     metadata: Metadata
+    eta_seconds: Annotated[
+        float | None,
+        Field(
+            description="Not OpenAI's. Of a batch in progress that is asked for alone: until its "
+            "last line has ended, as fast as jobs were run of late; `null` if none runs."
+        ),
+    ]
 
 
 class BatchList(TypedDict):
@@ -135,6 +142,7 @@ class UrlInput(TypedDict):
 class FileInput(TypedDict):
     type: Literal["file"]
     file_id: str
+    filename: NotRequired[str]
 
 
 class JobProgress(TypedDict):

@@ -71,8 +71,7 @@ export class JobsView {
   async #send(files) {
     for (const file of files) {
       await this.#do(() => {
-        const metadata = ["metadata", JSON.stringify({ name: file.name })];
-        return this.#api.createJob(file, [...jobFieldsOf(this.#choices.value), metadata]);
+        return this.#api.createJob(file, jobFieldsOf(this.#choices.value));
       });
     }
   }
@@ -110,7 +109,8 @@ export class JobsView {
   #row(job) {
     const row = document.createElement("tr");
     row.dataset.status = job.status;
-    const name = job.metadata?.name ?? job.custom_id ?? job.input.url ?? job.id;
+    const { filename, url } = job.input;
+    const name = job.metadata?.name ?? job.custom_id ?? (filename || url || job.id);
     const heading = cell("th", name);
     heading.scope = "row";
     const status = cell("td", job.error?.message ?? job.status.replace("_", " "));

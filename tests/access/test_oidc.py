@@ -356,7 +356,10 @@ RULES = [
     {"claim": "groups", "value": "sales", "max_concurrent": 50, "models": ["starter"]},
     {"claim": "realm_access.roles", "value": "operator", "admin": True},
     {"claim": "https://example.com/team", "value": "a.b", "requests_per_minute": 1},
-    {"claim": "scope", "value": "bulk", "audio_seconds_per_minute": 9, "max_upload_bytes": 5},
+    {
+        **{"claim": "scope", "value": "bulk", "audio_seconds_per_minute": 9},
+        **{"max_upload_bytes": 5, "max_queued_seconds": 7},
+    },
     {"claim": "azp", "value": "robot", "max_concurrent": 1},
     {"claim": "tier", "value": "gold", "weight": 3},
 ]
@@ -375,7 +378,7 @@ RULES = [
         ({"realm_access": {"roles": ["x", "operator"]}}, Allowance(), None, True),
         ({"realm_access": ["operator"]}, Allowance(), None, False),
         ({"https://example.com/team": "a.b"}, Allowance(requests_per_minute=1), None, False),
-        ({"scope": "openid bulk"}, Allowance(None, 9, None, 5), None, False),
+        ({"scope": "openid bulk"}, Allowance(None, 9, None, 5, 7), None, False),
         ({"azp": "robot"}, Allowance(max_concurrent=1), None, False),
     ],
     ids=str,

@@ -11,6 +11,7 @@ from psycopg.rows import DictRow
 
 from app.jobs.batch_expansion import BatchExpander
 from app.jobs.batch_lines import Line
+from app.jobs.objects import Objects, StoreUnavailable
 from tests.jobs.served_jobs import JOBS, SUPPORT_KEY, ServedJobs
 from tests.support.client import CLIP, FAKE_TEXT
 from tests.support.waiting import wait_until
@@ -51,7 +52,9 @@ def recording(jobs: ServedJobs) -> str:
     return jobs.client.files.create(file=CLIP, purpose="user_data").id
 
 
-def test_files_are_kept_listed_and_deleted(jobs: ServedJobs) -> None:
+def test_files_are_kept_listed_and_deleted(
+    jobs: ServedJobs, monkeypatch: pytest.MonkeyPatch
+) -> None:
     client = jobs.client
     made = client.files.create(
         file=("my notes.wav", CLIP.read_bytes()),
@@ -69,6 +72,16 @@ def test_files_are_kept_listed_and_deleted(jobs: ServedJobs) -> None:
     with pytest.raises(openai.NotFoundError):
         client.files.retrieve(made.id)
     assert not any(made.id in key for key in jobs.stored())
+    # Without an answer of the store the row is gone, and the object is swept.
+    other = client.files.create(file=CLIP, purpose="user_data").id
+
+    async def failing(*_: object) -> None:
+        raise StoreUnavailable
+
+    with monkeypatch.context() as patches:
+        patches.setattr(Objects, "delete", failing)
+        assert client.files.delete(other).deleted
+    (jobs.objects / "uploads" / other).unlink()
 
 
 @pytest.mark.parametrize(

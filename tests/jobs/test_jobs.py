@@ -10,6 +10,7 @@ import httpx
 import pytest
 
 from app.engine.fake_model import FakeModel
+from app.jobs.store import JobStore
 from tests.jobs.served_jobs import JOBS, SUPPORT_KEY, ServedJobs, served_jobs
 from tests.openai.document import check
 from tests.support.api_keys import SALES_KEY, bearer
@@ -43,6 +44,7 @@ def test_a_recording_is_transcribed_after_the_answer(jobs: ServedJobs) -> None:
     answer = jobs.post(metadata=json.dumps({"call": "17"}))
     job = answer.json()
     assert (answer.status_code, job["status"], job["attempts"]) == (202, "queued", 0)
+    assert job["input"]["filename"] == CLIP.name
     assert answer.headers["location"] == f"{JOBS}/{job['id']}"
     ended = jobs.ended(job["id"])
     assert ended["status"] == "completed", ended
@@ -253,6 +255,22 @@ def test_a_process_that_runs_no_jobs_keeps_house(
         id = jobs.submit()["id"]
         jobs.sql("UPDATE jobs SET status = 'in_progress', beat_at = now() - interval '1 hour'")
         wait_until(lambda: jobs.get(f"{JOBS}/{id}")["status"] == "queued")
+
+
+def test_a_part_that_fails_unforeseen_runs_again_and_the_others_go_on(
+    new_database: Callable[[], str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    runs: list[str] = []
+
+    async def failing(store: JobStore) -> None:
+        runs.append("figures")
+        raise ZeroDivisionError
+
+    monkeypatch.setattr("app.jobs.jobs.keep_figures", failing)
+    monkeypatch.setattr("app.jobs.jobs.RESTART_SECONDS", 0.1)
+    with served_jobs(new_database(), tmp_path) as jobs:
+        assert jobs.ended(jobs.submit()["id"])["status"] == "completed"
+        wait_until(lambda: len(runs) > 1)
 
 
 def test_without_a_database_jobs_are_refused_and_requests_served(tmp_path: Path) -> None:

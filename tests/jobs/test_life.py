@@ -7,15 +7,18 @@ from collections.abc import Sequence
 import pytest
 from psycopg.rows import DictRow
 
-from app.access.principal import Principal
+from app.access.principal import Allowance, Principal
 from app.domain import Segment, TokenScore, Transcript, Word
-from app.jobs import job_table, transcript_json
+from app.errors import AudioRateLimited
+from app.jobs import batch_table, housekeeping, job_table, removal, transcript_json
 from app.jobs.acceptance import accept
 from app.jobs.database import rows
 from app.jobs.file_table import NewFile, add_file
 from app.jobs.housekeeping import Housekeeping
 from app.jobs.ids import new_id
-from app.jobs.place import find_place
+from app.jobs.job_table import NewJob
+from app.jobs.owners import principal_of, queue_limit, take_tags
+from app.jobs.place import find_batch_eta, find_place
 from app.jobs.queue import Entry
 from app.jobs.request import fields_of, read_request
 from app.jobs.store import JobStore
@@ -32,6 +35,18 @@ async def submitted(store: JobStore, owner: Principal = SMALL, **fields: str) ->
     await store.objects.put(file.object_key, b"x")
     request = read_request(fields_of({"model": "base", **fields}))
     return str((await accept(store, owner, request, file, None)).job["id"])
+
+
+async def submitted_at_once(store: JobStore, owner: Principal, count: int) -> list[str]:
+    """Ids of jobs as long as those of `submitted`, added as a batch adds them."""
+    source = {"type": "file", "file_id": "file-1"}
+    jobs = [
+        NewJob(new_id("job-"), "transcribe", "base", [], source, 10.0, 3600.0) for _ in range(count)
+    ]
+    async with store.database.transaction() as connection:
+        tags = await take_tags(connection, owner, [job.estimated_seconds for job in jobs])
+        await job_table.add_jobs(connection, store.queue, owner.id, jobs, tags)
+    return [job.id for job in jobs]
 
 
 async def claimed(store: JobStore, id: str) -> DictRow | None:
@@ -142,20 +157,34 @@ async def test_a_released_job_keeps_its_place_and_its_attempts(store: JobStore) 
 
 
 async def test_owners_take_turns_by_their_audio_and_weight(store: JobStore) -> None:
-    big = [await submitted(store, BIG) for _ in range(40)]
-    for id in big[:5]:  # five are taken, so the clock has moved on
+    big = await submitted_at_once(store, BIG, 1_000)
+    taken = big[:8]  # as many as a worker runs at once, so the clock has moved on
+    for id in taken:
         assert await claimed(store, id) is not None
-        async with store.database.transaction() as connection:
-            await store.queue.remove(connection, [id])
+    async with store.database.transaction() as connection:
+        await store.queue.remove(connection, taken)
     small = [await submitted(store, SMALL) for _ in range(5)]
     heavy = [await submitted(store, HEAVY) for _ in range(5)]
     low = await submitted(store, SMALL, priority="low")
     order = await entries(store)
     positions = [order.index(id) for id in small]
     assert positions == sorted(positions)
-    assert max(positions) < 20, "not behind the 35 of the big owner"
+    assert max(positions) < 20, "among the first 28 to be run, of 1,011"
     assert max(order.index(id) for id in heavy) < 10
     assert order[-1] == low
+
+
+async def test_an_owner_has_its_own_limit_of_audio_that_waits(store: JobStore) -> None:
+    limited = Principal("key:limited", "limited", Allowance(max_queued_seconds=20))
+    for _ in range(2):
+        await submitted(store, limited)
+    with pytest.raises(AudioRateLimited, match="Limit 20, Used 20, Requested 10"):
+        await submitted(store, limited)
+    await submitted(store, BIG)
+    async with store.database.transaction() as connection:
+        in_its_name = await principal_of(connection, limited.id)
+    assert queue_limit(in_its_name, 5) == 20, "more than the server's own, for batches too"
+    assert queue_limit(BIG, 5) == 5
 
 
 async def test_the_end_of_a_job_is_estimated_by_those_that_ended(store: JobStore) -> None:
@@ -171,6 +200,23 @@ async def test_the_end_of_a_job_is_estimated_by_those_that_ended(store: JobStore
             found = await find_place(connection, job)
         return found.position, found.eta_seconds
 
+    async def batch_eta(lines: list[str], total: int) -> float | None:
+        """Of a batch that has these jobs as lines."""
+        id = new_id("batch_")
+        async with store.database.transaction() as connection:
+            await connection.execute(
+                "INSERT INTO batches (id, owner, endpoint, input_file_id, completion_window, "
+                "expires_at, status, total, expanded) VALUES "
+                "(%s, %s, '/', 'file-1', '1h', now(), 'in_progress', %s, %s)",
+                (id, SMALL.id, total, len(lines)),
+            )
+            await connection.execute(
+                "UPDATE jobs SET batch_id = %s, line = number WHERE id = ANY(%s)", (id, lines)
+            )
+            return await find_batch_eta(
+                connection, await batch_table.find_batch(connection, SMALL.id, id)
+            )
+
     # Each has 10 s of audio, and the one that has ended took 20 s.
     async with store.database.transaction() as connection:
         await connection.execute(
@@ -179,6 +225,9 @@ async def test_the_end_of_a_job_is_estimated_by_those_that_ended(store: JobStore
         await connection.execute("UPDATE jobs SET seconds_done = 5 WHERE id = %s", (ids[1],))
     assert await place(ids[2]) == pytest.approx((0, 30), abs=0.1)
     assert await place(ids[3]) == pytest.approx((1, 50), abs=0.1)
+    assert await batch_eta(ids[2:], total=2) == pytest.approx(50, abs=0.1), "of its last line"
+    assert await batch_eta([], total=3) is None, "a line is no job yet"
+    assert await batch_eta([ids[0]], total=1) == pytest.approx(10, abs=0.1), "what runs ends first"
     async with store.database.transaction() as connection:
         await connection.execute("UPDATE jobs SET status = 'failed' WHERE id = %s", (ids[1],))
     assert await place(ids[2]) == (0, None), "none runs"
@@ -200,6 +249,21 @@ async def test_jobs_and_batches_expire(store: JobStore) -> None:
     [batch] = await query(store, "SELECT status, is_expired FROM batches")
     assert (batch["status"], batch["is_expired"]) == ("finalizing", True)
     assert "batch_1" in await entries(store)
+
+
+async def test_what_is_more_than_one_transaction_takes_does_not_wait_for_the_next_round(
+    store: JobStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for module in (housekeeping, removal):
+        monkeypatch.setattr(module, "AT_ONCE", 2)
+    await submitted_at_once(store, SMALL, 5)
+    await query(store, "UPDATE jobs SET expires_at = now() RETURNING id")
+    running = asyncio.create_task(Housekeeping(store).run())
+    async with asyncio.timeout(20):  # the next round is a minute later
+        while await query(store, "SELECT FROM jobs WHERE status <> 'expired'"):  # noqa: ASYNC110
+            await asyncio.sleep(0.02)
+    running.cancel()
+    await asyncio.gather(running, return_exceptions=True)
 
 
 async def test_what_is_old_is_deleted_and_what_has_no_row_is_swept(store: JobStore) -> None:

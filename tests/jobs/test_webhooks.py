@@ -1,7 +1,9 @@
 """Webhooks by OpenAI's own client: endpoints, and real deliveries to a receiver on this machine."""
 
 import json
+import subprocess
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -11,11 +13,15 @@ from openai import OpenAI
 
 from app.jobs import deliveries, delivery_table
 from tests.jobs.served_jobs import SUPPORT_KEY, ServedJobs, served_jobs
+from tests.support.api_keys import SALES_KEY
 from tests.support.client import CLIP, FAKE_TEXT
+from tests.support.live_server import ROOT
+from tests.support.programs import require
 from tests.support.waiting import wait_until
 from tests.support.web_server import Answer, Received, WebServer, redirect
 
 ENDPOINTS = "/v1/webhook_endpoints"
+NODE = ROOT / "tests" / "conformance" / "node" / "webhooks.mjs"
 JOB_EVENTS: Any = ["audio.job.completed", "audio.job.failed"]
 
 
@@ -198,17 +204,56 @@ def test_an_ended_job_is_told_signed_and_thin(jobs: ServedJobs, receiver: Receiv
     assert endpoint.signing_secret[6:] not in str(secrets)
 
 
-def test_a_batch_is_told_as_the_client_knows_it(jobs: ServedJobs, receiver: Receiver) -> None:
+@contextmanager
+def node_program() -> Iterator[Callable[[object], Any]]:
+    """Sends a value to webhooks.mjs, and returns its answer."""
+    with subprocess.Popen(
+        [require("node"), str(NODE)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as program:
+
+        def ask(value: object) -> Any:
+            assert program.stdin is not None
+            assert program.stdout is not None
+            program.stdin.write(json.dumps(value) + "\n")
+            program.stdin.flush()
+            return json.loads(program.stdout.readline())
+
+        try:
+            yield ask
+        finally:
+            program.kill()
+
+
+def test_a_batch_is_told_as_the_clients_know_it(jobs: ServedJobs, receiver: Receiver) -> None:
     endpoint = create(jobs, receiver.url("/batch"), "batch.completed", "batch.failed")
+    with node_program() as ask:
+        url = receiver.url("/node")
+        told = ask({"baseURL": f"{jobs.url}/v1", "key": SALES_KEY, "url": url})
+        id = told["made"]["id"]
+        assert (told["made"]["url"], told["made"]["event_types"]) == (url, ["batch.completed"])
+        assert told["changed"]["name"] == told["found"]["name"] == "all nights"
+        assert {id, endpoint.id} <= set(told["listed"])
+        batch = batch_with_one_line(jobs)
+        [request] = receiver.received("/batch")
+        event = unwrapped(request, endpoint.signing_secret)
+        assert (event.type, event.data.id) == ("batch.completed", batch)
+        assert type(event).__name__ == "BatchCompletedWebhookEvent"
+        [request] = receiver.received("/node")
+        told = ask({"body": request.body.decode(), "headers": dict(request.headers)})
+    events = [json.loads(request.body)] * 2
+    assert told["events"] == events, "by the secret before its rotation, and by that after it"
+    assert events[0]["data"] == {"id": batch}
+    assert told["forged"] == "InvalidWebhookSignatureError"
+    assert (told["tested"]["status_code"], told["deleted"]) == (200, True)
+
+
+def batch_with_one_line(jobs: ServedJobs) -> str:
     file = jobs.client.files.create(file=CLIP, purpose="user_data").id
     line = {"custom_id": "1", "method": "POST", "url": "/v1/audio/transcriptions"}
     input_file = jobs.batch_file({**line, "body": {"file": file, "model": "whisper-1"}})
     arguments: Any = {"endpoint": "/v1/audio/transcriptions", "completion_window": "24h"}
     batch = jobs.client.batches.create(input_file_id=input_file, **arguments)
-    [request] = receiver.received("/batch")
-    event = unwrapped(request, endpoint.signing_secret)
-    assert (event.type, event.data.id) == ("batch.completed", batch.id)
-    assert type(event).__name__ == "BatchCompletedWebhookEvent"
+    return batch.id
 
 
 def test_a_receiver_that_fails_gets_the_same_event_again(

@@ -13,6 +13,7 @@ from app.jobs.bodies import batch_body, list_body
 from app.jobs.file_table import use_files
 from app.jobs.owners import check_room, take_tags
 from app.jobs.pages import read_page
+from app.jobs.place import find_batch_eta
 from app.jobs.request import DEFAULT_WINDOW, check_metadata, window_seconds
 from app.jobs.routes.files import read_expiry
 from app.jobs.routes.state import TheStore, choice, read_page_query
@@ -20,7 +21,6 @@ from app.jobs.routes.upload import read_json
 
 router = APIRouter(prefix="/v1/batches", tags=["batches"])
 
-KEYS = ("input_file_id", "endpoint", "completion_window", "metadata", "output_expires_after")
 LISTED, MAX_LISTED = 20, 100
 
 
@@ -37,7 +37,7 @@ async def create_batch(request: Request, store: TheStore, principal: ThePrincipa
                 "input_file_id",
             )
         await take_tags(connection, principal, [])  # the worker acts for the caller
-        await check_room(connection, principal.id, 1.0, store.settings.max_queued_seconds)
+        await check_room(connection, principal, 1.0, store.settings.max_queued_seconds)
         row = await batch_table.add_batch(connection, store.queue, principal.id, wanted)
     return json_response(batch_body(row))
 
@@ -53,7 +53,8 @@ async def list_batches(request: Request, store: TheStore, principal: ThePrincipa
 @router.get("/{id}")
 async def retrieve_batch(id: str, store: TheStore, principal: ThePrincipal) -> Response:
     async with store.database.transaction() as connection:
-        return json_response(batch_body(await batch_table.find_batch(connection, principal.id, id)))
+        row = await batch_table.find_batch(connection, principal.id, id)
+        return json_response(batch_body(row, await find_batch_eta(connection, row)))
 
 
 @router.post("/{id}/cancel")

@@ -1,5 +1,7 @@
 """/v1/files: OpenAI's Files API, for recordings of jobs and inputs and outputs of batches."""
 
+from contextlib import suppress
+
 from fastapi import APIRouter, Request, Response
 from fastapi.responses import StreamingResponse
 from starlette.datastructures import FormData
@@ -12,6 +14,7 @@ from app.http.state import ThePrincipal, TheServices
 from app.jobs.batch_lines import MAX_INPUT_BYTES
 from app.jobs.bodies import file_body, list_body
 from app.jobs.file_table import add_file, delete_file, find_file
+from app.jobs.objects import StoreUnavailable
 from app.jobs.pages import read_page
 from app.jobs.routes.state import TheStore, choice, read_page_query
 from app.jobs.routes.upload import Upload
@@ -101,7 +104,8 @@ async def file_content(
 async def remove_file(id: str, store: TheStore, principal: ThePrincipal) -> Response:
     async with store.database.transaction() as connection:
         row = await delete_file(connection, principal.id, id)
-    await store.objects.delete([row["object_key"]])
+    with suppress(StoreUnavailable):  # else swept
+        await store.objects.delete([row["object_key"]])
     body: DeletedFile = {"id": id, "object": "file", "deleted": True}
     return json_response(body)
 

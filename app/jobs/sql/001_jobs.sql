@@ -76,7 +76,7 @@ CREATE TABLE jobs (
     model text NOT NULL,
     -- The fields of the form, as pairs of names and texts.
     fields jsonb NOT NULL,
-    -- {"type": "file", "file_id": …} or {"type": "url", "url": …}
+    -- {"type": "file", "file_id": …, "filename": …} or {"type": "url", "url": …}
     source jsonb NOT NULL,
     file_id text GENERATED ALWAYS AS (source ->> 'file_id') STORED,
     status text NOT NULL DEFAULT 'queued' CHECK (status IN (
