@@ -10,6 +10,9 @@ from typing import Protocol
 
 from app.access.sliding_window import WINDOW_SECONDS, Claim, ClaimResult, SlidingWindow
 
+ANSWER_SECONDS = 0.5
+"""Redis answers within a millisecond; one that needs half a second is in trouble."""
+
 
 class CounterStore(Protocol):
     """Sliding windows and concurrency slots by caller. Each method is one atomic step."""

@@ -19,6 +19,9 @@ from tests.support.served import fake_app, served
 from tests.support.waiting import wait_until
 
 SUPPORT_KEY = "the key of a department that has nothing to do with sales"
+SUPPORT_SECONDS = 60
+"""Of audio that may wait: six times CLIP."""
+
 JOBS = "/v1/audio/jobs"
 
 
@@ -101,7 +104,10 @@ def served_jobs(
     app = fake_app(
         model,
         access={
-            "keys": keys(sales={"key": SALES_KEY}, support={"key": SUPPORT_KEY}),
+            "keys": keys(
+                sales={"key": SALES_KEY},
+                support={"key": SUPPORT_KEY, "max_queued_seconds": SUPPORT_SECONDS},
+            ),
             "signing_key": signing_key,
         },
         fetch=fetch or {},

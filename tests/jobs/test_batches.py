@@ -2,17 +2,19 @@
 
 import asyncio
 import json
+from dataclasses import replace
 from typing import Any
 
 import openai
 import pytest
+from openai import OpenAI
 from openai.types import Batch
 from psycopg.rows import DictRow
 
 from app.jobs.batch_expansion import BatchExpander
 from app.jobs.batch_lines import Line
 from app.jobs.objects import Objects, StoreUnavailable
-from tests.jobs.served_jobs import JOBS, SUPPORT_KEY, ServedJobs
+from tests.jobs.served_jobs import JOBS, SUPPORT_KEY, SUPPORT_SECONDS, ServedJobs
 from tests.support.client import CLIP, FAKE_TEXT
 from tests.support.waiting import wait_until
 
@@ -173,6 +175,24 @@ def test_wrong_lines_fail_the_batch_before_anything_is_transcribed(
     assert rows.errors is not None
     assert rows.errors.data is not None
     assert [each.code for each in rows.errors.data] == ["too_many_requests_in_file"]
+
+
+def test_a_batch_that_is_more_than_its_key_may_have_waiting_fails(jobs: ServedJobs) -> None:
+    with OpenAI(base_url=f"{jobs.url}/v1", api_key=SUPPORT_KEY) as client:
+        owner = replace(jobs)
+        owner.client = client
+        recording = client.files.create(file=CLIP, purpose="user_data").id
+        batches = [
+            started(owner, owner.batch_file(*(line(str(n), recording) for n in range(lines))))
+            for lines in (7, 2)
+        ]
+        refused, done = (ended(owner, batch) for batch in batches)
+    assert refused.errors is not None
+    assert refused.errors.data is not None
+    [error] = refused.errors.data
+    assert (error.code, error.line) == ("queue_limit_exceeded", None)
+    assert str(SUPPORT_SECONDS) in str(error.message)
+    assert done.status == "completed"
 
 
 def test_a_batch_that_is_cancelled_while_it_expands_has_all_lines(

@@ -84,7 +84,7 @@ def test_a_file_that_was_uploaded_before_can_be_named_in_json(jobs: ServedJobs) 
     assert answer.status_code == 202, answer.text
     job = jobs.ended(answer.json()["id"])
     assert (job["status"], job["task"]) == ("completed", "translate")
-    assert job["input"] == {"type": "file", "file_id": file.id}
+    assert job["input"] == {"type": "file", "file_id": file.id, "filename": CLIP.name}
     assert jobs.model.decode_options[-1].temperature == 0.5
 
 
@@ -243,8 +243,8 @@ def test_a_caller_may_not_fill_the_queue(
         assert [jobs.post().status_code for _ in range(3)] == [202, 202, 429]
         refused = jobs.post()
         assert refused.headers["retry-after"] == "60"
-        assert jobs.post(SUPPORT_KEY).status_code == 202
-        assert len(jobs.stored()) == 3
+        assert [jobs.post(SUPPORT_KEY).status_code for _ in range(3)] == [202] * 3, "its key's own"
+        assert len(jobs.stored()) == 5
 
 
 def test_a_process_that_runs_no_jobs_keeps_house(
