@@ -202,9 +202,8 @@ async def _ended(store: JobStore, job: DictRow, seconds: float) -> DictRow:
     """The job as it is once it has ended, or after `seconds`."""
     loop = asyncio.get_running_loop()
     end = loop.time() + seconds
-    with store.changes.watch(job["id"]) as changed:
+    with store.changes.watch(job["id"], job) as changed:
         while True:
-            job = await find(store, job["owner"], job["id"])
             left = end - loop.time()
             if job["status"] not in ("queued", "in_progress") or left <= 0:
                 return job
@@ -212,6 +211,7 @@ async def _ended(store: JobStore, job: DictRow, seconds: float) -> DictRow:
                 async with asyncio.timeout(left):
                     await changed.wait()
             changed.clear()
+            job = await find(store, job["owner"], job["id"])
 
 
 async def full_body(store: JobStore, job: DictRow) -> Job:
