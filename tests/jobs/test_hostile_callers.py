@@ -22,6 +22,7 @@ from app.jobs.owners import take_tags
 from app.jobs.pages import Page, read_page
 from app.jobs.removal import cancel_job
 from app.jobs.routes import job_events
+from app.jobs.routes.jobs import _ended
 from app.jobs.runner import Runner
 from app.jobs.store import JobStore
 from app.openai.sse import KEEP_ALIVE
@@ -95,6 +96,11 @@ async def test_batches_of_one_caller_are_validated_one_after_the_other(
         await store.queue.remove(connection, [added[0]])
         await cancel_batch(connection, store.queue, BIG.id, added[0])
     assert await taken() == [added[1], added[0]], "one is finished beside one that is validated"
+    async with store.database.transaction() as connection:  # one that waits to be validated
+        row = await cancel_batch(connection, store.queue, BIG.id, added[2])
+    assert row["status"] == "cancelling"
+    await query(store, "UPDATE batches SET expires_at = now() RETURNING id")
+    assert await Housekeeping(store).expire() == 2
 
 
 async def test_callers_that_wait_for_jobs_share_one_look(
@@ -131,6 +137,15 @@ async def test_callers_that_wait_for_jobs_share_one_look(
     assert b"audio.job.queued" in pieces[0]
     assert set(pieces[1:]) == {KEEP_ALIVE}
     assert not read
+
+
+async def test_callers_that_wait_do_not_keep_a_process_from_its_end(store: JobStore) -> None:
+    job = await claimed(store, await submitted(store))
+    assert job is not None
+    lifecycle = Lifecycle()
+    lifecycle.stop()
+    async with asyncio.timeout(10):
+        assert await _ended(store, lifecycle, job, 60.0) == job
 
 
 async def test_one_caller_leaves_a_connection_for_others(store: JobStore) -> None:
