@@ -94,7 +94,7 @@ async def cancel_batch(connection: Connection, queue: Queue, owner: str, id: str
         owner,
     )
     if row is not None:
-        await queue.add(connection, [Entry("finish_batch", id, owner=owner)])
+        await queue.replace(connection, [Entry("finish_batch", id, owner=owner)])
         return row
     found = await find_batch(connection, owner, id)
     if found["status"] != "cancelling":
@@ -170,7 +170,7 @@ async def expire_batches(connection: Connection, queue: Queue) -> int:
         "WHERE status IN ('validating', 'in_progress') AND expires_at < now() "
         "RETURNING id, owner",
     )
-    await queue.add(
+    await queue.replace(
         connection, [Entry("finish_batch", row["id"], owner=row["owner"]) for row in found]
     )
     return len(found)

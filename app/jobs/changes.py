@@ -17,6 +17,14 @@ LOOK_SECONDS = 5.0
 """Between looks at jobs that are waited for: not all that changes is told."""
 
 
+State = tuple[str, float, int]
+
+
+def _state(job: DictRow) -> State:
+    """What callers that wait are told of."""
+    return job["status"], job["seconds_done"], job["attempts"]
+
+
 class Changes:
     """Listens, and looks, for all waiting callers of this process: a thousand of them cost one
     query."""
@@ -24,13 +32,18 @@ class Changes:
     def __init__(self, database: Database) -> None:
         self._database = database
         self._waiting: defaultdict[str, set[asyncio.Event]] = defaultdict(set)
-        self._seen: dict[str, DictRow | None] = {}
-        """Jobs that are waited for, at the last look; None: there is no such job."""
+        self._seen: dict[str, State | None] = {}
+        """Of jobs that are waited for, at the last look; None: there is no such job."""
 
     @contextmanager
-    def watch(self, id: str) -> Iterator[asyncio.Event]:
-        """An event that is set when the object changes, and after a break of the connection."""
+    def watch(self, id: str, job: DictRow | None = None) -> Iterator[asyncio.Event]:
+        """An event that is set when the object changes, and after a break of the connection.
+
+        `job`: as the caller knows it; it may have changed since.
+        """
         event = asyncio.Event()
+        if job is not None and self._seen.setdefault(id, _state(job)) != _state(job):
+            event.set()
         self._waiting[id].add(event)
         try:
             yield event
@@ -71,10 +84,11 @@ class Changes:
                 "SELECT id, status, seconds_done, attempts FROM jobs WHERE id = ANY(%s)",
                 ids,
             )
-        jobs = {row["id"]: row for row in found}
-        for id in ids:
-            if id in self._waiting and (id not in self._seen or self._seen[id] != jobs.get(id)):
-                self._seen[id] = jobs.get(id)
+        states = {row["id"]: _state(row) for row in found}
+        for id in self._waiting.keys() & set(ids):
+            state = states.get(id)
+            if id not in self._seen or self._seen[id] != state:
+                self._seen[id] = state
                 self._wake(id)
 
     def _wake(self, id: str) -> None:

@@ -147,7 +147,7 @@ async def postpone(connection: Connection, queue: Queue, id: str, delay_seconds:
         connection, "SELECT tag FROM jobs WHERE id = %s AND status = 'queued' FOR SHARE", id
     )
     if row is not None:
-        await queue.add(connection, [Entry("transcribe", id, row["tag"], delay_seconds)])
+        await queue.replace(connection, [Entry("transcribe", id, row["tag"], delay_seconds)])
 
 
 async def claim(connection: Connection, id: str, lease: uuid.UUID) -> DictRow | None:
@@ -202,7 +202,7 @@ async def give_back(
     )
     if row is None:
         return False
-    await queue.add(connection, [Entry("transcribe", id, row["tag"], delay_seconds)])
+    await queue.replace(connection, [Entry("transcribe", id, row["tag"], delay_seconds)])
     return True
 
 
@@ -280,4 +280,4 @@ async def _note_ends(
                 "UPDATE batches SET status = 'finalizing', finalizing_at = now() WHERE id = %s",
                 (batch_id,),
             )
-            await queue.add(connection, [Entry("finish_batch", batch_id, owner=batch["owner"])])
+            await queue.replace(connection, [Entry("finish_batch", batch_id, owner=batch["owner"])])

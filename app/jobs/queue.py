@@ -69,6 +69,12 @@ class Queue:
         ]
         await self.app.job_manager.batch_defer_jobs_async(jobs, connection)
 
+    async def replace(self, connection: Connection, entries: Sequence[Entry]) -> None:
+        """Add entries in the place of those that wait for the same jobs or batches, of which there
+        may be one at most."""
+        await self.remove_waiting(connection, [entry.id for entry in entries])
+        await self.add(connection, entries)
+
     async def remove_waiting(self, connection: Connection, ids: Sequence[str]) -> None:
         """Remove the entries that no worker has taken."""
         await connection.execute(

@@ -22,6 +22,7 @@ from app.jobs.owners import take_tags
 from app.jobs.pages import Page, read_page
 from app.jobs.removal import cancel_job
 from app.jobs.routes import job_events
+from app.jobs.routes.jobs import _ended
 from app.jobs.runner import Runner
 from app.jobs.store import JobStore
 from app.openai.sse import KEEP_ALIVE
@@ -95,6 +96,11 @@ async def test_batches_of_one_caller_are_validated_one_after_the_other(
         await store.queue.remove(connection, [added[0]])
         await cancel_batch(connection, store.queue, BIG.id, added[0])
     assert await taken() == [added[1], added[0]], "one is finished beside one that is validated"
+    async with store.database.transaction() as connection:  # one that waits to be validated
+        row = await cancel_batch(connection, store.queue, BIG.id, added[2])
+    assert row["status"] == "cancelling"
+    await query(store, "UPDATE batches SET expires_at = now() RETURNING id")
+    assert await Housekeeping(store).expire() == 2
 
 
 async def test_callers_that_wait_for_jobs_share_one_look(
@@ -102,15 +108,19 @@ async def test_callers_that_wait_for_jobs_share_one_look(
 ) -> None:
     """A thousand of them would keep the event loop and the database busy."""
     id, other = [await submitted(store) for _ in range(2)]
-    with store.changes.watch(id) as changed, store.changes.watch(other) as unchanged:
+    known = {row["id"]: row for row in await query(store, "SELECT * FROM jobs")}
+    with (
+        store.changes.watch(id, known[id]) as changed,
+        store.changes.watch(other, known[other]) as unchanged,
+    ):
         await store.changes.look()
-        assert changed.is_set()
-        changed.clear()
-        unchanged.clear()
+        assert not changed.is_set()
         await query(store, "UPDATE jobs SET seconds_done = 5 WHERE id = %s RETURNING id", id)
         await store.changes.look()
         assert changed.is_set()
         assert not unchanged.is_set()
+        with store.changes.watch(id, known[id]) as late:
+            assert late.is_set(), "it changed before the caller waited"
     monkeypatch.setattr(job_events, "KEEP_ALIVE_SECONDS", 0.001)
     [job] = await query(store, "SELECT * FROM jobs WHERE id = %s", id)
     read = []
@@ -126,7 +136,16 @@ async def test_callers_that_wait_for_jobs_share_one_look(
         pieces = [await anext(told) for _ in range(20)]
     assert b"audio.job.queued" in pieces[0]
     assert set(pieces[1:]) == {KEEP_ALIVE}
-    assert len(read) == 1
+    assert not read
+
+
+async def test_callers_that_wait_do_not_keep_a_process_from_its_end(store: JobStore) -> None:
+    job = await claimed(store, await submitted(store))
+    assert job is not None
+    lifecycle = Lifecycle()
+    lifecycle.stop()
+    async with asyncio.timeout(10):
+        assert await _ended(store, lifecycle, job, 60.0) == job
 
 
 async def test_one_caller_leaves_a_connection_for_others(store: JobStore) -> None:

@@ -40,8 +40,8 @@ async def events(
 async def _changes(store: JobStore, lifecycle: Lifecycle, job: DictRow) -> AsyncIterator[bytes]:
     """Ends with the job, if it is deleted, and when this process takes no more work."""
     told: tuple[object, ...] = ()
-    is_new = True
-    with store.changes.watch(job["id"]) as changed:
+    is_new = False
+    with store.changes.watch(job["id"], job) as changed:
         while True:
             try:
                 if is_new:

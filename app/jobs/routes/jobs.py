@@ -30,12 +30,15 @@ from app.jobs.store import JobStore
 from app.jobs.url_source import check_urls
 from app.openai.formats import Rendering
 from app.openai.job_schemas import ClearedJobs, DeletedJob, Job, JobResult, JobStatus, JobSummary
+from app.process.lifecycle import Lifecycle
 from app.transcriptions.upload import receiving
 
 router = APIRouter(prefix="/v1/audio/jobs", tags=["jobs"])
 
 LISTED, MAX_LISTED = 20, 100
 MAX_WAIT_SECONDS = 60.0
+LOOK_SECONDS = 5.0
+"""Between looks whether this process still takes work."""
 MAX_KEY = 255
 MAX_TEXT_BYTES = 64 * 1024
 """Of a result that stands in the job itself."""
@@ -150,13 +153,15 @@ async def clear_jobs(request: Request, store: TheStore, principal: ThePrincipal)
 
 @router.get("/{id}")
 async def retrieve_job(
-    id: str, request: Request, store: TheStore, principal: ThePrincipal
+    id: str, request: Request, services: TheServices, store: TheStore, principal: ThePrincipal
 ) -> Response:
-    """With `wait`: answers once the job has ended, at the latest after so many seconds."""
+    """With `wait`: answers once the job has ended, at the latest after so many seconds, or when
+    this process takes no more work."""
     seconds = _wait(request)
     job = await find(store, principal.id, id)
     if seconds:
-        job = await while_connected(request, _ended(store, job, seconds))
+        ended = _ended(store, services.lifecycle, job, seconds)
+        job = await while_connected(request, ended)
     return json_response(await full_body(store, job))
 
 
@@ -198,20 +203,22 @@ async def find(store: JobStore, owner: str, id: str) -> DictRow:
         return await find_job(connection, owner, id)
 
 
-async def _ended(store: JobStore, job: DictRow, seconds: float) -> DictRow:
-    """The job as it is once it has ended, or after `seconds`."""
+async def _ended(store: JobStore, lifecycle: Lifecycle, job: DictRow, seconds: float) -> DictRow:
+    """The job as it is once it has ended, after `seconds`, or when the process ends."""
     loop = asyncio.get_running_loop()
     end = loop.time() + seconds
-    with store.changes.watch(job["id"]) as changed:
+    with store.changes.watch(job["id"], job) as changed:
         while True:
-            job = await find(store, job["owner"], job["id"])
             left = end - loop.time()
-            if job["status"] not in ("queued", "in_progress") or left <= 0:
+            is_over = job["status"] not in ("queued", "in_progress")
+            if is_over or left <= 0 or not lifecycle.takes_work:
                 return job
             with suppress(TimeoutError):
-                async with asyncio.timeout(left):
+                async with asyncio.timeout(min(left, LOOK_SECONDS)):
                     await changed.wait()
-            changed.clear()
+            if changed.is_set() or left <= LOOK_SECONDS:
+                changed.clear()
+                job = await find(store, job["owner"], job["id"])
 
 
 async def full_body(store: JobStore, job: DictRow) -> Job:
