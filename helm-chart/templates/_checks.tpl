@@ -4,7 +4,7 @@
 {{- fail "serviceMonitor and podMonitor would scrape every pod twice: enable one of them" -}}
 {{- end -}}
 {{- if and .Values.ingress.enabled .Values.ingress.alb.enabled -}}
-{{- $connection := dig "server" "idle_connection_seconds" 75 .Values.settings | int -}}
+{{- $connection := include "verbatim.idleConnectionSeconds" . | int -}}
 {{- if le $connection (int .Values.ingress.alb.idleTimeoutSeconds) -}}
 {{- fail (printf "settings.server.idle_connection_seconds (%d) must be longer than ingress.alb.idleTimeoutSeconds (%d): else the load balancer sends requests into connections that the server closes" $connection (int .Values.ingress.alb.idleTimeoutSeconds)) -}}
 {{- end -}}
@@ -39,6 +39,10 @@
 {{- if or (has $path (list "" "/opt" "/opt/models")) (hasPrefix "/opt/models/" $path) -}}
 {{- fail (printf "extraVolumeMounts: %s would hide the models in the image: /models is for others" .mountPath) -}}
 {{- end -}}
+{{- end -}}
+{{- $users := list .Values.secrets .Values.jobs .Values.extraEnv .Values.extraEnvFrom .Values.extraVolumes .Values.extraContainers .Values.initContainers | toJson -}}
+{{- if and .Values.externalSecret.enabled (not (contains (printf "%q" .Values.externalSecret.target) $users)) -}}
+{{- fail (printf "externalSecret makes the Secret %s, of which nothing is used: name its keys under secrets, as secrets.keys {name: %s, key: ...}" .Values.externalSecret.target .Values.externalSecret.target) -}}
 {{- end -}}
 {{- if and .Values.gpu.claimTemplate (lt (int .Values.gpu.count) 1) -}}
 {{- fail "gpu.claimTemplate: say with gpu.count how many GPUs it claims" -}}

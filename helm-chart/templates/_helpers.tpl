@@ -88,6 +88,13 @@ Service. Empty where something else scrapes them. */}}
 {{- dig "server" "port" 8000 .Values.settings | int -}}
 {{- end }}
 
+{{/* How long the server keeps an idle connection: behind an ALB a minute longer than that does. Empty: as
+the server has it. */}}
+{{- define "verbatim.idleConnectionSeconds" -}}
+{{- $alb := and .Values.ingress.enabled .Values.ingress.alb.enabled -}}
+{{- dig "server" "idle_connection_seconds" ($alb | ternary (add (int .Values.ingress.alb.idleTimeoutSeconds) 60) "") .Values.settings -}}
+{{- end }}
+
 {{/* HTTP, or HTTPS with a certificate in the settings. */}}
 {{- define "verbatim.scheme" -}}
 {{- if dig "server" "tls_certificate_file" "" .Values.settings -}}HTTPS{{- else -}}HTTP{{- end -}}
@@ -108,19 +115,6 @@ Service. Empty where something else scrapes them. */}}
 {{- end }}
 {{- end }}
 
-{{/* What follows from gpu.count where the settings do not say otherwise: fail without a GPU instead of
-running on the CPU, and use all GPUs of the pod. */}}
-{{- define "verbatim.devices" -}}
-{{- $engine := .Values.settings.engine | default dict -}}
-{{- $count := int .Values.gpu.count -}}
-{{- if and (gt $count 0) (not (hasKey $engine "device")) }}
-{{ include "verbatim.variable" (dict "name" "VERBATIM_ENGINE__DEVICE" "value" "cuda") }}
-{{- end }}
-{{- if and (gt $count 1) (not (hasKey $engine "device_indexes")) }}
-{{ include "verbatim.variable" (dict "name" "VERBATIM_ENGINE__DEVICE_INDEXES" "value" (until $count)) }}
-{{- end }}
-{{- end }}
-
 {{/* How long a pod may take to go: the preStop drain, uvicorn's own after SIGTERM, and a margin. A worker
 has no callers: it takes no more jobs after SIGTERM, and gives back those that have not ended in 10 s. A
 process that hangs ends itself 20 s after settings.server.drain_seconds. */}}
@@ -135,24 +129,6 @@ process that hangs ends itself 20 s after settings.server.drain_seconds. */}}
 {{- end -}}
 {{- $given | default $least | int -}}
 {{- end -}}
-{{- end }}
-
-{{/* One environment variable: name, value. Lists and objects are JSON, as the server reads them. */}}
-{{- define "verbatim.variable" -}}
-- name: {{ .name }}
-  value: {{ (kindIs "string" .value) | ternary .value (.value | toJson) | quote }}
-{{- end }}
-
-{{/* Settings -> environment: groups, and groups in groups. */}}
-{{- define "verbatim.environment" -}}
-{{- range $name, $value := .settings }}
-{{- $variable := printf "%s%s" $.prefix (upper $name) }}
-{{- if and (kindIs "map" $value) (not (has $variable (list "VERBATIM_MODELS__ALIASES"))) }}
-{{- include "verbatim.environment" (dict "settings" $value "prefix" (printf "%s__" $variable)) }}
-{{- else if not (kindIs "invalid" $value) }}
-{{ include "verbatim.variable" (dict "name" $variable "value" $value) }}
-{{- end }}
-{{- end }}
 {{- end }}
 
 {{/* Whether pods may pull models. */}}
@@ -186,6 +162,14 @@ process that hangs ends itself 20 s after settings.server.drain_seconds. */}}
 {{- $ports | uniq | toJson -}}
 {{- end }}
 
+{{/* The claim of models that the chart makes. A PersistentVolume cannot be changed, so another one, with
+its claim, is made for whatever changes in it. */}}
+{{- define "verbatim.modelsClaim" -}}
+{{- $cache := .Values.modelCache -}}
+{{- $digest := list $cache.persistentVolume $cache.readOnly $cache.pvc.size | toJson | sha256sum | trunc 8 -}}
+{{- printf "%s-models%s" (include "verbatim.fullname" .) (eq $cache.type "persistentVolume" | ternary (print "-" $digest) "") -}}
+{{- end }}
+
 {{/* The volume of models, if there is one. */}}
 {{- define "verbatim.models" -}}
 {{- $cache := .Values.modelCache -}}
@@ -196,7 +180,7 @@ process that hangs ends itself 20 s after settings.server.drain_seconds. */}}
     sizeLimit: {{ $cache.sizeLimit }}
 {{- else if has $cache.type (list "pvc" "persistentVolume") }}
   persistentVolumeClaim:
-    claimName: {{ include "verbatim.fullname" . }}-models
+    claimName: {{ include "verbatim.modelsClaim" . }}
 {{- else if eq $cache.type "existingClaim" }}
   persistentVolumeClaim:
     claimName: {{ $cache.existingClaim }}
@@ -243,15 +227,31 @@ empty where there is no cluster to ask. */}}
 {{- if compact $values -}}{{- $values | toJson | sha256sum -}}{{- end -}}
 {{- end }}
 
-{{/* How many pods the Deployment asks for; empty: what a scaler has set stays. Helm would take
-`replicas` out of a Deployment whose scaler is new, and Kubernetes would make it 1. */}}
+{{/* How many pods the Deployment asks for; empty: what a scaler has set stays, also when Helm goes back to
+an older release. Helm would take `replicas` out of a Deployment that once had them from a release, and
+Kubernetes would make it 1: such a one gets those that it has. The others carry an annotation. */}}
 {{- define "verbatim.replicas" -}}
 {{- $scaled := include "verbatim.isWorker" . | empty | ternary (ne .Values.autoscaling.type "none") .Values.jobs.workers.autoscaling.enabled -}}
 {{- if not $scaled -}}
 {{- .Values.replicas -}}
 {{- else -}}
-{{- dig "spec" "replicas" "" (lookup "apps/v1" "Deployment" (include "verbatim.namespace" .) (include "verbatim.part" .)) -}}
+{{- $live := lookup "apps/v1" "Deployment" (include "verbatim.namespace" .) (include "verbatim.part" .) -}}
+{{- if ne (dig "metadata" "annotations" "verbatim/replicas" "" $live) "scaler" -}}
+{{- dig "spec" "replicas" "" $live -}}
 {{- end -}}
+{{- end -}}
+{{- end }}
+
+{{- define "verbatim.tolerations" -}}
+{{- if or .Values.tolerations (gt (int .Values.gpu.count) 0) }}
+tolerations:
+  {{- if gt (int .Values.gpu.count) 0 }}
+  - {key: nvidia.com/gpu, operator: Exists, effect: NoSchedule}
+  {{- end }}
+  {{- with .Values.tolerations }}
+  {{- toYaml . | nindent 2 }}
+  {{- end }}
+{{- end }}
 {{- end }}
 
 {{/* Where a pod may run, and from where its image comes: of the server, and of what holds room for it. */}}
@@ -262,15 +262,7 @@ nodeSelector: {{- toYaml . | nindent 2 }}
 {{- with .Values.affinity }}
 affinity: {{- toYaml . | nindent 2 }}
 {{- end }}
-{{- if or .Values.tolerations (gt (int .Values.gpu.count) 0) }}
-tolerations:
-  {{- if gt (int .Values.gpu.count) 0 }}
-  - {key: nvidia.com/gpu, operator: Exists, effect: NoSchedule}
-  {{- end }}
-  {{- with .Values.tolerations }}
-  {{- toYaml . | nindent 2 }}
-  {{- end }}
-{{- end }}
+{{- include "verbatim.tolerations" . }}
 {{- with .Values.gpu.claimTemplate }}
 resourceClaims:
   - {name: gpu, resourceClaimTemplateName: {{ . }}}
@@ -278,8 +270,21 @@ resourceClaims:
 {{- with .Values.runtimeClassName }}
 runtimeClassName: {{ . }}
 {{- end }}
+{{- with .Values.schedulerName }}
+schedulerName: {{ . }}
+{{- end }}
 {{- with .Values.imagePullSecrets }}
 imagePullSecrets: {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- end }}
+
+{{/* How a pod finds other machines: of the server, and of what pulls its models. */}}
+{{- define "verbatim.names" -}}
+{{- with .Values.hostAliases }}
+hostAliases: {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- with .Values.dnsConfig }}
+dnsConfig: {{- toYaml . | nindent 2 }}
 {{- end }}
 {{- end }}
 

@@ -1,7 +1,8 @@
 """As much of Kubernetes' API as Helm needs to install and upgrade a release, in memory.
 
-It stores what it is sent, takes away what a patch sets to null, and gives a Deployment without
-`replicas` one replica, as Kubernetes does. It runs nothing and validates nothing.
+It stores what it is sent, takes away what a patch sets to null and what the last apply had and this
+one has not, and gives a Deployment without `replicas` one replica, as Kubernetes does. It knows one
+manager of fields, runs nothing and validates nothing.
 """
 
 import json
@@ -14,6 +15,8 @@ from typing import Any
 from urllib.parse import parse_qs, urlparse
 
 import yaml
+
+from tests.deploy import secret_protobuf
 
 Json = dict[str, Any]
 
@@ -47,6 +50,9 @@ KINDS = {
 }
 """Kind and plural, by group and version."""
 
+APPLY = "application/apply-patch+yaml"
+"""Server-side apply, by which Helm 4 installs."""
+
 OF_THE_CLUSTER = {"Namespace", "PersistentVolume", "PriorityClass"}
 """Kinds that lie in no namespace."""
 
@@ -56,6 +62,7 @@ class ApiServer:
 
     def __init__(self) -> None:
         self.objects: dict[str, Json] = {}
+        self._applied: dict[str, Json] = {}
 
     def deployment(self, namespace: str, name: str) -> Json:
         return self.objects[f"/apis/apps/v1/namespaces/{namespace}/deployments/{name}"]
@@ -74,6 +81,12 @@ class ApiServer:
             path = f"{path}/{body['metadata']['name']}"
             self.objects[path] = _defaulted(body)
             return 201, self.objects[path]
+        if method == "APPLY":
+            assert body is not None
+            old, last = self.objects.get(path), self._applied.get(path)
+            self._applied[path] = body
+            self.objects[path] = _defaulted(_merged(old, last, body))
+            return 200 if old else 201, self.objects[path]
         if path in self.objects:
             if method == "DELETE":
                 return 200, self.objects.pop(path)
@@ -114,9 +127,15 @@ def api_server(folder: Path) -> Iterator[tuple[ApiServer, Path]]:
         def _reply(self) -> None:
             url = urlparse(self.path)
             length = int(self.headers.get("Content-Length", 0))
-            body = json.loads(self.rfile.read(length)) if length else None
+            sent = self.rfile.read(length)
+            form = self.headers.get("Content-Type", "")
+            if form == secret_protobuf.CONTENT_TYPE:
+                body = secret_protobuf.decoded(sent)
+            else:
+                body = yaml.safe_load(sent) if form == APPLY else json.loads(sent or "null")
+            method = "APPLY" if form == APPLY else self.command
             given = body if self.command != "DELETE" else None
-            status, answer = api.answer(self.command, url.path, parse_qs(url.query), given)
+            status, answer = api.answer(method, url.path, parse_qs(url.query), given)
             content = json.dumps(answer).encode()
             self.send_response(status)
             self.send_header("Content-Type", "application/json")
@@ -196,6 +215,16 @@ def _patched(old: Any, patch: Any) -> Any:
         else:
             new[name] = _patched(new.get(name), value)
     return new
+
+
+def _merged(old: Any, last: Any, new: Any) -> Any:
+    """What is applied, and what others have set; lists are taken whole."""
+    if not isinstance(new, dict):
+        return new
+    old, last = (each if isinstance(each, dict) else {} for each in (old, last))
+    kept = {name: value for name, value in old.items() if name in new or name not in last}
+    applied = {name: _merged(old.get(name), last.get(name), new[name]) for name in new}
+    return kept | applied
 
 
 def _defaulted(body: Json) -> Json:

@@ -13,7 +13,6 @@ from app.settings import Settings
 FILE = Path(__file__).parents[2] / "helm-chart/values.schema.json"
 
 SAID_ELSEWHERE = {
-    "server.host",
     "access.open",
     "access.keys_file",
     "jobs.directory",

@@ -22,6 +22,7 @@ READ_ONLY = (
 )
 
 INTERNET = {"0.0.0.0/0", "::/0"}
+MONITORING_AGENT = "eks-node-monitoring-agent"
 PUBLIC_ACCESS = (
     "block_public_acls",
     "block_public_policy",
@@ -160,6 +161,21 @@ def easily_lost(resources: Iterable[Resource]) -> list[str]:
         }
         broken += [f"{each.address}: {reason}" for reason, safe in kept.items() if not safe]
     return broken
+
+
+def unwatched_nodes(resources: Iterable[Resource]) -> list[str]:
+    """Clusters where nobody sees that a GPU is broken, so that no node is repaired for it."""
+    resources = list(resources)
+    watched = {
+        each.values["cluster_name"]
+        for each in resources
+        if each.type == "aws_eks_addon" and each.values["addon_name"] == MONITORING_AGENT
+    }
+    return [
+        each.address
+        for each in resources
+        if each.type == "aws_eks_cluster" and each.values["name"] not in watched
+    ]
 
 
 def metadata_for_pods(resources: Iterable[Resource]) -> list[str]:

@@ -5,7 +5,8 @@ import json
 import pytest
 
 from app.setting_groups import ServerSettings
-from tests.deploy.helm import Values, environment, only, rendered
+from tests.deploy.helm import VERSIONS, Values, environment, only, rendered, servers
+from tests.deploy.manifests import complaints
 
 
 @pytest.mark.parametrize("route", [False, True], ids=["ingress", "route"])
@@ -36,6 +37,53 @@ def trusted_hosts(**values: object) -> list[str]:
     """Of an open server."""
     hosts = environment(rendered("cpu", values))["VERBATIM_SERVER__TRUSTED_HOSTS"]
     return list(ServerSettings.model_validate({"trusted_hosts": json.loads(hosts)}).trusted_hosts)
+
+
+def test_a_connection_outlives_the_load_balancers_idle_timeout() -> None:
+    """Which would send requests into one that is just being closed."""
+    name = "VERBATIM_SERVER__IDLE_CONNECTION_SECONDS"
+    assert name not in environment(rendered("cpu"))
+    assert name not in environment(rendered("own")), "no ALB"
+    values: Values = {"ingress": {"enabled": True, "alb": {"idleTimeoutSeconds": 900}}}
+    assert environment(rendered("cpu", values))[name] == "960"
+    chosen: Values = {"settings": {"server": {"idle_connection_seconds": 1000}}}
+    assert environment(rendered("cpu", values | chosen))[name] == "1000"
+
+
+def test_pods_listen_where_the_cluster_has_addresses() -> None:
+    assert environment(rendered("cpu"))["VERBATIM_SERVER__HOST"] == "0.0.0.0"
+    only_ipv6: Values = {"settings": {"server": {"host": "::"}}}
+    assert environment(rendered("cpu", only_ipv6))["VERBATIM_SERVER__HOST"] == "::"
+
+
+def test_pods_find_names_as_they_are_told_and_are_placed_by_the_scheduler_that_is_named() -> None:
+    names: Values = {
+        "hostAliases": [{"ip": "10.0.0.5", "hostnames": ["models.internal"]}],
+        "dnsConfig": {"options": [{"name": "ndots", "value": "2"}]},
+    }
+    values: Values = {**names, "schedulerName": "volcano", "placeholder": {"replicas": 1}}
+    values["modelCache"] = {"type": "existingClaim", "existingClaim": "models", "pull": ["small"]}
+    manifests = rendered("jobs-tiers", values)
+    pods = {
+        each["metadata"]["name"]: each["spec"]["template"]["spec"]
+        for each in manifests
+        if each["kind"] in ("Deployment", "Job")
+    }
+    (pulls,) = [name for name in pods if "pull" in name]
+    for name, pod in pods.items():
+        assert (names.items() <= pod.items()) == ("placeholder" not in name), name
+        assert pod.get("schedulerName") == (None if name == pulls else "volcano"), name
+    assert complaints({VERSIONS[-1]: manifests}) == []
+    assert "hostAliases" not in str(rendered("jobs-tiers"))
+
+
+def test_the_test_runs_where_the_server_does() -> None:
+    """Its image is there already, and needs the same secrets."""
+    secrets: Values = {"imagePullSecrets": [{"name": "registry"}]}
+    test = only(rendered("gpu-alb-keda", secrets), "Pod")["spec"]
+    pod = servers(rendered("gpu-alb-keda", secrets))["spec"]["template"]["spec"]
+    for field in ("imagePullSecrets", "nodeSelector", "tolerations"):
+        assert test[field] == pod[field]
 
 
 def test_an_open_server_is_called_by_the_names_of_its_service() -> None:

@@ -9,7 +9,7 @@ import yaml
 
 from app.settings import Settings, read_settings
 from tests.deploy import chart_readme, chart_schema
-from tests.deploy.helm import CHART, SHAPES, environment, notes, refusal, rendered
+from tests.deploy.helm import CHART, SHAPES, environment, notes, refusal, rendered, server
 from tests.support.live_server import ROOT
 
 SCHEMA = json.loads((CHART / "values.schema.json").read_text())
@@ -36,7 +36,6 @@ INSTEAD_OF = {
     "access.open": "open",
     "models.built_in": "the image's",
     "models.directory": "modelCache",
-    "server.host": "every address",
 }
 
 
@@ -127,7 +126,10 @@ def test_settings_arrive_as_they_were_written(monkeypatch: pytest.MonkeyPatch) -
             "would scrape every pod twice",
         ),
         (
-            {"ingress": {"enabled": True, "alb": {"idleTimeoutSeconds": 75}}},
+            {
+                "ingress": {"enabled": True, "alb": {"idleTimeoutSeconds": 75}},
+                "settings": {"server": {"idle_connection_seconds": 75}},
+            },
             "idle_connection_seconds (75) must be longer than ingress.alb.idleTimeoutSeconds (75)",
         ),
         ({"terminationGracePeriodSeconds": 344}, "it must be at least 345"),
@@ -176,6 +178,7 @@ def test_settings_arrive_as_they_were_written(monkeypatch: pytest.MonkeyPatch) -
             {"extraVolumeMounts": [{"name": "a", "mountPath": "/opt/models/base"}]},
             "/opt/models/base would hide the models in the image",
         ),
+        ({"externalSecret": {"enabled": True}}, "of which nothing is used"),
         ({"gpu": {"claimTemplate": "gpu"}}, "say with gpu.count how many"),
         ({"httpRoute": {"enabled": True}}, "httpRoute.parentRefs is empty"),
         ({"jobs": {"enabled": True}, "replicas": 1}, "pods share one PostgreSQL"),
@@ -209,6 +212,7 @@ def test_values_on_the_right_side_of_each_limit_are_accepted() -> None:
     values = {
         "terminationGracePeriodSeconds": 345,
         "ingress": {"enabled": True, "alb": {"idleTimeoutSeconds": 74}},
+        "settings": {"server": {"idle_connection_seconds": 75}},
         "autoscaling": {
             "type": "hpa",
             "minReplicas": 2,
@@ -218,6 +222,18 @@ def test_values_on_the_right_side_of_each_limit_are_accepted() -> None:
         "extraVolumeMounts": [{"name": "tmp", "mountPath": "/opt/models-of-mine"}],
     }
     assert not refusal("cpu", values)
+
+
+def test_a_variable_of_ones_own_takes_the_place_of_the_chart_s() -> None:
+    """Twice in the list, the last would win; Helm 4's server-side apply refuses such a list."""
+    own = [{"name": "VERBATIM_MODEL", "value": "small"}, {"name": "TZ", "value": "UTC"}]
+    manifests = rendered("cpu", {"extraEnv": own})
+    told = environment(manifests)
+    assert (told["VERBATIM_MODEL"], told["TZ"]) == ("small", "UTC")
+    assert len(server(manifests)["env"]) == len(told)
+    used = {"externalSecret": {"enabled": True, "target": "own"}}
+    reference = [{"name": "TOKEN", "valueFrom": {"secretKeyRef": {"name": "own", "key": "token"}}}]
+    assert not refusal("cpu", {**used, "extraEnv": reference})
 
 
 CACHE = {"type": "emptyDir"}
@@ -243,11 +259,12 @@ CACHE = {"type": "emptyDir"}
         ),
         ({"open": False}, "get secret verbatim-key -o jsonpath='{.data.key}' | base64 -d"),
         (
-            {
-                "ingress": {"enabled": True},
-                "settings": {"server": {"idle_connection_seconds": 660}},
-            },
+            {"ingress": {"enabled": True}},
             "kubectl label namespace default elbv2.k8s.aws/pod-readiness-gate-inject=enabled",
+        ),
+        (
+            {"ingress": {"enabled": True}},
+            "keys go over the network as they are: set ingress.alb.certificateArn.",
         ),
     ],
     ids=str,

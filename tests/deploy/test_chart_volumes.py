@@ -55,8 +55,6 @@ def test_a_job_pulls_models_that_pods_only_read(tmp_path: Path) -> None:
     assert done.stdout.decode().splitlines() == pulled
     broken = subprocess.run([*pull["command"][:4], "broken", "small"], env=environment)
     assert broken.returncode == 1
-    other = rendered("own", {"modelCache": {"pull": ["small"]}})
-    assert only(other, "Job")["metadata"]["name"] != job["metadata"]["name"]
 
 
 def test_a_directory_of_the_node_is_given_to_the_server() -> None:
@@ -85,3 +83,43 @@ def test_what_holds_room_is_as_large_as_a_server_and_gives_way_to_it() -> None:
         served["tolerations"],
     )
     assert pod["terminationGracePeriodSeconds"] == 0
+
+
+def test_a_job_of_which_anything_changes_is_another_job() -> None:
+    """Kubernetes refuses changes of a Job, and with them the upgrade."""
+    pull: Values = {"type": "existingClaim", "existingClaim": "models", "pull": ["small"]}
+    changes: list[Values] = [
+        {},
+        {"extraEnv": [{"name": "HTTPS_PROXY", "value": "http://proxy.example.com:3128"}]},
+        {"tmp": {"sizeLimit": "1Gi"}},
+        {"image": {"tag": "9"}},
+        {"modelCache": {**pull, "pull": ["small", "large-v3-turbo"]}},
+        {"modelCache": {**pull, "existingClaim": "others"}},
+    ]
+    jobs = [only(rendered("cpu", {"modelCache": pull} | each), "Job") for each in changes]
+    assert len({each["metadata"]["name"] for each in jobs}) == len(changes)
+    same = only(rendered("cpu", {"modelCache": pull, "replicas": 7}), "Job")
+    assert same == jobs[0]
+
+
+def test_a_volume_of_which_anything_changes_is_another_volume() -> None:
+    """Likewise; its claim and the pods follow."""
+    cache: Values = {"type": "persistentVolume"}
+    cache["persistentVolume"] = {"nfs": {"server": "files", "path": "/old"}}
+    changes: list[Values] = [
+        {},
+        {"persistentVolume": {"nfs": {"server": "files", "path": "/new"}}},
+        {"pvc": {"size": "40Gi"}},
+        {"readOnly": True},
+    ]
+    names = set()
+    for each in changes:
+        manifests = rendered("cpu", {"modelCache": cache | each})
+        volume = only(manifests, "PersistentVolume")
+        claim = only(manifests, "PersistentVolumeClaim")
+        name = claim["metadata"]["name"]
+        assert volume["spec"]["claimRef"]["name"] == name
+        assert claim["spec"]["volumeName"] == volume["metadata"]["name"]
+        assert f"'claimName': '{name}'" in str(servers(manifests))
+        names |= {name, volume["metadata"]["name"]}
+    assert len(names) == 2 * len(changes)

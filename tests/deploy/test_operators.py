@@ -69,6 +69,19 @@ def _cron_that_never_ends(fleet: list[Manifest]) -> None:
     hours["end"] = hours["start"]
 
 
+def _cron_without_an_end(fleet: list[Manifest]) -> None:
+    del only(fleet, "ScaledObject")["spec"]["triggers"][1]["metadata"]["end"]
+
+
+def _cron_by_the_second(fleet: list[Manifest]) -> None:
+    only(fleet, "ScaledObject")["spec"]["triggers"][1]["metadata"]["start"] = "0 45 8 * * 1-5"
+
+
+def _fallback_of_cpu_alone(fleet: list[Manifest]) -> None:
+    cpu = {"type": "cpu", "metricType": "Utilization", "metadata": {"value": "80"}}
+    only(fleet, "ScaledObject")["spec"]["triggers"] = [cpu]
+
+
 def _a_number(fleet: list[Manifest]) -> None:
     only(fleet, "ScaledObject")["spec"]["triggers"][0]["metadata"]["threshold"] = 1
 
@@ -94,6 +107,9 @@ PLANTED: dict[Callable[[list[Manifest]], None], str] = {
     _a_tolerance: "knows no tolerance",
     _two_of_a_name: "two triggers are wanted",
     _cron_that_never_ends: "start and end are the same",
+    _cron_without_an_end: "cron: ['end'] missing",
+    _cron_by_the_second: "cron: not five fields",
+    _fallback_of_cpu_alone: "fallback holds for no trigger",
     _a_number: "must be strings",
     _a_second_scaler: "has a second scaler",
     _inline_s3: "mounts no inline volume",

@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import pytest
 
-from tests.deploy.helm import Manifest, only, rendered, server
+from tests.deploy.helm import Manifest, only, rendered, server, servers
 from tests.deploy.pods import broken_rules
 
 Change = Callable[[list[Manifest]], object]
@@ -68,6 +68,17 @@ def test_a_pod_that_breaks_a_rule_is_found(values: dict[str, object], reason: st
         (
             lambda all: only(all, "PodMonitor")["spec"]["podMetricsEndpoints"][0].update(port="x"),
             "PodMonitor scrapes x, which is no port",
+        ),
+        *(
+            (
+                lambda all, shared=shared: servers(all)["spec"]["template"]["spec"].update(shared),
+                "shares namespaces with its node",
+            )
+            for shared in ({"hostNetwork": True}, {"hostPID": True}, {"hostIPC": True})
+        ),
+        (
+            lambda all: servers(all)["spec"]["selector"]["matchLabels"].update(tier="web"),
+            "verbatim does not select its own pods",
         ),
     ],
 )

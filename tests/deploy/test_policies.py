@@ -204,6 +204,19 @@ def test_a_bucket_without_encryption_is_found() -> None:
     assert policies.readable_on_disk([bucket, Resource("x", kind, {"bucket": "y"})]) == ["models"]
 
 
+def test_a_cluster_whose_nodes_nobody_watches_is_found() -> None:
+    cluster = Resource("cluster", "aws_eks_cluster", {"name": "speech"})
+
+    def addon(name: str, cluster_name: str) -> Resource:
+        values: dict[str, Value] = {"addon_name": name, "cluster_name": cluster_name}
+        return Resource("addon", "aws_eks_addon", values)
+
+    agent = policies.MONITORING_AGENT
+    assert policies.unwatched_nodes([cluster, addon(agent, "speech")]) == []
+    assert policies.unwatched_nodes([cluster, addon("coredns", "speech")]) == ["cluster"]
+    assert policies.unwatched_nodes([cluster, addon(agent, "another")]) == ["cluster"]
+
+
 def test_a_bucket_that_takes_requests_without_tls_is_found() -> None:
     bucket = Resource("models", "aws_s3_bucket", {"id": "models"})
     tls = '{"Statement": [{"Condition": {"Bool": {"aws:SecureTransport": "false"}}}]}'

@@ -2,14 +2,17 @@
 
 import json
 import re
-from pathlib import PurePosixPath
+import shutil
+from collections import Counter
+from pathlib import Path, PurePosixPath
 
 import pytest
 import yaml
 
-from tests.deploy import policies
+from tests.deploy import costs, policies
+from tests.deploy.api_validation import refused
 from tests.deploy.conftest import Applied
-from tests.deploy.helm import VERSIONS, environment, rendered, server
+from tests.deploy.helm import VERSIONS, environment, only, part, rendered, server, servers
 from tests.deploy.manifests import complaints
 from tests.deploy.pods import BUILT_IN, broken_rules
 from tests.deploy.stub_values import Value
@@ -110,8 +113,110 @@ def test_the_example_for_so_many_agents_is_planned_if_the_quota_has_room(
         assert "are 108 vCPUs, and the account's quota is 24" in " ".join(planned.stderr.split())
 
 
+def test_the_costs_are_those_of_what_stands_in_the_account(applied: Applied) -> None:
+    if _gpu_pools(applied):
+        jobs = [each for each in applied.infrastructure if "module.jobs[0]" in each.address]
+        kinds = Counter(each.type for each in jobs)
+        assert kinds["aws_cloudwatch_metric_alarm"] == costs.JOBS_ALARMS
+        assert kinds["aws_kms_key"] == costs.JOBS_KEYS
+        (database,) = _only(applied, "aws_db_instance")
+        assert database.values["allocated_storage"] == costs.JOBS_DISK
+        assert database.values["instance_class"] in str(costs.JOBS)
+        return
+    kinds = Counter(each.type for each in applied.infrastructure)
+    assert kinds["aws_nat_gateway"] == kinds["aws_eip"] == costs.NAT_GATEWAYS
+    assert kinds["aws_cloudwatch_metric_alarm"] == costs.ALARMS
+    assert kinds["aws_kms_key"] == costs.KEYS
+    assert kinds["aws_secretsmanager_secret"] == costs.SECRETS
+    endpoints = [each.values for each in _only(applied, "aws_vpc_endpoint")]
+    interfaces = [each for each in endpoints if each["vpc_endpoint_type"] == "Interface"]
+    assert len(interfaces) == costs.ENDPOINTS
+    assert {len(each["subnet_ids"]) for each in interfaces} == {costs.ZONES}
+    (cache,) = _only(applied, "aws_elasticache_replication_group")
+    assert cache.values["num_cache_clusters"] == costs.CACHE_NODES
+    assert cache.values["node_type"] in str(costs.WITHOUT_GPU)
+    (group,) = _only(applied, "aws_eks_node_group")
+    assert group.values["scaling_config"][0]["desired_size"] == costs.SYSTEM_NODES
+    assert group.values["instance_types"][0] in str(costs.WITHOUT_GPU)
+    (template,) = _only(applied, "aws_launch_template")
+    disk = template.values["block_device_mappings"][0]["ebs"][0]
+    assert disk["volume_size"] == costs.SYSTEM_DISK
+    stack = _values(applied.release("kube-prometheus-stack"))["prometheus"]["prometheusSpec"]
+    claim = stack["storageSpec"]["volumeClaimTemplate"]["spec"]["resources"]["requests"]
+    assert (stack["replicas"], claim["storage"]) == (
+        costs.PROMETHEUS,
+        f"{costs.PROMETHEUS_DISK}Gi",
+    )
+    node_class, pool = _values(applied.release("gpu-nodes"))["objects"]
+    (volume,) = node_class["spec"]["blockDeviceMappings"]
+    assert volume["ebs"]["volumeSize"] == f"{costs.GPU_DISK}Gi"
+    assert (volume["ebs"]["throughput"], volume["ebs"]["iops"]) == (125, 3000), "free of charge"
+    assert pool["spec"]["disruption"]["consolidateAfter"] == f"{costs.EMPTY_MINUTES}m"
+    manifests = rendered(None, {**_values(applied.release("verbatim"))})
+    scaler = only(manifests, "ScaledObject")["spec"]["advanced"]
+    down = scaler["horizontalPodAutoscalerConfig"]["behavior"]["scaleDown"]
+    assert down["stabilizationWindowSeconds"] == 60 * costs.QUIET_MINUTES
+    assert down["policies"] == [
+        {"type": "Pods", "value": 1, "periodSeconds": 60 * costs.PERIOD_MINUTES}
+    ]
+
+
 def test_pods_cannot_take_a_nodes_role(applied: Applied) -> None:
     assert policies.metadata_for_pods(applied.infrastructure) == []
+
+
+def test_a_node_whose_gpu_breaks_is_noticed_and_repaired(applied: Applied) -> None:
+    assert policies.unwatched_nodes(applied.infrastructure) == []
+    pools = _gpu_pools(applied)
+    if pools:
+        assert pools[0].values["node_repair_config"][0]["enabled"] is True
+    else:
+        karpenter = _values(applied.release("karpenter"))["settings"]
+        assert karpenter["featureGates"]["nodeRepair"] is True
+
+
+def test_workers_run_on_nodes_that_karpenter_starts_for_them(
+    tf: Terraform, applied: Applied, tmp_path: Path
+) -> None:
+    """With the outputs of an infrastructure that has jobs."""
+    if _gpu_pools(applied):
+        return
+    example = shutil.copytree(applied.folder, tmp_path / "example", symlinks=True)
+    state = example / "infrastructure/terraform.tfstate"
+    document = json.loads(state.read_text())
+    jobs = {
+        "objects": "s3://speech-jobs-111122223333/jobs",
+        "database": {"host": "db", "port": 5432},
+    }
+    kind = [
+        "object",
+        {"objects": "string", "database": ["object", {"host": "string", "port": "number"}]},
+    ]
+    document["outputs"]["jobs"] = {"value": jobs, "type": kind}
+    state.write_text(json.dumps(document))
+    given = ["-var-file=terraform.tfvars.example", "-var=workers=1", "-out=workers.tfplan"]
+    given.append('-var=gpu={ami_alias="al2023@v20261115",maximum=6}')
+    tf.check(example / "platform", "plan", *given)
+    plan = json.loads(tf.check(example / "platform", "show", "-json", "workers.tfplan"))
+    (values,) = [
+        yaml.safe_load(each["change"]["after"]["values"][0])
+        for each in plan["resource_changes"]
+        if each["address"] == "helm_release.verbatim"
+    ]
+    manifests = rendered(None, values)
+    workers = part(manifests, "worker")
+    assert (environment(manifests)["VERBATIM_JOBS__ROLE"]) == "api"
+    assert environment(workers)["VERBATIM_JOBS__ROLE"] == "worker"
+    scaler = only(workers, "ScaledObject")["spec"]
+    assert (scaler["minReplicaCount"], scaler["maxReplicaCount"]) == (0, 1)
+    pod = servers(workers)["spec"]["template"]["spec"]
+    assert pod["nodeSelector"] == {"verbatim/nodes": "gpu"}
+    assert pod["containers"][0]["resources"]["limits"]["nvidia.com/gpu"] == 1
+    assert {"key": "nvidia.com/gpu", "operator": "Exists", "effect": "NoSchedule"} in pod[
+        "tolerations"
+    ]
+    assert complaints({VERSIONS[-1]: manifests}) == []
+    assert broken_rules(manifests) == []
 
 
 def test_everything_carries_the_tags(applied: Applied) -> None:
@@ -221,6 +326,7 @@ def test_the_chart_makes_sound_objects_of_the_values_for_verbatim(applied: Appli
     manifests = rendered(None, {**_values(applied.release("verbatim"))})
     assert complaints({VERSIONS[-1]: manifests}) == []
     assert broken_rules(manifests) == []
+    assert refused(manifests) == []
 
 
 def test_pods_serve_the_model_of_the_image_and_no_volume_hides_it(applied: Applied) -> None:

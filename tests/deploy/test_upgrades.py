@@ -42,6 +42,11 @@ class Cluster:
         assert done.returncode == 0, done.stderr
         return self.deployment
 
+    def roll_back(self, revision: int) -> None:
+        where = ["--namespace=speech", f"--kubeconfig={self._config}"]
+        done = helm("rollback", "verbatim", str(revision), *where)
+        assert done.returncode == 0, done.stderr
+
     @property
     def deployment(self) -> Json:
         return self.api.deployment("speech", "verbatim")
@@ -84,6 +89,17 @@ def test_no_upgrade_drops_pods(cluster: Cluster) -> None:
     assert cluster.release(hpa)["spec"]["replicas"] == 7, "from KEDA to an HPA"
     assert cluster.release(SCALED | {"drain": {"seconds": 60}})["spec"]["replicas"] == 7
     assert cluster.release({"replicas": 3})["spec"]["replicas"] == 3, "as the values say"
+
+
+def test_going_back_leaves_what_a_scaler_has_set(cluster: Cluster) -> None:
+    """At noon, to what was released by night: as `--atomic` does by itself."""
+    cluster.release(SCALED)
+    cluster.replicas({"verbatim": 2})
+    cluster.release(SCALED | {"drain": {"seconds": 60}})
+    assert cluster.replicas({"verbatim": 23}) == {"verbatim": 23}
+    cluster.roll_back(1)
+    assert cluster.replicas() == {"verbatim": 23}
+    assert "wait=300" in str(cluster.deployment), "the first release's drain"
 
 
 @pytest.mark.parametrize(

@@ -75,9 +75,10 @@ output "karpenter" {
 }
 
 output "gpu_pool" {
-  description = "The managed group: how many nodes, and whether their image brings NVIDIA's device plugin; null with Karpenter."
+  description = "The managed group: how many nodes, on Spot or not, and whether their image brings NVIDIA's device plugin; null with Karpenter."
   value = one([for group in module.gpu_nodes : {
     nodes             = var.gpu_nodes.nodes
+    spot              = var.gpu_nodes.spot
     has_device_plugin = group.has_device_plugin
   }])
 }

@@ -45,6 +45,7 @@ resource "helm_release" "node_pool" {
 
 locals {
   gpu_quota = local.infrastructure.gpu_vcpu_quota[var.gpu.spot ? "spot" : "on_demand"]
+  nvme      = startswith(var.gpu.ami_alias, "al2023")
   discovery = [{ tags = { "karpenter.sh/discovery" = local.infrastructure.name } }]
 
   node_class = {
@@ -55,7 +56,7 @@ locals {
       # For instances with GPUs the alias means the image with NVIDIA's driver.
       amiSelectorTerms           = [{ alias = var.gpu.ami_alias }]
       # Images and models lie on the instance's own NVMe, which is several times as fast as the volume.
-      instanceStorePolicy        = startswith(var.gpu.ami_alias, "al2023") ? "RAID0" : null
+      instanceStorePolicy        = local.nvme ? "RAID0" : null
       # SOCI's snapshotter fetches and unpacks layers side by side (nodeadm's FastImagePull). Experimental by
       # AWS's word, ignored by small instances, and slower where the disk writes less than 600 MiB/s.
       userData = var.gpu.parallel_pull ? yamlencode({
@@ -78,8 +79,9 @@ locals {
         ebs = {
           volumeSize          = "${var.gpu.disk_gib}Gi"
           volumeType          = "gp3"
-          throughput          = 500
-          iops                = 4000
+          # With NVMe the volume has the system alone, for which what costs nothing extra is enough.
+          throughput          = local.nvme ? 125 : 500
+          iops                = local.nvme ? 3000 : 4000
           encrypted           = true
           deleteOnTermination = true
         }

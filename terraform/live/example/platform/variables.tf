@@ -171,12 +171,12 @@ variable "idle_timeout_seconds" {
 }
 
 variable "drain_seconds" {
-  description = "How long a pod that must go finishes what it has taken on. Spot gives 120 seconds at most."
+  description = "How long a pod that must go finishes what it has taken on; null: 300, or on Spot 90, which leaves 30 of its two minutes for the end."
   type        = number
-  default     = 300
+  default     = null
 
   validation {
-    condition     = var.drain_seconds >= 30 && var.drain_seconds <= 3600
+    condition     = var.drain_seconds == null || try(var.drain_seconds >= 30 && var.drain_seconds <= 3600, false)
     error_message = "drain_seconds must be 30 to 3600, the load balancer's limit of deregistration."
   }
 }

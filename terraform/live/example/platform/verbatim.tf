@@ -1,8 +1,10 @@
 locals {
   namespace = local.identities["verbatim"].namespace
-  # The chart's sum: the drain, what SIGTERM adds to it, and a margin.
-  stop_seconds  = 30
-  grace_seconds = var.drain_seconds + local.stop_seconds + 15
+  # The chart's sum: the drain, what SIGTERM adds to it, and a margin. Spot's notice is two minutes.
+  spot          = local.managed ? try(local.infrastructure.gpu_pool.spot, false) : var.gpu.spot
+  drain_seconds = coalesce(var.drain_seconds, local.spot ? 90 : 300)
+  stop_seconds  = local.spot ? 15 : 30
+  grace_seconds = local.drain_seconds + local.stop_seconds + 15
   model         = var.model_source == "bucket" ? "/models/${basename(var.model_prefix)}" : var.model
 
   # Secrets of the server, by their names in the infrastructure's secret.
@@ -73,7 +75,8 @@ locals {
 
     gpu          = { count = 1 }
     nodeSelector = { "verbatim/nodes" = "gpu" }
-    # Karpenter waits for the pod's end instead of moving it; a drain by hand or by AWS still works.
+    # Karpenter does not empty a node of it to save money or for a smaller one. A new image, Spot's notice and a
+    # drain by hand do, and the pod has its grace period for what it has taken on.
     podAnnotations = { "karpenter.sh/do-not-disrupt" = "true" }
     resources = {
       requests = { cpu = "2", memory = "10Gi", ephemeral-storage = "10Gi" }
@@ -91,7 +94,7 @@ locals {
     # /models, beside which the image's own models stay where they are.
     modelCache     = { type = var.model_source == "image" ? "none" : "emptyDir", sizeLimit = "20Gi" }
     initContainers = local.fetch_model
-    drain          = { seconds = var.drain_seconds }
+    drain          = { seconds = local.drain_seconds }
 
     ingress = {
       enabled = true
@@ -146,6 +149,10 @@ resource "helm_release" "verbatim" {
     precondition {
       condition     = !local.managed || try(var.replicas.minimum <= local.infrastructure.gpu_pool.nodes, false)
       error_message = "The managed group has fewer nodes than replicas.minimum."
+    }
+    precondition {
+      condition     = !local.spot || local.grace_seconds <= 120
+      error_message = "Spot gives a pod two minutes: drain_seconds must be 90 at most, or null."
     }
     precondition {
       condition     = var.workers == 0 || (local.infrastructure.jobs != null && !local.managed)

@@ -92,6 +92,30 @@ run "a_node_lives_as_long_as_its_last_pod" {
   }
 }
 
+run "on_spot_a_pod_is_gone_within_the_notice" {
+  variables {
+    gpu = { ami_alias = "al2023@v20261115", spot = true }
+  }
+
+  assert {
+    condition = (
+      yamldecode(helm_release.verbatim.values[0]).drain.seconds == 90 &&
+      yamldecode(helm_release.verbatim.values[0]).settings.server.drain_seconds == 15 &&
+      yamldecode(helm_release.node_pool[0].values[0]).objects[1].spec.template.spec.terminationGracePeriod == "180s"
+    )
+    error_message = "90 s of drain, 15 s after SIGTERM and 15 s of margin are its two minutes"
+  }
+}
+
+run "a_drain_that_is_longer_than_spots_notice_is_refused" {
+  command = plan
+  variables {
+    drain_seconds = 91
+    gpu           = { ami_alias = "al2023@v20261115", spot = true }
+  }
+  expect_failures = [helm_release.verbatim]
+}
+
 run "gpu_nodes_are_bought_on_demand_and_given_back" {
   assert {
     condition = [
@@ -139,9 +163,10 @@ run "nodes_are_rolled_by_night_and_for_a_new_image_alone" {
   assert {
     condition = (
       yamldecode(helm_release.karpenter[0].values[0]).settings.featureGates.nodeRepair &&
-      yamldecode(helm_release.node_pool[0].values[0]).objects[0].spec.instanceStorePolicy == "RAID0"
+      yamldecode(helm_release.node_pool[0].values[0]).objects[0].spec.instanceStorePolicy == "RAID0" &&
+      yamldecode(helm_release.node_pool[0].values[0]).objects[0].spec.blockDeviceMappings[0].ebs.throughput == 125
     )
-    error_message = "nodes with a broken GPU are replaced, and images lie on NVMe"
+    error_message = "nodes with a broken GPU are replaced; images lie on NVMe, and nobody pays for a fast volume beside it"
   }
 }
 
@@ -349,9 +374,10 @@ run "bottlerocket_brings_its_own_device_plugin" {
   assert {
     condition = (
       length(helm_release.device_plugin) == 0 &&
-      yamldecode(helm_release.node_pool[0].values[0]).objects[0].spec.blockDeviceMappings[0].deviceName == "/dev/xvdb"
+      yamldecode(helm_release.node_pool[0].values[0]).objects[0].spec.blockDeviceMappings[0].deviceName == "/dev/xvdb" &&
+      yamldecode(helm_release.node_pool[0].values[0]).objects[0].spec.blockDeviceMappings[0].ebs.throughput == 500
     )
-    error_message = "two plugins would fight, and images lie on the second disk"
+    error_message = "two plugins would fight, and images lie on the second disk, which must be fast"
   }
 }
 
