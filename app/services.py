@@ -12,7 +12,6 @@ from app.access.address_limits import AddressLimits
 from app.access.api_keys import ApiKeys, KeysFile
 from app.access.authenticator import Authenticator
 from app.access.client_secrets import ClientSecrets
-from app.access.daily_usage import DailyUsage
 from app.access.limiter import Limiter, limiter_of
 from app.access.metering import Metering
 from app.access.oidc import OidcVerifier
@@ -41,6 +40,7 @@ from app.telemetry import metrics, tracing
 from app.telemetry.metrics_port import metrics_port
 
 if TYPE_CHECKING:
+    from app.access.daily_usage import DailyUsage
     from app.access.sign_in import SignIn
 
 
@@ -141,9 +141,11 @@ async def _freeze(registry: Registry) -> None:
     gc.freeze()
 
 
-async def _daily_usage(limits: LimitsSettings, stack: AsyncExitStack) -> DailyUsage | None:
+async def _daily_usage(limits: LimitsSettings, stack: AsyncExitStack) -> "DailyUsage | None":
     if limits.store is None:
         return None
+    from app.access.daily_usage import DailyUsage  # Redis' client
+
     return await stack.enter_async_context(DailyUsage(limits.store.get_secret_value()))
 
 

@@ -8,8 +8,7 @@ from typing import TypeVar
 import structlog
 from redis.exceptions import RedisError
 
-from app.access.counter_store import CounterStore
-from app.access.counter_store_redis import ANSWER_SECONDS
+from app.access.counter_store import ANSWER_SECONDS, CounterStore
 from app.access.sliding_window import Claim, ClaimResult
 from app.errors import Overloaded
 from app.telemetry import metrics

@@ -11,11 +11,8 @@ from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
 
-from app.access.counter_store import PEEK
+from app.access.counter_store import ANSWER_SECONDS, PEEK
 from app.access.sliding_window import BUCKETS, ROUNDING, WINDOW_SECONDS, Claim, ClaimResult
-
-ANSWER_SECONDS = 0.5
-"""Redis answers within a millisecond; one that needs half a second is in trouble."""
 
 LEASE_SECONDS = 60.0
 """A slot is free this long after its replica has died. Renewed three times as often."""

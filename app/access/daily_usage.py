@@ -15,7 +15,7 @@ from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
 
-from app.access.counter_store_redis import ANSWER_SECONDS
+from app.access.counter_store import ANSWER_SECONDS
 
 DAYS = 30
 """That a caller sees, today's among them."""

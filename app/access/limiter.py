@@ -4,9 +4,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from math import ceil, inf
 
-from app.access.counter_store import CounterStore, MemoryStore
-from app.access.counter_store_fallback import FallbackStore
-from app.access.counter_store_redis import ANSWER_SECONDS, RedisStore
+from app.access.counter_store import ANSWER_SECONDS, CounterStore, MemoryStore
 from app.access.principal import Allowance, Principal
 from app.access.sliding_window import Claim, ClaimResult
 from app.errors import AudioRateLimited, Overloaded, RateLimited
@@ -141,6 +139,9 @@ def limiter_of(settings: LimitsSettings, answer_seconds: float = ANSWER_SECONDS)
     """
     store: CounterStore = MemoryStore()
     if settings.store is not None:
+        from app.access.counter_store_fallback import FallbackStore  # Redis' client
+        from app.access.counter_store_redis import RedisStore
+
         fallback = store if settings.store_down == "allow" else None
         shared = RedisStore(settings.store.get_secret_value(), answer_seconds=answer_seconds)
         store = FallbackStore(shared, fallback, answer_seconds)

@@ -5,14 +5,16 @@ from collections import OrderedDict
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from typing import Literal, Protocol
+from typing import TYPE_CHECKING, Literal, Protocol
 
 import anyio
 
-from app.access.daily_usage import DailyUsage, Day
 from app.access.limiter import Decision, Limiter, LimitUsage
 from app.access.principal import Principal
 from app.telemetry import metrics
+
+if TYPE_CHECKING:
+    from app.access.daily_usage import DailyUsage, Day
 
 MAX_NAMES = 1000
 """Distinct names of callers in the metrics; further callers are `other`. Operators name keys, but
@@ -82,7 +84,7 @@ class Totals:
 class Metering:
     """Counts requests and audio. Belongs to the event loop."""
 
-    def __init__(self, limiter: Limiter, daily: DailyUsage | None = None) -> None:
+    def __init__(self, limiter: Limiter, daily: "DailyUsage | None" = None) -> None:
         """`daily`: where replicas count together by day; None: nowhere."""
         self.since = time.time()
         self._limiter = limiter
@@ -94,7 +96,7 @@ class Metering:
         """The totals of this caller by model id; requests without a model are under ""."""
         return dict(self._totals.get(principal.id, {}))
 
-    async def days(self, principal: Principal) -> list[Day] | None:
+    async def days(self, principal: Principal) -> "list[Day] | None":
         """The days of the last 30 on which this caller used anything, in order.
 
         None: nothing counts by day, or its store does not answer.

@@ -8,9 +8,9 @@ import pytest
 from prometheus_client import REGISTRY
 from structlog.testing import capture_logs
 
-from app.access.counter_store import MemoryStore
+from app.access.counter_store import ANSWER_SECONDS, MemoryStore
 from app.access.counter_store_fallback import PAUSE_SECONDS, FallbackStore
-from app.access.counter_store_redis import ANSWER_SECONDS, RedisStore
+from app.access.counter_store_redis import RedisStore
 from app.access.limiter import Limiter
 from app.access.principal import Principal
 from app.access.sliding_window import Claim

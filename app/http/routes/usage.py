@@ -1,12 +1,16 @@
 """GET /v1/usage: the caller's use of its limits, and totals by day and by model."""
 
+from typing import TYPE_CHECKING
+
 from fastapi import APIRouter, Response
 
-from app.access.daily_usage import Day
 from app.access.limiter import LimitUsage
 from app.http.replies import json_response
 from app.http.state import ThePrincipal, TheServices
 from app.openai.schemas import DayUsage, Limit, Usages
+
+if TYPE_CHECKING:
+    from app.access.daily_usage import Day
 
 router = APIRouter(prefix="/v1/usage", tags=["usage"])
 
@@ -40,7 +44,7 @@ async def usage(services: TheServices, principal: ThePrincipal) -> Response:
     return json_response(body)
 
 
-def _day(day: Day) -> DayUsage:
+def _day(day: "Day") -> DayUsage:
     return {"date": day.date, "requests": day.requests, "audio_seconds": day.audio_seconds}
 
 
