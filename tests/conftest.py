@@ -1,5 +1,7 @@
 """Fixtures of several folders; tests/README.md lists what else tests share."""
 
+import asyncio
+import gc
 import json
 import os
 import ssl
@@ -26,6 +28,16 @@ from tests.support.redis_server import RedisServer
 from tests.support.remembering_server import RememberingServer
 
 PATIENCE_SECONDS = 60.0
+
+
+def pytest_configure() -> None:
+    """Modules and items live to the end: collecting garbage among them finds none."""
+    gc.disable()
+
+
+def pytest_collection_finish() -> None:
+    gc.freeze()
+    gc.enable()
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -66,6 +78,26 @@ def certificates_are_read_once() -> Iterator[None]:
     """Each client of httpx, so each `httpx.get`, would read all authorities: 0.1 s of a core."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("httpx._transports.default.create_ssl_context", _ssl_context)
+        yield
+
+
+class _HurriedAsyncio:
+    """asyncio, whose sleep is a tenth as long."""
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(asyncio, name)
+
+    async def sleep(self, seconds: float) -> None:
+        await asyncio.sleep(seconds / 10)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def uvicorn_ends_soon() -> Iterator[None]:
+    """It looks ten times a second whether to end, and then waits for a tenth: idle time of each
+    application that `served` runs in this process.
+    """
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("uvicorn.server.asyncio", _HurriedAsyncio())
         yield
 
 

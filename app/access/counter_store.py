@@ -41,6 +41,10 @@ class CounterStore(Protocol):
     async def close(self) -> None: ...
 
 
+ANSWER_SECONDS = 0.5
+"""For a store that replicas share: Redis answers within a millisecond, and one that needs half a
+second is in trouble."""
+
 PEEK = Claim(inf, 0.0, 0.0)
 """Always accepted, and adds nothing."""
 

@@ -83,7 +83,8 @@ def test_a_limit_is_named(outcomes: dict[str, Outcome], name: str, message: str)
     [
         ("0_bytes.wav", 1.0),
         ("4294967295_bytes.wav", 1.0),
-        ("two_hours_of_silence.flac", 7200.0),
+        ("two_hours_of_a_constant.flac", 7200.0),
+        ("five_minutes_of_silence.mp3", 300.0),
         ("ten_minutes_in_bytes.ogg", 600.0),
         ("rates_and_channels.mp3", 6.2),
         ("own_layout.mp4", 0.5),

@@ -58,7 +58,7 @@ def headers() -> dict[str, bytes]:
 # --- bombs -----------------------------------------------------------------------------------
 
 
-def constant_flac(hours: float, value: int = 0, block: int = 65_535) -> bytes:
+def constant_flac(hours: float, value: int = 9_000, block: int = 65_535) -> bytes:
     """20 KB for an hour."""
     file = io.BytesIO()
     with av.open(file, "w", format="flac") as output:
@@ -97,9 +97,9 @@ def bombs() -> dict[str, Callable[[], bytes]]:
     many = mp4.numbers(1, huge, 1)
     low = partial(encode, silence(10), "mp3", "libmp3lame", rate=8_000, bit_rate=8_000)
     return {
-        "two_hours_of_silence.flac": lambda: constant_flac(2),
-        "two_hours_of_a_constant.flac": lambda: constant_flac(2, value=9_000),
-        "half_an_hour_of_silence.mp3": lambda: low() * 180,
+        # More than MAX_GROWTH_MIB of samples (tests/test_hostile_uploads.py).
+        "two_hours_of_a_constant.flac": lambda: constant_flac(2),
+        "five_minutes_of_silence.mp3": lambda: low() * 30,
         "ten_minutes_in_bytes.ogg": lambda: tiny_packets("ogg", 0x18, 10_000, 60),
         "tiny_packets.webm": lambda: tiny_packets("webm", 0x80, 20_000, 2.5),
         "fragment.mp4": lambda: mp4.fragments(1, 1, 50_000_000),

@@ -79,10 +79,10 @@ def named(clip: Samples) -> Iterator[tuple[str, bytes]]:
 
 
 def damaged(make: Maker, clip: Samples, seed: int) -> Iterator[tuple[str, bytes]]:
-    """One real file cut short at every twentieth, and with bytes turned over in ten places."""
+    """One real file cut short at every tenth, and with bytes turned over in ten places."""
     content = make(clip)
-    for twentieth in range(1, 20):
-        yield f"{twentieth} twentieths", content[: len(content) * twentieth // 20]
+    for tenth in range(1, 10):
+        yield f"{tenth} tenths", content[: len(content) * tenth // 10]
     for number in range(10):
         yield f"flips {number}", flipped(content, seed=10 * seed + number)
 

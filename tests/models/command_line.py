@@ -5,7 +5,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from tests.support.live_server import ROOT
+from tests.support.fork_server import ROOT, ForkedProcess
 
 NOWHERE = "http://127.0.0.1:9"
 """Nobody listens there."""
@@ -27,12 +27,15 @@ class CommandLine:
 
     def start(
         self, *arguments: str, moment: str = "", wrapper: tuple[str, ...] = (), **variables: str
-    ) -> "subprocess.Popen[str]":
-        module = ["app", "models"]
+    ) -> "subprocess.Popen[str] | ForkedProcess":
+        """`wrapper`: a program and its arguments that run the command."""
+        words = ["app", "models", *arguments]
         if self._table is not None:
-            module = ["tests.models.driver", str(self._table), moment or "-"]
+            words = ["tests.models.driver", str(self._table), moment or "-", *arguments]
+        if not wrapper:
+            return ForkedProcess(*words, environment=self.variables | variables)
         return subprocess.Popen(
-            [*wrapper, sys.executable, "-m", *module, *arguments],
+            [*wrapper, sys.executable, "-m", *words],
             cwd=ROOT,
             env=self.variables | variables,
             stdout=subprocess.PIPE,
@@ -45,7 +48,7 @@ class CommandLine:
     ) -> "subprocess.CompletedProcess[str]":
         process = self.start(*arguments, moment=moment, wrapper=wrapper, **variables)
         output, errors = process.communicate(timeout=90)
-        return subprocess.CompletedProcess(arguments, process.returncode, output, errors)
+        return subprocess.CompletedProcess(arguments, process.wait(), output, errors)
 
     def refused(self, *arguments: str, wrapper: tuple[str, ...] = (), **variables: str) -> str:
         """The one line of a command that fails, but for lines of progress."""

@@ -69,7 +69,7 @@ def test_the_whole_sequence_of_a_rollout_loses_nothing() -> None:
             lines = answer.iter_lines()
             next(lines)
             call = in_background(
-                lambda: httpx.post(f"{server.url}/internal/drain?propagation=1&wait=50", timeout=60)
+                lambda: httpx.post(f"{server.url}/internal/drain?propagation=3&wait=50", timeout=60)
             )
             wait_until(lambda: httpx.get(f"{server.url}/health/ready").status_code == 503)
             assert httpx.get(f"{server.url}/health/live").status_code == 200

@@ -15,10 +15,10 @@ import psutil
 from openai import AsyncOpenAI, OpenAI
 
 from tests.support.client import CLIP, TRANSCRIPTIONS, Recording, post_recording, stream_recording
+from tests.support.fork_server import ROOT as ROOT
+from tests.support.fork_server import ForkedProcess
 from tests.support.model_names import STARTER
 from tests.support.waiting import bound_port
-
-ROOT = Path(__file__).parents[2]
 
 PASSED_ON = ("PATH", "HOME", "VERBATIM_MODELS__DIRECTORY")
 
@@ -29,8 +29,9 @@ class LiveServer:
     It serves the starter, if no VERBATIM_MODEL is given, at a free port, if no
     VERBATIM_SERVER__PORT is: `port` and `url` are what the process has bound.
 
-    `wrapper`: a program and its arguments that run the server and become it. `api_key`: what its
-    clients here send; `metrics_key`: for its metrics, if that is another one.
+    `wrapper`: a program and its arguments that run the server and become it; without one it is
+    forked from a process that has its modules. `api_key`: what its clients here send;
+    `metrics_key`: for its metrics, if that is another one.
     """
 
     module = "app"
@@ -59,13 +60,7 @@ class LiveServer:
         }
 
     def __enter__(self) -> "LiveServer":
-        self.process = subprocess.Popen(
-            [*self._wrapper, sys.executable, "-m", self.module],
-            cwd=ROOT,
-            env=self._environment,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
+        self.process = self._started()
         try:
             self.port = bound_port(self.process)
             scheme = "https" if "VERBATIM_SERVER__TLS_KEY_FILE" in self._environment else "http"
@@ -76,6 +71,17 @@ class LiveServer:
             reason = self.process.communicate()[1]
             raise RuntimeError(f"the server did not start: {error}: {reason}") from None
         return self
+
+    def _started(self) -> "subprocess.Popen[str] | ForkedProcess":
+        if not self._wrapper:
+            return ForkedProcess(self.module, environment=self._environment)
+        return subprocess.Popen(
+            [*self._wrapper, sys.executable, "-m", self.module],
+            cwd=ROOT,
+            env=self._environment,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
 
     def _wait_until_ready(self) -> None:
         deadline = time.monotonic() + 60
@@ -109,7 +115,7 @@ class LiveServer:
         self.client.close()
         self.terminate()
         self.errors = self.process.communicate(timeout=60)[1]
-        return self.process.returncode
+        return self.process.wait()
 
     @cached_property
     def client(self) -> OpenAI:

@@ -2,12 +2,20 @@
 
 import asyncio
 import socket
-import subprocess
 import time
 from collections.abc import Callable
-from typing import Any
+from typing import Protocol
 
 import psutil
+
+
+class Process(Protocol):
+    """As subprocess.Popen has it."""
+
+    @property
+    def pid(self) -> int: ...
+
+    def poll(self) -> int | None: ...
 
 
 def wait_until(condition: Callable[[], bool], seconds: float = 60.0) -> None:
@@ -25,7 +33,7 @@ async def until(condition: Callable[[], bool], seconds: float = 60.0) -> None:
             await asyncio.sleep(0.002)
 
 
-def bound_port(process: subprocess.Popen[Any], seconds: float = 60.0) -> int:
+def bound_port(process: Process, seconds: float = 60.0) -> int:
     """The TCP port that a process which was started with port 0 has bound, once it listens.
 
     Read from the kernel, for a log may be off or go elsewhere. Raises RuntimeError if the process
