@@ -13,9 +13,12 @@ MAX_ADDRESSES = 4
 """Of a host, that are tried one after the other."""
 
 
-MAX_HEAD_BYTES = 256 * 1024
-"""Of an answer, with certificates and provisional answers (1xx) before it, of which a host may send
-any number: each costs the event loop more than its sender."""
+MAX_HEAD_BYTES = 32 * 1024
+"""Of an answer, with provisional answers (1xx) before it, of which a host may send any number: each
+costs the event loop more than its sender."""
+
+HEAD_READ_BYTES = 4096
+"""Read at once until the answer has begun."""
 
 
 class CheckedNetwork(httpcore.AsyncNetworkBackend):
@@ -78,6 +81,8 @@ class _CountedStream(httpcore.AsyncNetworkStream):
         max_bytes: int,
         timeout: float | None = None,  # noqa: ASYNC109
     ) -> bytes:
+        if self._network.is_in_head:
+            max_bytes = min(max_bytes, HEAD_READ_BYTES)
         data = await self._stream.read(max_bytes, timeout)
         self._network.count(len(data))
         return data

@@ -22,7 +22,7 @@ MIB = b"a" * 2**20
 
 LISTENERS = 300
 BATCHES, BATCH_LINES = 40, 20_000
-JOINS = 16
+JOINS, TESTS, ASKING = 16, 4, 30
 JOB_SECONDS = 15.0
 """In which a job of another caller must end, beside jobs of the attacker that do not."""
 
@@ -177,8 +177,8 @@ def _endless_heads(target: Target) -> str:
             _sent(target, "POST", "/v1/webhook_endpoints", json=new).raise_for_status().json()["id"]
         )
         path, body = f"/v1/webhook_endpoints/{id}/test", {"event_type": "batch.failed"}
-        with ThreadPoolExecutor(16) as pool:
-            answers = pool.map(lambda _: _sent(target, "POST", path, json=body), range(48))
+        with ThreadPoolExecutor(TESTS) as pool:
+            answers = pool.map(lambda _: _sent(target, "POST", path, json=body), range(3 * TESTS))
             statuses = Counter(answer.status_code for answer in answers)
         _sent(target, "DELETE", f"/v1/webhook_endpoints/{id}")
     return expect(set(statuses) <= {400, 502, 503}, f"{dict(statuses)}")
@@ -195,8 +195,8 @@ def _lists(target: Target) -> str:
                 statuses[calls.get(f"{target.url}{JOBS}?limit=100").status_code] += 1
         return statuses
 
-    with ThreadPoolExecutor(100) as pool:
-        asking = pool.map(client, range(100))
+    with ThreadPoolExecutor(ASKING) as pool:
+        asking = pool.map(client, range(ASKING))
         headers = bearer(target.other_key)
         others = Counter(
             httpx.get(f"{target.url}{JOBS}?limit=1", headers=headers, timeout=60).status_code
@@ -237,6 +237,6 @@ ATTACKS = (
         repeats=False,
     ),
     Attack("a webhook's receiver that answers 102 for ever", _endless_heads),
-    Attack("lists of jobs, 100 at a time for 10 s", _lists, repeats=False),
+    Attack(f"lists of jobs, {ASKING} at a time for 10 s", _lists, repeats=False),
     Attack(f"an upload of 48 MiB, completed {JOINS} times at once", _joins),
 )
