@@ -60,8 +60,7 @@ class Tracker:
         numbers = self._numbers_sent(clusters, voices, found)
         speakers = [numbers[voice] for voice in found]
         self._note(segments, speakers, first)
-        cut = list(_cut(segments, speakers))
-        sent = list(over_speech(cut, self._spans[first:], self._sent_end))
+        sent = list(_cut(segments, speakers, self._spans[first:], self._sent_end))
         self._sent_end = sent[-1].end
         return sent
 
@@ -74,7 +73,7 @@ class Tracker:
         known = len(self._known)
         others = list(dict.fromkeys(voice for voice in found if voice >= known))
         speakers = [voice if voice < known else known + others.index(voice) for voice in found]
-        return list(over_speech(list(_cut(segments, speakers)), self._spans))
+        return list(_cut(segments, speakers, self._spans))
 
     def _voices(self, least: int, min_seconds: float) -> tuple[NDArray[np.int64], Embeddings]:
         """The voice of each piece and the embeddings of the voices, known ones first, heard or
@@ -157,7 +156,20 @@ def _matches(
         yield silent.pop(row), strange.pop(column)
 
 
-def _cut(segments: Sequence[Segment], speakers: Sequence[int]) -> Iterator[Segment]:
+def _cut(
+    segments: Sequence[Segment],
+    speakers: Sequence[int],
+    spans: NDArray[np.float64],
+    earliest: float = 0.0,
+) -> Iterator[Segment]:
+    """The segments cut by speaker, over the speech of their words, none before `earliest`.
+
+    `speakers`: of each word; `spans`: of each piece, from the first segment on.
+    """
     rest = iter(speakers)
-    for segment in segments:
-        yield from by_speaker(segment, list(islice(rest, max(1, len(segment.words)))))
+    parts = [
+        part
+        for segment in segments
+        for part in by_speaker(segment, list(islice(rest, max(1, len(segment.words)))), spans)
+    ]
+    return over_speech(parts, spans, earliest)

@@ -21,6 +21,9 @@ and who is interrupted ends no sentence."""
 _USUAL_CHANGE = 0.7
 """The same at the end of a sentence or segment, and at a pause of half a second."""
 
+SILENT_SECONDS = 0.5
+"""Silence between two words at which a segment is cut, as at a change of speaker."""
+
 _MAX_DISTANCE = 1.0
 """Seconds from a word to a piece that still tells who speaks."""
 
@@ -92,12 +95,22 @@ def _votes(
     return np.asarray(_CERTAINTY * length * cosines[nearest] / 2, np.float64)
 
 
-def by_speaker(segment: Segment, speakers: Sequence[int]) -> list[Segment]:
-    """The segment cut where the speaker changes; `speakers`: of each word, or of the segment.
+def by_speaker(
+    segment: Segment, speakers: Sequence[int], spans: NDArray[np.float64]
+) -> list[Segment]:
+    """The segment cut where the speaker changes or is silent.
 
-    A segment whose words are not all of its text stays whole, with the speaker of most words.
+    `speakers`: of each word, or of the segment. `spans`: start and end in seconds of each piece of
+    speech, in order, shape (pieces, 2). A segment whose words are not all of its text stays whole,
+    with the speaker of most words.
     """
-    changes = [at for at in range(1, len(speakers)) if speakers[at] != speakers[at - 1]]
+    silences = np.stack([spans[:-1, 1], spans[1:, 0]], axis=1)
+    changes = [
+        at
+        for at in range(1, len(speakers))
+        if speakers[at] != speakers[at - 1]
+        or _are_apart(segment.words[at - 1], segment.words[at], silences)
+    ]
     if not changes or "".join(word.text for word in segment.words) != segment.text:
         return [replace(segment, speaker=max(set(speakers), key=list(speakers).count))]
     borders = [0, *changes, len(speakers)]
@@ -116,6 +129,15 @@ def by_speaker(segment: Segment, speakers: Sequence[int]) -> list[Segment]:
         )
         parts.append(part)
     return parts
+
+
+def _are_apart(word: Word, following: Word, silences: NDArray[np.float64]) -> bool:
+    """Is there silence between the words? Gaps of the alignment alone may be speech."""
+    if following.start - word.end < SILENT_SECONDS:
+        return False
+    ends = np.minimum(silences[:, 1], following.start)
+    lengths = ends - np.maximum(silences[:, 0], word.end)
+    return bool(np.any(lengths >= SILENT_SECONDS))
 
 
 def _tokens(segment: Segment, first: int, last: int) -> tuple[int, ...]:

@@ -5,7 +5,8 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from app.domain import SAMPLE_RATE, Samples
+from app.domain import SAMPLE_RATE, Samples, Span
+from bench.diarization.active_speech import active_speech
 from bench.diarization.voices import (
     Utterance,
     Voice,
@@ -88,21 +89,22 @@ def dialogue(
         left[voice.name] = said
     sound = np.zeros(round((seconds + 30) * SAMPLE_RATE), np.float32)
     turns: list[Turn] = []
-    now, last = 0.5, ""
+    now, end, last = 0.5, 0.0, ""
     while now < seconds and (others := [name for name, said in left.items() if said]):
         silent = [name for name in others if name != last]
         weights = np.array([len(left[name]) for name in silent or others], float)
         name = str(chance.choice(silent or others, p=weights / weights.sum()))
         for _ in range(1 + int(chance.random() < 0.3)):
             if left[name]:
-                turn = _placed(sound, left[name].pop(), name, now)
-                turns += turn
-                now = turn[-1].end + float(chance.choice((0.15, 0.3, 0.6, 1.2)))
+                utterance = left[name].pop()
+                turns += _turns(utterance, name, now)
+                begun, over = _placed(sound, utterance, now)
+                end = max(end, over)
+                now = over + float(chance.choice((0.15, 0.3, 0.6, 1.2)))
         if overlapping and chance.random() < overlapping:
-            now = max(turns[-1].start + 0.5, turns[-1].end - float(chance.uniform(0.3, 1.0)))
+            now = max(begun + 0.5, over - float(chance.uniform(0.3, 1.0)))
         last = name
-    end = max(turn.end for turn in turns) + 0.5
-    noise = chance.standard_normal(round(end * SAMPLE_RATE)) * _ROOM
+    noise = chance.standard_normal(round((end + 0.5) * SAMPLE_RATE)) * _ROOM
     samples = (sound[: len(noise)] + noise).clip(-1, 1).astype(np.float32)
     name = " and ".join(voice.name for voice in group)
     return Conversation(name, kind, samples, tuple(sorted(turns, key=_start)), references)
@@ -112,22 +114,22 @@ def _start(turn: Turn) -> float:
     return turn.start
 
 
-def _placed(sound: Samples, said: Utterance, speaker: str, start: float) -> list[Turn]:
-    """The turns of an utterance, one for each stretch of sound in it; it is added to `sound`."""
+def _placed(sound: Samples, said: Utterance, start: float) -> Span:
+    """Add an utterance to `sound`; where its last stretch is, in seconds."""
     power = float(np.mean(np.square(said.samples, dtype=np.float64)))
     first = round(start * SAMPLE_RATE)
     level = np.float32(_LEVEL / max(np.sqrt(power), 1e-6))
     sound[first : first + len(said.samples)] += said.samples * level
-    spans = speech_of(said.samples)
-    return [
-        Turn(
-            start + begun / SAMPLE_RATE,
-            start + over / SAMPLE_RATE,
-            speaker,
-            said.text if number == 0 else ("" if said.text is not None else None),
-        )
-        for number, (begun, over) in enumerate(spans)
-    ]
+    begun, over = speech_of(said.samples)[-1]
+    return start + begun / SAMPLE_RATE, start + over / SAMPLE_RATE
+
+
+def _turns(said: Utterance, speaker: str, start: float) -> Iterator[Turn]:
+    """The turns of an utterance, one for each stretch of speech in it; the first has its text."""
+    text = said.text
+    for begun, over in active_speech(said.samples):
+        yield Turn(start + begun, start + over, speaker, text)
+        text = None if text is None else ""
 
 
 def telephone(samples: Samples) -> Samples:

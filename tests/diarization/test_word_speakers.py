@@ -45,11 +45,11 @@ def test_words_without_sound_over_them_have_the_voice_of_the_nearest() -> None:
 def test_a_segment_without_words_has_one_speaker() -> None:
     bare = replace(SEGMENT, words=())
     found = most_likely(spoken([bare]), SPANS, cosines((0.8, 0.5), (0.5, 0.8)))
-    assert by_speaker(bare, found) == [replace(bare, speaker=1)]
+    assert by_speaker(bare, found, SPANS) == [replace(bare, speaker=1)]
 
 
 def test_each_part_of_a_segment_has_its_own_words_times_and_tokens() -> None:
-    first, second = by_speaker(SEGMENT, [0, 0, 1, 1, 1])
+    first, second = by_speaker(SEGMENT, [0, 0, 1, 1, 1], SPANS)
     assert (first.text, first.start, first.end, first.speaker) == (" Is it?", 0.0, 0.8, 0)
     assert (second.text, second.start, second.end, second.speaker) == (" Yes, it is.", 0.8, 2.0, 1)
     assert (first.words, second.words) == (WORDS[:2], WORDS[2:])
@@ -59,4 +59,16 @@ def test_each_part_of_a_segment_has_its_own_words_times_and_tokens() -> None:
 
 def test_a_segment_whose_words_are_not_all_of_its_text_stays_whole() -> None:
     odd = replace(SEGMENT, text=" Is it? Yes, it is (so).")
-    assert by_speaker(odd, [0, 0, 1, 1, 1]) == [replace(odd, speaker=1)]
+    assert by_speaker(odd, [0, 0, 1, 1, 1], SPANS) == [replace(odd, speaker=1)]
+
+
+def test_a_segment_is_cut_where_its_speaker_is_silent_and_not_at_gaps_between_words_alone() -> None:
+    later = tuple(replace(word, start=word.start + 1, end=word.end + 1) for word in WORDS[2:])
+    paused = replace(SEGMENT, end=3.0, words=(*WORDS[:2], *later))
+    silent, spoken_through = np.array([[0.0, 1.1], [1.7, 3.0]]), np.array([[0.0, 1.1], [1.3, 3.0]])
+    for spans in (SPANS[:0], spoken_through):
+        assert by_speaker(paused, [0] * 5, spans) == [replace(paused, speaker=0)]
+    first, second = by_speaker(paused, [0] * 5, silent)
+    assert (first.text, first.start, first.end, first.speaker) == (" Is it?", 0.0, 0.8, 0)
+    assert (second.text, second.start, second.end, second.speaker) == (" Yes, it is.", 1.8, 3.0, 0)
+    assert first.tokens + second.tokens == paused.tokens
