@@ -10,7 +10,7 @@ from tests.support.recordings import FOLDER, reference
 from tests.support.served import fake_app, served
 from tests.support.words import normalise
 
-CALL_SECONDS = 0.25  # of four windows at most: 16 clips a second
+CALL_SECONDS = 0.5  # of four windows at most: 8 clips a second
 
 
 async def test_an_overloaded_server_answers_admitted_requests_and_refuses_the_rest_at_once() -> (
@@ -22,7 +22,7 @@ async def test_an_overloaded_server_answers_admitted_requests_and_refuses_the_re
             "clip", wav(samples), len(samples) / 16_000, (samples,), reference("12_short_clip.wav")
         )
     ]
-    plan = Plan(seconds=4.0, factor=4.0, max_wait_seconds=2.0, clients=8)
+    plan = Plan(seconds=8.0, factor=4.0, max_wait_seconds=4.0, clients=8)
     with served(
         fake_app(FakeModel(delay=CALL_SECONDS), limits={"max_wait_seconds": plan.max_wait_seconds})
     ) as url:
