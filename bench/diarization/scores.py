@@ -11,7 +11,8 @@ from bench.words import Words
 
 _STEP = 0.01
 COLLAR_SECONDS = 0.25
-"""Around each border of a true turn, as NIST's md-eval and most publications have it."""
+"""On each side of each border of a true turn, as NIST's md-eval and most publications have it;
+pyannote.metrics counts both sides together, as a collar of 0.5 s."""
 
 
 @dataclass(frozen=True, slots=True)
