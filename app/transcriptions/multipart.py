@@ -77,7 +77,7 @@ class _Parser(MultiPartParser):
             self.text_bytes += end - start
             if self.text_bytes > self.max_part_size:
                 raise MultiPartException(
-                    f"The texts of the form have more than {self.max_part_size} bytes."
+                    f"The texts of the form exceed their maximum size, {self.max_part_size} bytes."
                 )
         super().on_part_data(data, start, end)
 
@@ -109,7 +109,7 @@ async def _counted(stream: AsyncGenerator[bytes], delimiter: bytes) -> AsyncGene
     async for piece in stream:
         count += piece.count(delimiter)
         if count > 2 * MAX_PARTS + 1:
-            raise MultiPartException("The form has too many parts.")
+            raise MultiPartException(f"The form has more than {MAX_PARTS} files or texts.")
         yield piece
 
 
