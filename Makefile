@@ -38,6 +38,9 @@ help:  ## this list
 	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/\1|\2/p' Makefile | while IFS='|' read -r name about; do \
 		printf '%-15s %s\n' "$$name" "$$about"; done
 
+# Written once, or every process that a test starts would compile the application anew.
+test: export PYTHONDONTWRITEBYTECODE :=
+
 test: $(CLIENTS) $(DEPLOY) $(LOCUST)/.ready lint  ## run every test
 	$(VENV)/bin/python -m app models pull base
 	$(VENV)/bin/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder $(ARGS)
