@@ -1,6 +1,8 @@
 """The encoder of voices: pieces of sound -> embeddings, alike where the voice is the same.
 
-An encoder is an ONNX file and, beside it, a JSON file of the same name that describes it.
+An encoder is an ONNX file and, beside it, a JSON file of the same name that describes it; and, if
+there is one, `NAME.telephone.onnx`: the same for sound of a telephone's band, with embeddings that
+are alike those of the whole band.
 """
 
 import json
@@ -12,6 +14,7 @@ import onnxruntime
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from app.diarization.bandwidth import is_narrow
 from app.diarization.features import Kind, spectra
 from app.domain import SAMPLE_RATE, Samples
 from app.errors import SetupError
@@ -51,21 +54,27 @@ class Encoder:
     def __init__(self, path: Path = BUILT_IN) -> None:
         """Raises SetupError for files that are missing or wrong."""
         self.description = _description(path.with_suffix(".json"))
+        self._session = self._loaded(path)
+        narrow = path.with_suffix(".telephone.onnx")
+        self._narrow = self._loaded(narrow) if narrow.is_file() else None
+
+    def _loaded(self, path: Path) -> onnxruntime.InferenceSession:
+        """Raises SetupError unless a batch of silence has embeddings."""
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = options.inter_op_num_threads = 1
         usable = onnxruntime.get_available_providers()
         wanted = ("CUDAExecutionProvider", "CPUExecutionProvider")
         try:
-            self._session = onnxruntime.InferenceSession(
+            session = onnxruntime.InferenceSession(
                 str(path), options, providers=[each for each in wanted if each in usable]
             )
-            self._input = self._session.get_inputs()[0].name
-            self.dimensions = 0
-            self.dimensions = self.embed([np.zeros(self.piece_samples, np.float32)]).shape[1]
+            silence = np.zeros(self.piece_samples, np.float32)
+            self.dimensions = self._run(session, [silence]).shape[1]
         # onnxruntime's exceptions have no common class but this.
         except Exception as error:
             reason = str(error).strip().splitlines()[0]
             raise SetupError(f"{path} is no encoder as its description has it: {reason}") from error
+        return session
 
     @property
     def piece_samples(self) -> int:
@@ -76,11 +85,22 @@ class Encoder:
         """The embedding of each piece, all of `piece_samples`."""
         if not pieces:
             return np.zeros((0, self.dimensions), np.float32)
+        if self._narrow is None:
+            return self._run(self._session, pieces)
+        found = np.empty((len(pieces), self.dimensions), np.float32)
+        narrow = np.array([is_narrow(piece) for piece in pieces])
+        for session, chosen in ((self._session, ~narrow), (self._narrow, narrow)):
+            if numbers := np.flatnonzero(chosen).tolist():
+                found[numbers] = self._run(session, [pieces[number] for number in numbers])
+        return found
+
+    def _run(self, session: onnxruntime.InferenceSession, pieces: Sequence[Samples]) -> Embeddings:
         kind, bands = self.description.features, self.description.bands
+        (input_,) = session.get_inputs()
         found = []
         for at in range(0, len(pieces), BATCH):
             batch = np.stack([spectra(each, kind, bands) for each in pieces[at : at + BATCH]])
-            found.append(self._session.run(None, {self._input: batch})[0])
+            found.append(session.run(None, {input_.name: batch})[0])
         embeddings = np.concatenate(found).astype(np.float32)
         lengths = np.linalg.norm(embeddings, axis=1, keepdims=True)
         return np.asarray(embeddings / np.maximum(lengths, 1e-9), np.float32)

@@ -21,6 +21,7 @@ from app.diarization.pieces import Piece
 from app.domain import Options, Segment, SpeakerCount
 from app.engine.batcher import Batcher
 from app.engine.whisper import WhisperEngine
+from app.errors import InvalidRequest
 from app.models.loading import EngineChoices, load
 from app.pipeline.admission import Work
 from app.pipeline.deadline import Deadline
@@ -92,8 +93,12 @@ def main() -> None:
             heard = hear(one, engine, diarizer)
             transcribing, hearing = transcribing + heard.transcribing, hearing + heard.hearing
             for way in WAYS:
-                if way != "references" or one.references:
+                if way == "references" and not one.references:
+                    continue
+                try:
                     note(sums[way, one.kind], one, labelled(one, heard, way, diarizer))
+                except InvalidRequest as error:  # a reference without speech
+                    print(f"{one.kind}, {one.name}: {error}")
             if arguments.show:
                 print(f"{one.kind:18}{one.name:40}{sums['alone', one.kind].wrong[-1:]}", flush=True)
     report(sums)

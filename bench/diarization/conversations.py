@@ -116,10 +116,8 @@ def _start(turn: Turn) -> float:
 
 def _placed(sound: Samples, said: Utterance, start: float) -> Span:
     """Add an utterance to `sound`; where its last stretch is, in seconds."""
-    power = float(np.mean(np.square(said.samples, dtype=np.float64)))
     first = round(start * SAMPLE_RATE)
-    level = np.float32(_LEVEL / max(np.sqrt(power), 1e-6))
-    sound[first : first + len(said.samples)] += said.samples * level
+    sound[first : first + len(said.samples)] += _levelled(said.samples)
     begun, over = speech_of(said.samples)[-1]
     return start + begun / SAMPLE_RATE, start + over / SAMPLE_RATE
 
@@ -132,15 +130,22 @@ def _turns(said: Utterance, speaker: str, start: float) -> Iterator[Turn]:
         text = None if text is None else ""
 
 
+def _levelled(samples: Samples) -> Samples:
+    power = float(np.mean(np.square(samples, dtype=np.float64)))
+    return samples * np.float32(_LEVEL / max(np.sqrt(power), 1e-6))
+
+
 def telephone(samples: Samples) -> Samples:
     """Sound as a call at 8 kHz in mu-law brings it, with noise at 25 dB."""
-    narrow = _narrow(samples)
+    narrow = _narrow(samples)[::2]
     power = float(np.mean(np.square(narrow))) / 10**2.5
     noise = np.random.default_rng(3).standard_normal(len(narrow)) * np.sqrt(power)
     noisy = (narrow + noise).clip(-1, 1)
     compressed = np.sign(noisy) * np.log1p(255 * np.abs(noisy)) / np.log(256)
     levels = np.round(compressed * 127) / 127
-    return np.asarray(np.sign(levels) * (256 ** np.abs(levels) - 1) / 255, np.float32)
+    expanded = np.sign(levels) * (256 ** np.abs(levels) - 1) / 255
+    spectrum = np.fft.rfft(expanded)
+    return (2 * np.fft.irfft(spectrum, 2 * len(expanded))).astype(np.float32)
 
 
 def _narrow(samples: Samples) -> Samples:
@@ -172,7 +177,7 @@ def _shaped(kind: str, group: Sequence[Voice], number: int, held_out: bool) -> C
     return replace(
         made,
         samples=telephone(made.samples),
-        references={name: telephone(each) for name, each in made.references.items()},
+        references={name: telephone(_levelled(each)) for name, each in made.references.items()},
     )
 
 

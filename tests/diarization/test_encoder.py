@@ -11,6 +11,7 @@ from app.diarization.diarizer import Diarizer
 from app.diarization.encoder import BUILT_IN, Encoder
 from app.diarization.features import spectra
 from app.errors import SetupError
+from bench.diarization.conversations import telephone
 from tests.support.recordings import SPEECH, decode
 
 
@@ -40,6 +41,22 @@ def test_embeddings_do_not_depend_on_their_companions(diarizer: Diarizer) -> Non
     assert together[7] == pytest.approx(alone[0], abs=1e-5)
     assert np.linalg.norm(together, axis=1) == pytest.approx(1.0, abs=1e-5)
     assert diarizer.encoder.embed([]).shape == (0, 256)
+
+
+def test_a_voice_by_telephone_is_heard_as_in_the_whole_band(diarizer: Diarizer, own: Path) -> None:
+    plain = Encoder(own)  # without one for the telephone
+    names = ("libri_0870.wav", "libri_0930.wav", "jfk.flac")
+    sound = np.concatenate([decode(SPEECH / name)[16_000:48_000] for name in names])
+    narrow = telephone(sound)
+    starts = range(0, len(sound) - plain.piece_samples, 8_000)
+    whole = [sound[at : at + plain.piece_samples] for at in starts]
+    by_telephone = [narrow[at : at + plain.piece_samples] for at in starts]
+    wide = plain.embed(whole)
+    assert np.array_equal(diarizer.encoder.embed(whole), wide)
+    before = np.sum(plain.embed(by_telephone) * wide, axis=1)
+    now = np.sum(diarizer.encoder.embed([*by_telephone, *whole])[: len(wide)] * wide, axis=1)
+    assert now.mean() > before.mean() + 0.05
+    assert now.min() > before.min()
 
 
 @pytest.mark.parametrize("kind", ["mel", "fbank"])
