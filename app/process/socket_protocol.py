@@ -38,6 +38,9 @@ INVALID_HANDSHAKE = Refusal(HTTPStatus.BAD_REQUEST, "Invalid WebSocket handshake
 UNREAD_SECONDS = 10.0
 """Time for a client to read the last message of a closed socket."""
 
+MAX_DROPPED_BYTES = 32 * 1024**2
+"""Of a connection that has failed: more than buffers of sockets hold, so its client floods on."""
+
 SILENT_SECONDS = 0.5
 """A client that has sent nothing for so long has read why its connection fails."""
 
@@ -104,10 +107,15 @@ class SocketProtocol(WebSocketsSansIOProtocol):
         self._unparsed = b""
         self._close_at = 0.0
         """When a connection that has failed is closed at the latest; 0: it has not failed."""
+        self._dropped = 0
 
     def data_received(self, data: bytes) -> None:
         if self._close_at:
-            self._close_when_silent()
+            self._dropped += len(data)
+            if self._dropped > MAX_DROPPED_BYTES:
+                self.transport.close()
+            else:
+                self._close_when_silent()
             return
         is_parsing = bool(self._unparsed)
         self._unparsed += data

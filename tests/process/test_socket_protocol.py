@@ -18,6 +18,7 @@ from websockets.frames import Frame, Opcode
 from websockets.uri import parse_uri
 
 from app.process.socket_protocol import (
+    MAX_DROPPED_BYTES,
     TINY_BYTES,
     TINY_FRAMES_AT_ONCE,
     CountedFrames,
@@ -73,6 +74,11 @@ def wire(opcode: Opcode, data: bytes, *, fin: bool = True) -> bytes:
     return Frame(opcode, data, fin).serialize(mask=True)
 
 
+HANDSHAKE = (
+    b"GET / HTTP/1.1\r\nhost: localhost\r\nupgrade: websocket\r\nconnection: upgrade\r\n"
+    b"sec-websocket-version: 13\r\nsec-websocket-key: YWFhYWFhYWFhYWFhYWFhYQ==\r\n\r\n"
+)
+
 FLOODS = {
     "empty pings": (b"", wire(Opcode.PING, b"")),
     "full pings": (b"", wire(Opcode.PING, b"x" * 125)),
@@ -107,9 +113,7 @@ def test_a_client_that_floods_and_reads_late_finds_why_it_was_closed(url: str) -
     """The connection is not reset while the client sends, which would take the reason away."""
     port = int(url.rpartition(":")[2])
     with socket.create_connection(("127.0.0.1", port), timeout=30) as connection:
-        head = "GET / HTTP/1.1\r\nhost: localhost\r\nupgrade: websocket\r\nconnection: upgrade\r\n"
-        key = "sec-websocket-version: 13\r\nsec-websocket-key: YWFhYWFhYWFhYWFhYWFhYQ==\r\n\r\n"
-        connection.sendall((head + key).encode())
+        connection.sendall(HANDSHAKE)
         assert connection.recv(4096).startswith(b"HTTP/1.1 101 ")
         connection.sendall(wire(Opcode.BINARY, b"x") * (AT_ONCE * 500))
         answer = b"".join(iter(lambda: connection.recv(65536), b""))
@@ -142,6 +146,20 @@ async def test_a_client_that_leaves_during_its_handshake_is_one_that_left() -> N
         async with connect(url.replace("http", "ws")):
             pass
     assert isinstance(leaver.end, ClientDisconnected)
+
+
+def test_a_client_that_floods_on_is_not_read_for_long(url: str) -> None:
+    """It had ten seconds of the event loop, for gigabytes that are dropped."""
+    port = int(url.rpartition(":")[2])
+    sent, piece = 0, wire(Opcode.PING, b"") * 100_000
+    with socket.create_connection(("127.0.0.1", port), timeout=30) as connection:
+        connection.sendall(HANDSHAKE)
+        assert connection.recv(4096).startswith(b"HTTP/1.1 101 ")
+        with suppress(OSError):
+            while sent < 1000 * MAX_DROPPED_BYTES:
+                connection.sendall(piece)
+                sent += len(piece)
+    assert sent < 4 * MAX_DROPPED_BYTES
 
 
 async def test_as_many_tiny_frames_as_the_budget_has_are_taken(url: str) -> None:
