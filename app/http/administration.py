@@ -6,7 +6,7 @@ from app.errors import NotAllowed
 from app.http.state import ThePrincipal
 
 
-def _administrator(principal: ThePrincipal) -> None:
+async def _administrator(principal: ThePrincipal) -> None:
     if not principal.is_administrator:
         raise NotAllowed(
             "This needs an administrator's key: "
