@@ -101,17 +101,17 @@ class Housekeeping:
     async def reconcile(self) -> int:
         """Make entries for queued jobs and unfinished batches that have none; returns their number.
 
-        An entry counts if it waits, or if the worker that has it is alive. Keeps the clock of turns
-        within its bounds, too.
+        An entry counts if it waits, or if the worker that has it is alive; that of a dead one holds
+        no other up. Keeps the clock of turns within its bounds, too.
         """
         async with self._database.transaction() as connection:
             if not await _alone(connection):
                 return 0
             if await put_clock_back(connection):
                 log.info("jobs_clock_put_back")
-            found = await rows(
-                connection, _WITHOUT_ENTRY, self._store.settings.stalled_seconds, AT_ONCE
-            )
+            stalled_seconds = self._store.settings.stalled_seconds
+            await self._queue.release_locks(connection, stalled_seconds)
+            found = await rows(connection, _WITHOUT_ENTRY, stalled_seconds, AT_ONCE)
             entries = [
                 Entry(row["task"], row["id"], row["tag"], owner=row["owner"]) for row in found
             ]

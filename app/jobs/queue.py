@@ -82,6 +82,16 @@ class Queue:
             (list(ids),),
         )
 
+    async def release_locks(self, connection: Connection, stalled_seconds: float) -> None:
+        """Take the locks of entries away whose workers are dead: others may be taken then."""
+        await connection.execute(
+            "UPDATE procrastinate_jobs AS entry SET lock = NULL WHERE lock IS NOT NULL "
+            "AND status = 'doing' AND NOT EXISTS (SELECT FROM procrastinate_workers AS worker "
+            "WHERE worker.id = entry.worker_id "
+            "AND worker.last_heartbeat > now() - make_interval(secs => %s))",
+            (stalled_seconds,),
+        )
+
     async def remove(self, connection: Connection, ids: Sequence[str]) -> None:
         """Remove all entries, also those of workers that are thought dead."""
         await connection.execute(

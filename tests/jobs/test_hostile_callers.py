@@ -103,6 +103,29 @@ async def test_batches_of_one_caller_are_validated_one_after_the_other(
     assert await Housekeeping(store).expire() == 2
 
 
+async def test_a_batch_whose_worker_was_killed_does_not_hold_up_the_next_one(
+    store: JobStore,
+) -> None:
+    """The entry of a batch that was expanded just before stays with the dead worker."""
+    batch = NewBatch("/v1/audio/transcriptions", "file-x", "24h", 3600.0, None, None)
+    async with store.database.transaction() as connection:
+        first, second = [
+            (await add_batch(connection, store.queue, BIG.id, batch))["id"] for _ in range(2)
+        ]
+    manager = store.queue.app.job_manager
+    taken = await manager.fetch_job(None, await manager.register_worker())
+    assert taken is not None
+    assert taken.queueing_lock == first
+    await query(store, "UPDATE batches SET status = 'completed' WHERE id = %s RETURNING id", first)
+    await Housekeeping(store).reconcile()
+    assert await manager.fetch_job(None, await manager.register_worker()) is None, "it is alive"
+    await query(store, "DELETE FROM procrastinate_workers RETURNING id")
+    await Housekeeping(store).reconcile()
+    taken = await manager.fetch_job(None, await manager.register_worker())
+    assert taken is not None
+    assert taken.queueing_lock == second
+
+
 async def test_callers_that_wait_for_jobs_share_one_look(
     store: JobStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
