@@ -60,7 +60,7 @@ def size_of(directory: Path) -> int:
 
 
 def forget(paths: list[Path]) -> None:
-    """Take files out of the page cache, so that the next one who reads them waits for the disk."""
+    """Take files out of the page cache, so that reading them waits for the disk."""
     os.sync()
     for path in paths:
         descriptor = os.open(path, os.O_RDONLY)

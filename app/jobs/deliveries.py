@@ -94,8 +94,8 @@ class Deliveries:
             log.info("delivery_unanswered", endpoint=delivery["endpoint_id"], reason=repr(error))
             return None
         except Exception:
-            # Of a receiver that no one has thought of, or of the file of keys: counted as well, or
-            # the attempt would be repeated each minute, for ever.
+            # Unforeseen, of the receiver or of the file of keys: counted as well, or the attempt
+            # would be repeated each minute, for ever.
             log.exception("delivery_failed", event_id=id)
             return None
 

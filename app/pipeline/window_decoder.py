@@ -105,14 +105,7 @@ class WindowDecoder:
                         part, options, request_id, position, language.only(code), work
                     )
                 ]
-            decode_options = DecodeOptions(
-                options.task,
-                parts[0][1],
-                options.prompt,
-                distinct(options.keywords),
-                words=options.words,
-                token_scores=options.token_scores,
-            )
+            decode_options = _decode_options(options, parts[0][1])
             full_context = full_context or self._model.is_context_full(window.duration)
             temperatures = self._temperatures(options)
             if full_context:
@@ -154,11 +147,9 @@ class WindowDecoder:
                 weight=self._weight,
                 is_draft=True,
             )
-            decode_options = DecodeOptions(
-                options.task,
-                await language.of_open_window(window, options, job, self._batcher),
-                options.prompt,
-                distinct(options.keywords),
+            code = await language.of_open_window(window, options, job, self._batcher)
+            decode_options = replace(
+                _decode_options(options, code), words=False, token_scores=False
             )
             hypothesis = await self._batcher.decode(job, decode_options)
             return fallback.checked(hypothesis, decode_options)
@@ -235,3 +226,14 @@ class WindowDecoder:
     async def on_cpu(self, work: Callable[..., T], *arguments: object) -> T:
         """Call `work` on a CPU thread, as `FairThreads.run` does."""
         return await self._cpu.run(self._caller, self._weight, self._priority, work, *arguments)
+
+
+def _decode_options(options: Options, language: str) -> DecodeOptions:
+    return DecodeOptions(
+        options.task,
+        language,
+        options.prompt,
+        distinct(options.keywords),
+        words=options.words,
+        token_scores=options.token_scores,
+    )

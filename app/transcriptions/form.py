@@ -108,7 +108,7 @@ def parse(
         split_channels=is_diarized,
         speakers=_speaker_count(parts, len(names)) if is_diarized else None,
     )
-    files = [upload.file for upload in parts.files("file")] if takes_file else []
+    files = tuple(upload.file for upload in parts.files("file")) if takes_file else ()
     model = parts.required("model", default_model)
     rendering = Rendering(
         family_of(model),
@@ -118,12 +118,8 @@ def parse(
         speaker_names=names,
         cue_size=_cue_size(parts),
     )
-    order = Order(
-        model,
-        options,
-        tuple(files if many else files[:1]),
-        speaker_references=tuple(parts.many("known_speaker_references", str)),
-    )
+    references = tuple(parts.many("known_speaker_references", str))
+    order = Order(model, options, files if many else files[:1], speaker_references=references)
     form = AudioForm(order, rendering, stream=parts.one("stream", read_boolean, False))
     _check_format(form)
     _check_combinations(
