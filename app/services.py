@@ -112,7 +112,7 @@ async def open_services(
             stack.enter_context(metrics_port(host, port))
         freezing = asyncio.create_task(_freeze(registry), name="freeze")
         stack.callback(freezing.cancel)
-        metrics.REQUESTS_IN_FLIGHT.set_function(lambda: lifecycle.in_flight)
+        metrics.follow(metrics.REQUESTS_IN_FLIGHT, lambda: lifecycle.in_flight)
         admission = Admission(settings.limits, settings.live, registry.opening.check)
         limiter = limiter_of(settings.limits)
         stack.push_async_callback(limiter.close)

@@ -1,16 +1,18 @@
 """The whole application around a model that can be made to fail."""
 
+from contextlib import AbstractContextManager
+
 from starlette.testclient import TestClient
 
 from app.engine.fake_model import SHORT_WINDOWS, FakeModel
 from tests.support.client import events
 from tests.support.recordings import load_sample, wav
-from tests.support.served import fake_app
+from tests.support.served import fake_app, in_process
 
 CALL = wav(load_sample("08_long_call.flac"))
 
 
-def app_with(fails_at: int) -> TestClient:
+def app_with(fails_at: int) -> AbstractContextManager[TestClient]:
     """The device fails on one window of several."""
     model = FakeModel(
         max_batch_size=1,
@@ -18,7 +20,7 @@ def app_with(fails_at: int) -> TestClient:
         fails_at={fails_at},
         error=RuntimeError("/secret/device"),
     )
-    return TestClient(fake_app(model))
+    return in_process(fake_app(model))
 
 
 def ask(client: TestClient, **fields: str):  # type: ignore[no-untyped-def]

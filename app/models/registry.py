@@ -100,8 +100,8 @@ class Registry:
         self._unloading: set[asyncio.Task[None]] = set()
         for model in catalogue.models:
             metrics.begin_at_zero(model.id)
-        metrics.QUEUE_WINDOWS.set_function(self._waiting_windows)
-        metrics.QUEUE_OLDEST_SECONDS.set_function(self._oldest_wait_seconds)
+        metrics.follow(metrics.QUEUE_WINDOWS, self._waiting_windows)
+        metrics.follow(metrics.QUEUE_OLDEST_SECONDS, self._oldest_wait_seconds)
 
     async def __aenter__(self) -> "Registry":
         self.opening.start()

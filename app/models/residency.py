@@ -130,7 +130,7 @@ def _shown(info: EngineInfo, pace: Pace) -> Iterator[None]:
     labels = asdict(info)
     metrics.ENGINE_INFO.labels(**labels).set(1)
     metrics.DEVICE_WORKERS.labels(info.model).set(info.workers)
-    metrics.CAPACITY.labels(info.model).set_function(pace.capacity)
+    metrics.follow(metrics.CAPACITY.labels(info.model), pace.capacity)
     with metrics.RESIDENT_MODELS.track_inprogress():
         yield
     metrics.CAPACITY.remove(info.model)

@@ -143,8 +143,8 @@ class Admission:
         """Uploads in progress, by caller."""
         self._returns: OrderedDict[str, float] = OrderedDict()
         """When the `retry-after` of refused callers ends, the last refused at the end."""
-        metrics.BACKLOG_AUDIO_SECONDS.set_function(self.backlog_seconds)
-        metrics.ESTIMATED_WAIT_SECONDS.set_function(self.longest_wait_seconds)
+        metrics.follow(metrics.BACKLOG_AUDIO_SECONDS, self.backlog_seconds)
+        metrics.follow(metrics.ESTIMATED_WAIT_SECONDS, self.longest_wait_seconds)
 
     def backlog_seconds(self) -> float:
         """Admitted audio still to be decoded, in seconds of sound in full windows. Called by

@@ -12,7 +12,7 @@ _INTERVAL_SECONDS = 0.02
 async def watch_lag(beat: Callable[[], None]) -> None:
     """Measure the lag until cancelled, and call `beat` each time."""
     loop = asyncio.get_running_loop()
-    metrics.EVENT_LOOP_TASKS.set_function(lambda: len(asyncio.all_tasks(loop)))
+    metrics.follow(metrics.EVENT_LOOP_TASKS, lambda: len(asyncio.all_tasks(loop)))
     while True:
         started = time.perf_counter()
         await asyncio.sleep(_INTERVAL_SECONDS)

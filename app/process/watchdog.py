@@ -53,7 +53,7 @@ class Watchdog:
         self._stopped = threading.Event()
         self._thread = threading.Thread(target=self._watch, name="watchdog", daemon=True)
         self._loop_thread = 0
-        metrics.OLDEST_DEVICE_CALL_SECONDS.set_function(lambda: self.oldest_call_seconds)
+        metrics.follow(metrics.OLDEST_DEVICE_CALL_SECONDS, lambda: self.oldest_call_seconds)
 
     def __enter__(self) -> "Watchdog":
         self._loop_thread = threading.get_ident()

@@ -5,7 +5,8 @@ needed. docs/metrics.md explains each metric.
 """
 
 from collections.abc import Callable
-from typing import TypeVar
+from contextlib import suppress
+from typing import Any, TypeVar
 
 from prometheus_client import Counter, Gauge, Histogram, disable_created_metrics
 
@@ -13,6 +14,9 @@ T = TypeVar("T")
 
 # A third of all series, and not needed: the moment when a counter began.
 disable_created_metrics()  # type: ignore[no-untyped-call]
+
+READ_ATTEMPTS = 1_000
+"""As asyncio.all_tasks has it."""
 
 SECONDS_OF_REQUESTS = (0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 20, 30, 60, 120, 300)
 """Buckets of the HTTP metrics of prometheus-fastapi-instrumentator."""
@@ -224,6 +228,24 @@ def timed(stage: str, work: Callable[..., T], *arguments: object) -> T:
     """Call `work`, timed as a stage: on the thread that does it, so that no queue counts."""
     with STAGE_SECONDS.labels(stage).time():
         return work(*arguments)
+
+
+def follow(gauge: Gauge, read: Callable[[], float]) -> None:
+    """Give the gauge the value that `read` returns at each scrape."""
+    gauge.set_function(lambda: consistent(read))
+
+
+def consistent(read: Callable[..., T], *arguments: Any) -> T:
+    """Call `read`, and again if a collection changed while it was iterated over.
+
+    Scrapes are answered on threads, and what they read changes in the event loop: even copying a
+    list may run the garbage collector, which may let the other thread go on (asyncio.all_tasks
+    tries again for that reason, too). Raises RuntimeError if `READ_ATTEMPTS` fail.
+    """
+    for _ in range(READ_ATTEMPTS - 1):
+        with suppress(RuntimeError):
+            return read(*arguments)
+    return read(*arguments)
 
 
 def begin_at_zero(model: str) -> None:

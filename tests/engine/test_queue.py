@@ -10,6 +10,7 @@ from app.domain import Priority
 from app.engine.queue import AGING_SECONDS, Queue, Step
 from app.engine.speech_model import DecodeOptions, Job
 from app.engine.turns import Ticket
+from app.telemetry.metrics import consistent
 
 OPTIONS = DecodeOptions("transcribe", "en")
 
@@ -351,8 +352,8 @@ def test_metrics_can_be_read_by_a_thread_while_the_queue_changes() -> None:
     def read() -> None:
         while not ended.is_set():
             try:
-                len(us.queue)
-                us.queue.waiting_since()
+                consistent(len, us.queue)
+                consistent(us.queue.waiting_since)
             except RuntimeError as error:
                 failures.append(error)
 

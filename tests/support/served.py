@@ -8,6 +8,7 @@ import httpx
 import uvicorn
 from fastapi import FastAPI
 from openai import DefaultHttpxClient, OpenAI
+from starlette.testclient import TestClient
 from starlette.types import ASGIApp
 
 from app.application import create_app
@@ -29,6 +30,14 @@ def fake_app(model: FakeModel, **settings: object) -> FastAPI:
 def fake_settings(**settings: object) -> Settings:
     """For an application around a fake model."""
     return Settings.model_validate({"model": str(STARTER), **settings})
+
+
+@contextmanager
+def in_process(app: FastAPI) -> Iterator[TestClient]:
+    """A client that calls the application without a port, once its models are loaded."""
+    with TestClient(app) as client:
+        wait_until(lambda: client.get("/health/ready").status_code == 200)
+        yield client
 
 
 @contextmanager

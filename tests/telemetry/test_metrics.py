@@ -1,11 +1,12 @@
 """Metrics of a batcher, a detector and a server."""
 
 import asyncio
+from collections import deque
 
 import httpx
 import numpy as np
 import pytest
-from prometheus_client import REGISTRY
+from prometheus_client import REGISTRY, CollectorRegistry, Gauge
 
 from app.audio.voice_activity import VoiceActivity
 from app.domain import Hypothesis
@@ -14,6 +15,7 @@ from app.engine.fake_model import FakeModel, hypothesis
 from app.engine.speech_model import DecodeOptions, Job
 from app.errors import EngineFailed
 from app.pipeline import fallback
+from app.telemetry.metrics import follow
 from tests.support.api_keys import bearer, keys
 from tests.support.live_server import LiveServer
 from tests.support.recordings import FOLDER, load_sample, silence, wav
@@ -32,6 +34,32 @@ def value(sample: str, **labels: str) -> float:
 
 def job(number: float) -> Job:
     return Job(f"request-{number}", 1.0, np.array([number], np.float32))
+
+
+def test_a_gauge_is_read_again_if_a_collection_changed_while_it_was_read() -> None:
+    registry, waiting, reads = CollectorRegistry(), deque([1, 2, 3]), []
+
+    def read() -> int:
+        reads.append(len(waiting))
+        for _ in waiting:
+            if len(reads) < 3:
+                waiting.append(0)
+        return len(waiting)
+
+    follow(Gauge("waiting", "", registry=registry), read)
+    assert registry.get_sample_value("waiting") == 5
+    assert reads == [3, 4, 5]
+
+
+def test_a_gauge_that_cannot_be_read_has_an_error_and_not_an_old_value() -> None:
+    registry = CollectorRegistry()
+
+    def read() -> int:
+        raise RuntimeError("there is no loop")
+
+    follow(Gauge("tasks", "", registry=registry), read)
+    with pytest.raises(RuntimeError, match="no loop"):
+        registry.get_sample_value("tasks")
 
 
 async def decode(model: FakeModel) -> Hypothesis:
