@@ -3,20 +3,17 @@
 They come from Debian's packages and from source packages of the package index, all of them pinned.
 """
 
-import hashlib
 import io
-import subprocess
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
-import av
 import numpy as np
 
 from app.audio.decoder_process import decode
 from app.domain import SAMPLE_RATE, Samples
 from bench.diarization.voices import cut, speech_of
-from bench.hearing.sources import CACHE, Source
+from bench.hearing.packages import ASTERISK, Package, g722
+from bench.hearing.sources import Source
 
 SECONDS = 45.0
 """Of each voice, about."""
@@ -50,62 +47,6 @@ _SINGLE = (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Package:
-    """A package of Debian 12: its name, version and sha256, and the licence of the recordings."""
-
-    name: str
-    version: str
-    sha256: str
-    licence: str
-
-    def unpacked(self) -> Path:
-        """The folder of its files. Raises RuntimeError where the package is another one."""
-        folder = CACHE / f"{self.name}_{self.version}"
-        if folder.is_dir():
-            return folder
-        CACHE.mkdir(parents=True, exist_ok=True)
-        command = ["apt-get", "download", f"{self.name}={self.version}"]
-        subprocess.run(command, cwd=CACHE, check=True, capture_output=True)
-        version = self.version.replace(":", "%3a")
-        (archive,) = CACHE.glob(f"{self.name}_{version}_*.deb")
-        if hashlib.sha256(archive.read_bytes()).hexdigest() != self.sha256:
-            archive.unlink()
-            raise RuntimeError(f"{archive.name} is not the package that this was written for")
-        subprocess.run(["dpkg-deb", "-x", str(archive), str(folder)], check=True)
-        return folder
-
-
-ASTERISK = tuple(
-    Package(f"asterisk-core-sounds-{language}-g722", "1.6.1-1", sha256, licence)
-    for language, sha256, licence in (
-        (
-            "en",
-            "38c5261820b406dcb0ecb37675720da2b0864850690690352ca52707eb623806",
-            "CC BY-SA 3.0, Allison Smith",
-        ),
-        (
-            "es",
-            "e4e3b4281057d3b81b779298fd6be705f57411513955c518eed1bcaabbd615b8",
-            "CC BY-SA 3.0, Allison Smith",
-        ),
-        (
-            "fr",
-            "7add61d5e42279ecff1bbdf842a5a946ac3644fac9a0fe44384731aa7270c8e0",
-            "CC BY-SA 3.0, June Wallack",
-        ),
-        (
-            "it",
-            "46b4cf7afc508a5fcfc051b7ea233251c0d195dd4ef83cc4b7facb4c6429b016",
-            "CC BY 3.0, Carlo Flora",
-        ),
-        (
-            "ru",
-            "673b4238a6b8269960f055d868c6a11083f7a0d00979167cb01554046b48ed9b",
-            "CC BY 3.0, Maxim Topal",
-        ),
-    )
-)
 FESTIVAL_RU = Package(
     "festvox-ru",
     "0.5+dfsg-6",
@@ -122,10 +63,11 @@ KLETTRES = Package(
 
 def voices() -> Iterator[tuple[str, list[Samples]]]:
     """The name of each voice and what it says, whole band, in utterances."""
-    for package in ASTERISK:
+    for prompts in ASTERISK:
+        package = prompts.sounds
         files = sorted(package.unpacked().rglob("*.g722"))
         long = [file for file in files if file.stat().st_size > SAMPLE_RATE][::7]
-        yield package.name, _first(utterance for file in long for utterance in _said(_g722(file)))
+        yield package.name, _first(utterance for file in long for utterance in _said(g722(file)))
     files = sorted(FESTIVAL_RU.unpacked().rglob("*.wav"))[::20]
     yield FESTIVAL_RU.name, _first(each for file in files for each in _said(_decoded(file)))
     folder = KLETTRES.unpacked() / "usr/share/klettres"
@@ -144,13 +86,6 @@ def _said(samples: Samples) -> Iterator[Samples]:
 
 def _decoded(file: Path) -> Samples:
     return np.concatenate(list(decode(io.BytesIO(file.read_bytes()))))
-
-
-def _g722(file: Path) -> Samples:
-    """Asterisk's files have no header."""
-    with av.open(str(file), format="g722") as container:
-        parts = [frame.to_ndarray().reshape(-1) for frame in container.decode(audio=0)]
-    return np.concatenate(parts).astype(np.float32) / np.float32(2**15)
 
 
 def _joined(files: Iterable[Path]) -> Iterator[Samples]:

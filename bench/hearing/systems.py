@@ -4,8 +4,8 @@ import asyncio
 import hashlib
 import io
 import json
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,6 +15,7 @@ from faster_whisper.version import __version__ as version
 from app.audio.expected_length import Length
 from app.domain import Options, Word
 from app.engine.batcher import Batcher
+from app.engine.whisper import WhisperEngine
 from app.models.loading import EngineChoices, load
 from app.pipeline.admission import Work
 from app.pipeline.deadline import Deadline
@@ -40,28 +41,47 @@ System = Callable[[Spoken, bool], Heard]
 """Transcribes a recording; the flag requests words with times."""
 
 
-@contextmanager
-def verbatim(
+def engine_of(
     model: str, margin_seconds: float | None = None, timestamps: str = "auto"
-) -> Iterator[System]:
-    """The pipeline of the server, in this process; `margin_seconds` in place of the model's own
-    silence after short windows, `timestamps` as the setting."""
+) -> WhisperEngine:
+    """The engine on a CPU; `margin_seconds` in place of the model's own silence after short
+    windows, `timestamps` as the setting."""
     choices = EngineChoices(device="cpu", timestamps=timestamps)
     engine = load(model, choices, models_directory(read_settings()))
     if margin_seconds is not None:
         update = {"context_margin_seconds": margin_seconds}
         engine.profile = engine.profile.model_copy(update=update)
+    return engine
 
-    async def transcribe(spoken: Spoken, words: bool) -> Heard:
-        with FairThreads(2) as cpu:
-            async with Batcher(engine) as batcher:
-                decoder = WindowDecoder(engine, batcher, cpu, use_fallback=True)
+
+@asynccontextmanager
+async def pipeline(engine: WhisperEngine) -> AsyncIterator[Callable[..., Awaitable[Heard]]]:
+    """The pipeline of the server, in this process, as an asynchronous System."""
+    with FairThreads(2) as cpu:
+        async with Batcher(engine) as batcher:
+            decoder = WindowDecoder(engine, batcher, cpu, use_fallback=True)
+
+            async def transcribe(spoken: Spoken, words: bool) -> Heard:
                 work = Work(batcher.pace, Length(0.0, is_claimed=False), Deadline())
                 options = Options(language=spoken.language, words=words)
                 file = io.BytesIO(wav(spoken.samples))
                 result = await Transcriber(decoder).transcribe(file, options, "bench", work)
-        found = tuple(word for segment in result.segments for word in segment.words)
-        return Heard(result.text, found)
+                found = tuple(word for segment in result.segments for word in segment.words)
+                return Heard(result.text, found)
+
+            yield transcribe
+
+
+@contextmanager
+def verbatim(
+    model: str, margin_seconds: float | None = None, timestamps: str = "auto"
+) -> Iterator[System]:
+    """The pipeline of the server, a recording at a time; options as of `engine_of`."""
+    engine = engine_of(model, margin_seconds, timestamps)
+
+    async def transcribe(spoken: Spoken, words: bool) -> Heard:
+        async with pipeline(engine) as hear:
+            return await hear(spoken, words)
 
     yield lambda spoken, words: asyncio.run(transcribe(spoken, words))
 
