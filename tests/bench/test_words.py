@@ -14,3 +14,8 @@ def test_errors_of_all_texts_are_summed() -> None:
 
 def test_without_words_there_are_no_errors() -> None:
     assert Words.of([]).share == 0.0
+
+
+def test_words_of_every_script_count() -> None:
+    texts = [("Это — первый участник.", "это перви участник"), ("C'est l'été, là.", "c'est l'ete la")]
+    assert Words.of(texts) == Words(3, 6)

@@ -6,8 +6,8 @@ _DIGITS = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight
 
 
 def normalise(text: str) -> list[str]:
-    """Lower-case words of letters and apostrophes; digits and punctuation do not count."""
-    return re.sub(r"[^a-zß-öø-ÿœ']", " ", text.lower()).split()
+    """Lower-case words of letters, of any script, and apostrophes; digits do not count."""
+    return re.sub(r"[^\w']|[\d_]", " ", text.lower()).split()
 
 
 def word_errors(reference: str, hypothesis: str) -> int:
