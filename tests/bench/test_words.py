@@ -17,5 +17,8 @@ def test_without_words_there_are_no_errors() -> None:
 
 
 def test_words_of_every_script_count() -> None:
-    texts = [("Это — первый участник.", "это перви участник"), ("C'est l'été, là.", "c'est l'ete la")]
+    texts = [
+        ("Это — первый участник.", "это перви участник"),
+        ("C'est l'été, là.", "c'est l'ete la"),
+    ]
     assert Words.of(texts) == Words(3, 6)
