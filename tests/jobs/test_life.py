@@ -259,7 +259,7 @@ async def test_what_is_more_than_one_transaction_takes_does_not_wait_for_the_nex
     await submitted_at_once(store, SMALL, 5)
     await query(store, "UPDATE jobs SET expires_at = now() RETURNING id")
     running = asyncio.create_task(Housekeeping(store).run())
-    async with asyncio.timeout(20):  # the next round is a minute later
+    async with asyncio.timeout(50):  # the next round is a minute later
         while await query(store, "SELECT FROM jobs WHERE status <> 'expired'"):  # noqa: ASYNC110
             await asyncio.sleep(0.02)
     running.cancel()
@@ -307,12 +307,12 @@ async def test_a_caller_that_waits_is_woken_by_the_change(store: JobStore) -> No
     id = await submitted(store)
     listening = asyncio.create_task(store.changes.listen())
     with store.changes.watch(id) as changed:
-        await asyncio.wait_for(changed.wait(), 10)  # it listens
+        await asyncio.wait_for(changed.wait(), 60)  # it listens
         changed.clear()
         job = await claimed(store, id)
         assert job is not None
         assert await published(store, job)
-        await asyncio.wait_for(changed.wait(), 10)
+        await asyncio.wait_for(changed.wait(), 60)
     listening.cancel()
 
 

@@ -33,6 +33,8 @@ async def hold():
 asyncio.run(hold())
 """
 
+IS_BUSY = "SELECT count(*) FROM pg_stat_activity WHERE pid = %d AND state = 'active'"
+
 
 @pytest.fixture(scope="module")
 def directory(folder: Path) -> Path:
@@ -54,8 +56,10 @@ def holder(directory: Path) -> Iterator[tuple[subprocess.Popen[str], str]]:
 
 def postmaster(directory: Path) -> int | None:
     """The process that has the data open."""
-    file = directory / "postgresql" / "postmaster.pid"
-    return int(file.read_text().split()[0]) if file.exists() else None
+    try:
+        return int((directory / "postgresql" / "postmaster.pid").read_text().split()[0])
+    except FileNotFoundError:
+        return None
 
 
 def value(url: str, statement: str) -> object:
@@ -110,7 +114,7 @@ async def test_no_process_of_a_crashed_one_writes_beside_the_next(directory: Pat
                 "SELECT count(*) FROM generate_series(1, 99999) a, generate_series(1, 99999) b"
             )
         )
-        await asyncio.sleep(0.2)
+        await asyncio.to_thread(wait_until, lambda: value(server.url, IS_BUSY % busy) == 1)
         os.kill(crashed, signal.SIGKILL)
         wait_until(lambda: server._running() is None)
         assert psutil.pid_exists(busy)

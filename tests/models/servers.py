@@ -3,7 +3,6 @@
 import hashlib
 import json
 import threading
-import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -84,7 +83,6 @@ class FileServer:
 
     def wait_for_half(self, name: str) -> None:
         wait_until(lambda: any(name in path for path in self.sent))
-        time.sleep(0.3)  # in which the client writes it down
 
     @contextmanager
     def running(self) -> Iterator["FileServer"]:

@@ -197,7 +197,7 @@ async def test_a_client_that_does_not_read_its_events_loses_the_socket_and_its_s
     async with open_services(
         settings, lambda _: FakeModel(), Lifecycle(), None, configured_catalogue(settings)
     ) as services:
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             await services.registry.opening.wait()
             await serve(websocket, services, talk, lambda _: {})
         assert client.sent == ["websocket.accept", "websocket.send", "websocket.close"]

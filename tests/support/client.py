@@ -2,15 +2,18 @@
 
 import json
 import random
-from collections.abc import Iterator, Mapping
+import socket
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import httpx
 
 from tests.support.api_keys import bearer
 from tests.support.recordings import FOLDER
+from tests.support.waiting import wait_until
 
 TRANSCRIPTIONS = "/v1/audio/transcriptions"
 BATCH = "/v1/audio/transcriptions_batch"
@@ -120,6 +123,23 @@ def form(recording: Recording = CLIP, **fields: Any) -> tuple[bytes, dict[str, s
     with httpx.Client() as client:
         request = _request(client, "http://form", [recording], {}, fields)
     return request.read(), {"content-type": request.headers["content-type"]}
+
+
+def send_and_leave(
+    url: str,
+    content: tuple[bytes, Mapping[str, str]],
+    is_reached: Callable[[], bool],
+    key: str | None = None,
+) -> None:
+    """Send a body with its headers, and hang up without an answer once `is_reached`."""
+    body, headers = content
+    address = urlsplit(url)
+    lines = {"host": address.netloc, "content-length": len(body), **_headers(key, headers)}
+    head = "".join(f"{name}: {value}\r\n" for name, value in lines.items())
+    where = (address.hostname or "", address.port or 0)
+    with socket.create_connection(where, timeout=60) as connection:
+        connection.sendall(f"POST {TRANSCRIPTIONS} HTTP/1.1\r\n{head}\r\n".encode() + body)
+        wait_until(is_reached)
 
 
 def chunks(content: bytes, size: int = 10_000) -> Iterator[bytes]:

@@ -1,5 +1,6 @@
-"""An application whose limits have a shorter window than a minute, so that tests need not wait."""
+"""An application whose limits count by a clock that tests move, so that they need not wait."""
 
+from collections.abc import Callable
 from dataclasses import replace
 
 from starlette.types import ASGIApp, Receive, Scope, Send
@@ -10,9 +11,9 @@ from app.access.metering import Metering
 from app.setting_groups import LimitsSettings
 
 
-def with_window(app: ASGIApp, seconds: float, **limits: object) -> ASGIApp:
+def with_clock(app: ASGIApp, clock: Callable[[], float], **limits: object) -> ASGIApp:
     """The same application; its own limits, if it has any, do not hold."""
-    limiter = Limiter(MemoryStore(seconds), LimitsSettings.model_validate(limits))
+    limiter = Limiter(MemoryStore(clock=clock), LimitsSettings.model_validate(limits))
     metering = Metering(limiter)
 
     async def limited(scope: Scope, receive: Receive, send: Send) -> None:

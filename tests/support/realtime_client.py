@@ -17,7 +17,7 @@ from tests.support.recordings import Samples, encode
 Event = dict[str, Any]
 
 ITEM = "conversation.item.input_audio_transcription"
-SECONDS = 40.0
+SECONDS = 60.0
 """For any event, on a machine that has other work."""
 
 _SCHEMA: TypeAdapter[Any] = TypeAdapter(RealtimeServerEvent)

@@ -65,7 +65,7 @@ def test_requests_do_not_wait_for_a_collector_that_is_mute_or_down(
             answers = [post(url, new_trace(), language="en") for _ in range(3)]
             assert [answer.status_code for answer in answers] == [200] * 3
             stopping = time.monotonic()
-        assert time.monotonic() - stopping < span_export.FLUSH_SECONDS + 5
+        assert time.monotonic() - stopping < span_export.FLUSH_SECONDS + 20
         assert collector.spans == []
 
 

@@ -9,7 +9,6 @@ from functools import partial
 from pathlib import Path
 from urllib.parse import urlsplit
 
-import httpx
 import openai
 import pytest
 from prometheus_client import REGISTRY
@@ -21,8 +20,10 @@ from tests.support.client import (
     CLIP,
     FAKE_TEXT,
     TRANSCRIPTIONS,
+    form,
     post_recording,
     post_recordings,
+    send_and_leave,
     stream_recording,
 )
 from tests.support.recordings import flac_claiming, load_sample, repeat_to
@@ -32,7 +33,7 @@ from tests.support.waiting import wait_until
 TOO_LONG = "seconds is longer than 3 seconds which is the maximum for this model"
 
 
-post = partial(post_recording, language="en", timeout=30)
+post = partial(post_recording, language="en", timeout=60)
 
 
 def slow_to_warm_up() -> FakeModel:
@@ -58,7 +59,7 @@ def metric(name: str, **labels: str) -> float:
 def begin_upload(url: str) -> socket.socket:
     """A connection that has sent the first of its ten megabytes and no more."""
     address = urlsplit(url)
-    connection = socket.create_connection((address.hostname or "", address.port or 0), timeout=10)
+    connection = socket.create_connection((address.hostname or "", address.port or 0), timeout=60)
     connection.sendall(
         f"POST {TRANSCRIPTIONS} HTTP/1.1\r\nhost: x\r\ncontent-length: 10000000\r\n"
         "content-type: multipart/form-data; boundary=b\r\n\r\n"
@@ -80,7 +81,7 @@ def test_a_request_that_would_wait_too_long_is_refused_and_the_sdks_own_retry_su
         ThreadPoolExecutor(2) as callers,
     ):
         waiting = [callers.submit(post, url)]
-        assert model.started.wait(10), "each window that is encoded lowers the guess"
+        assert model.started.wait(60), "each window that is encoded lowers the guess"
         waiting.append(callers.submit(post, url))
         both = pytest.approx(2 * (7.5 + 3.5), abs=0.2)  # once they are read, only speech counts
         wait_until(lambda: metric("stt_backlog_audio_seconds") == both)
@@ -109,7 +110,7 @@ def test_a_client_that_is_refused_need_not_send_the_body() -> None:
         ThreadPoolExecutor(1) as callers,
     ):
         callers.submit(post, url)
-        assert model.started.wait(10), "before it stands still, the guess falls"
+        assert model.started.wait(60), "before it stands still, the guess falls"
         assert metric("stt_estimated_wait_seconds") > 0.05
         with closing(begin_upload(url)) as connection:
             head = connection.recv(4096)
@@ -246,10 +247,7 @@ def test_callers_that_leave_are_counted_and_their_windows_dropped(
             with stream_recording(url, language="en", stream=stream) as answer:
                 next(answer.iter_raw())
         else:
-            with ExitStack() as request, pytest.raises(httpx.ReadTimeout):
-                request.enter_context(
-                    stream_recording(url, language="en", stream=stream, timeout=1)
-                )
+            send_and_leave(url, form(language="en", stream=stream), model.started.is_set)
         wait_until(lambda: metric("stt_cancelled_requests_total", stage=stage) == left + 1)
         wait_until(lambda: metric("stt_backlog_audio_seconds") == 0.0)
         wait_until(lambda: metric("stt_queue_windows") == 0.0)

@@ -228,7 +228,7 @@ def test_megabytes_of_prompt_delay_no_other_request(server: LiveServer) -> None:
             assert httpx.get(f"{server.url}/health/live").status_code == 200
             waits.append(time.monotonic() - started)
     assert pending.result().status_code == 200
-    assert max(waits) < 1.0
+    assert max(waits) < 3.0
 
 
 @pytest.mark.parametrize("depth", [10, 1_000, 100_000])

@@ -4,7 +4,6 @@ import json
 import subprocess
 import threading
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import httpx
@@ -12,7 +11,14 @@ import pytest
 from openai import omit
 
 from app.engine.fake_model import FakeModel
-from tests.support.client import BATCH, CLIP, FAKE_TEXT, TRANSCRIPTIONS, post_recording
+from tests.support.client import (
+    BATCH,
+    CLIP,
+    FAKE_TEXT,
+    TRANSCRIPTIONS,
+    post_recording,
+    send_and_leave,
+)
 from tests.support.live_server import LiveServer
 from tests.support.programs import require
 from tests.support.served import fake_app, served
@@ -172,7 +178,6 @@ def test_a_batch_of_files_takes_no_url_and_a_server_none_unless_it_is_told_to(
 
 
 def test_a_recording_by_url_has_the_limits_of_an_upload(host: WebServer) -> None:
-    limits = {"max_uploads": 1, "deadline_seconds": 1.0}
     gate = threading.Event()
 
     def answer(request: Received) -> Answer:
@@ -188,20 +193,17 @@ def test_a_recording_by_url_has_the_limits_of_an_upload(host: WebServer) -> None
             refused = post(url, url=f"{host.url}/clip.wav")
             assert refused.status_code == 413
             assert "Maximum content size limit (9999)" in refused.json()["error"]["message"]
-        with (
-            served(fake_app(FakeModel(), fetch=fetch, limits=limits)) as url,
-            ThreadPoolExecutor(1) as others,
-        ):
-            late = others.submit(post, url, url=f"{host.url}/slow")
-            wait_until(lambda: host.received[-1].path == "/slow")
-            assert post_recording(url).status_code == 503  # the only slot is in use
-            assert late.result().status_code == 504
-            with pytest.raises(httpx.ReadTimeout):
-                httpx.post(
-                    url + TRANSCRIPTIONS,
-                    data={"model": "whisper-1", "url": f"{host.url}/slow"},
-                    timeout=0.3,
-                )
+        with served(fake_app(FakeModel(), fetch=fetch, limits={"deadline_seconds": 0.5})) as url:
+            assert post(url, url=f"{host.url}/slow").status_code == 504
+        with served(fake_app(FakeModel(), fetch=fetch, limits={"max_uploads": 1})) as url:
+
+            def is_fetched_in_the_only_slot() -> bool:
+                refused = post_recording(url).status_code == 503
+                return refused and len(host.received) == 3
+
+            body = f"model=whisper-1&url={host.url}/slow".encode()
+            content = (body, {"content-type": "application/x-www-form-urlencoded"})
+            send_and_leave(url, content, is_fetched_in_the_only_slot)
             # Whoever has hung up is fetched nothing for: its slot is free.
             wait_until(lambda: post_recording(url).status_code == 200)
         gate.set()

