@@ -36,7 +36,7 @@ def test_quick_attacks_are_answered_as_they_should_be_and_others_are_served() ->
         assert result.outcome in line(result)
 
 
-@pytest.mark.timeout(30)
+@pytest.mark.timeout(60)
 def test_an_observer_is_not_stopped_by_samples_that_are_not_read_yet() -> None:
     ours, theirs = multiprocessing.Pipe(duplex=False)
     period = Observer(ours).period()

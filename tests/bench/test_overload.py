@@ -22,7 +22,7 @@ async def test_an_overloaded_server_answers_admitted_requests_and_refuses_the_re
             "clip", wav(samples), len(samples) / 16_000, (samples,), reference("12_short_clip.wav")
         )
     ]
-    plan = Plan(seconds=6.0, factor=4.0, max_wait_seconds=3.0, clients=8)
+    plan = Plan(seconds=8.0, factor=4.0, max_wait_seconds=4.0, clients=8)
     with served(
         fake_app(FakeModel(delay=CALL_SECONDS), limits={"max_wait_seconds": plan.max_wait_seconds})
     ) as url:

@@ -26,7 +26,7 @@ def scores(hypothesis: Hypothesis) -> list[TokenScore]:
 @pytest.mark.parametrize("name", CLIPS)
 def test_a_segments_scores_spell_its_text(starter: WhisperEngine, name: str) -> None:
     language = "de" if name == "09_german.wav" else "en"
-    for window in windows(name):
+    for window in windows(name)[:8]:
         decoded = decode(starter, job(starter, window), replace(SCORED, language=language))
         assert decoded.segments
         for segment in decoded.segments:
@@ -69,7 +69,7 @@ def test_scores_are_the_decoders_own_up_to_what_it_gives_to_tokens_that_are_no_t
     language = "de" if name == "09_german.wav" else "en"
     start = vocabulary.start_sequence(language, "transcribe")
     start.append(vocabulary._first_timestamp - 1)  # <|notimestamps|>
-    for window in windows(name):
+    for window in windows(name)[:8]:
         clip = job(starter, window)
         tokens, total = greedy(starter, clip, start)
         _, end = greedy(starter, clip, [*start, *tokens])

@@ -116,7 +116,7 @@ def served_jobs(
             "database": database,
             "objects": objects.as_uri(),
             "heartbeat_seconds": 0.2,
-            "stalled_seconds": 3.0,
+            "stalled_seconds": 20.0,
             **settings,
         },
     )

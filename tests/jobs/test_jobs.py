@@ -74,7 +74,9 @@ def test_answers_are_as_documented(jobs: ServedJobs) -> None:
     body = {"input_file_id": jobs.batch_file("{}"), "endpoint": "/v1/audio/transcriptions"}
     batch = jobs.send("POST", "/v1/batches", json=body)
     check(batch, "/v1/batches")
-    check(jobs.send("GET", f"/v1/batches/{batch.json()['id']}"), "/v1/batches/{id}", "get")
+    path = f"/v1/batches/{batch.json()['id']}"
+    check(jobs.send("GET", path), "/v1/batches/{id}", "get")
+    wait_until(lambda: jobs.get(path)["status"] in ("completed", "failed"))  # and writes no more
 
 
 def test_a_file_that_was_uploaded_before_can_be_named_in_json(jobs: ServedJobs) -> None:
@@ -124,7 +126,7 @@ def test_a_wrong_field_is_named_and_leaves_no_object(
     answer = post_recording(jobs.url, CLIP, JOBS, key=SALES_KEY, **fields)
     assert answer.status_code in (400, 404), answer.text
     assert answer.json()["error"]["param"] == param
-    assert jobs.stored() == before
+    assert jobs.stored() <= before
 
 
 def test_what_is_no_recording_fails_with_the_words_of_the_synchronous_route(
@@ -230,7 +232,7 @@ def test_waiting_jobs_are_counted_cancelled_and_cleared(
         assert jobs.send("DELETE", f"{JOBS}?status=cancelled").json()["deleted"] == 5
         assert jobs.send("DELETE", f"{JOBS}/{last}").json()["deleted"] is True
         assert jobs.send("GET", f"{JOBS}/{last}").status_code == 404
-        assert jobs.stored() == set()
+        wait_until(lambda: jobs.stored() == set())
         types = jobs.sql("SELECT type, count(*) FROM events GROUP BY type ORDER BY type")
         assert types == [("audio.job.cancelled", 5), ("audio.job.completed", 1)]
 

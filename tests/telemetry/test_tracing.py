@@ -107,7 +107,7 @@ def check_stages(window: CollectedSpan, stages: list[CollectedSpan]) -> None:
     assert [stage.name for stage in stages] == names
     for before, after in pairwise(stages):
         assert before.end <= after.start + ROUNDING
-    assert sum(stage.seconds for stage in stages) > 0.5 * window.seconds
+    assert sum(stage.seconds for stage in stages) > 0.25 * window.seconds
 
 
 def test_the_calls_on_the_device_are_linked_and_alignment_is_a_part_of_one(
@@ -267,16 +267,15 @@ def test_windows_of_two_requests_link_to_the_one_call_that_they_shared(
     assert max(waits) > calls[0].end - only(spans[1], "features").end - ROUNDING
 
 
-def test_a_share_of_the_requests_is_traced_unless_the_caller_has_decided(
-    collector: Collector,
-) -> None:
-    before, trace_id = len(collector.spans), new_trace()
-    app = fake_app(FakeModel(), telemetry={"otlp_endpoint": collector.url, "trace_ratio": 0})
-    with served(app) as url:
-        assert post(url).status_code == 200
-        assert post(url, new_trace(), flags=UNSAMPLED).status_code == 200
-        assert post(url, trace_id).status_code == 200
-    found = collector.spans[before:]
+def test_a_share_of_the_requests_is_traced_unless_the_caller_has_decided() -> None:
+    trace_id = new_trace()
+    with Collector() as own:
+        app = fake_app(FakeModel(), telemetry={"otlp_endpoint": own.url, "trace_ratio": 0})
+        with served(app) as url:
+            assert post(url).status_code == 200
+            assert post(url, new_trace(), flags=UNSAMPLED).status_code == 200
+            assert post(url, trace_id).status_code == 200
+    found = own.spans
     assert Counter(span.name for span in found if span.trace_id == trace_id)["window"] == 1
     others = {span.name for span in found if span.trace_id != trace_id}
     assert others == {"batch encode", "batch detect", "batch decode"}

@@ -11,7 +11,14 @@ import pytest
 from openai import BadRequestError
 
 from app.engine.fake_model import FakeModel
-from tests.support.client import CLIP, TRANSCRIPTIONS, chunks, form, post_recording
+from tests.support.client import (
+    CLIP,
+    TRANSCRIPTIONS,
+    chunks,
+    form,
+    post_recording,
+    send_and_leave,
+)
 from tests.support.live_server import LiveServer
 from tests.support.recordings import (
     BROKEN,
@@ -81,8 +88,15 @@ def test_nothing_is_left_on_disk_and_no_file_stays_open(server: LiveServer, tmp_
             with long.open("rb") as file:
                 events = own.transcribe(file, stream=True)
                 next(iter(events))
-                assert [path for path in own.open_files if path.startswith(str(spool))]
                 events.close()
+        body, headers = form(long)
+        headers["content-length"] = str(len(body) + 1)
+
+        def is_spooled() -> bool:
+            return any(path.startswith(str(spool)) for path in own.open_files)
+
+        wait_until(lambda: not is_spooled())
+        send_and_leave(own.url, (body, headers), is_spooled)
         wait_until(lambda: own.open_files == before)
         assert list(spool.iterdir()) == []
 

@@ -64,6 +64,23 @@ def give_key(page: Page, key: str, *, remember: bool = False) -> None:
     page.get_by_role("button", name="Use this key").click()
 
 
+def wait_until_kept(page: Page, text: str) -> None:
+    """Returns once a transcript with this text is in the browser's database."""
+    page.wait_for_function(
+        """(text) => new Promise((resolve) => {
+          indexedDB.open("verbatim", 1).onsuccess = ({ target: { result } }) => {
+            const all = result.transaction("transcripts").objectStore("transcripts").getAll();
+            all.onsuccess = () => {
+              result.close();
+              resolve(JSON.stringify(all.result).includes(text));
+            };
+          };
+        })""",
+        arg=text,
+        timeout=60_000,
+    )
+
+
 def rows(page: Page, status: str) -> Locator:
     """The recordings of the list that have a status."""
     return page.locator(f"#queue [data-status={status}]")

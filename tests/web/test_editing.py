@@ -7,7 +7,16 @@ import json
 from playwright.sync_api import Page, expect
 
 from tests.support.live_server import LiveServer
-from tests.web.steps import CALL, CLIP, STEREO, downloaded, said, transcribe, verbose
+from tests.web.steps import (
+    CALL,
+    CLIP,
+    STEREO,
+    downloaded,
+    said,
+    transcribe,
+    verbose,
+    wait_until_kept,
+)
 
 
 def test_edited_words_are_found_undone_kept_and_in_every_download(
@@ -56,7 +65,7 @@ def test_edited_words_are_found_undone_kept_and_in_every_download(
     assert name == "02_two_voices.words.csv"
     table = list(csv.DictReader(io.StringIO(content.decode("utf-8-sig"))))
     assert [each["word"] for each in table] == [each["word"] for each in document["words"]]
-    page.wait_for_timeout(400)  # edits are kept a moment after the last of them
+    wait_until_kept(page, "thy")
     page.reload()
     page.get_by_role("button", name=f"{CALL.name} 0:22").click()
     expect(lines.first).to_be_visible()

@@ -349,8 +349,9 @@ def test_keys_are_rotated_under_load_without_a_refusal(
         get = httpx.get if client is None else client.get
         return get(f"{guarded.url}/v1/models", headers=bearer(key)).status_code
 
-    def load(_: int) -> int:
-        count = 0
+    counts = [0] * 4
+
+    def load(number: int) -> None:
         with httpx.Client() as client:
             while not has_ended.is_set():
                 key = current[-1]
@@ -358,8 +359,7 @@ def test_keys_are_rotated_under_load_without_a_refusal(
                 # A key that was replaced meanwhile may be refused.
                 if answer != 200 and current[-1] == key:
                     refused[answer] += 1
-                count += 1
-        return count
+                counts[number] += 1
 
     def add(document: KeysDocument) -> KeysDocument:
         pair = (document.stored(first, None), document.stored(second, None))
@@ -373,7 +373,7 @@ def test_keys_are_rotated_under_load_without_a_refusal(
     edit(keys_file, add, may_be_new=False)
     wait_until(lambda: status(second) == 200)
     with ThreadPoolExecutor(4) as clients:
-        counts = clients.map(load, range(4))
+        loads = [clients.submit(load, number) for number in range(4)]
         try:
             for _ in range(3):
                 third = new_key()
@@ -382,8 +382,9 @@ def test_keys_are_rotated_under_load_without_a_refusal(
                 current.append(third)
                 assert status(first) in (401, 429), "429 after too many wrong keys"
                 first, second = second, third
+            wait_until(lambda: min(counts) > 10)
         finally:
             has_ended.set()
-        assert min(counts) > 10
+        assert [each.result() for each in loads] == [None] * 4
     assert refused == Counter()
     edit(keys_file, lambda document: revoked(document, "rotated", None), may_be_new=False)
