@@ -30,6 +30,7 @@ class Tracker:
         self._known = known
         self._clusters = Clusters(description.same_voice, count.most, known)
         self._spans = np.zeros((0, 2))
+        self._speech_ends = np.zeros(0)
         self._embeddings = np.zeros((0, known.shape[1]), np.float16)
         self._sent = np.zeros(0, np.int64)
         """The speaker of each piece in the words that were sent; -1: none."""
@@ -45,6 +46,8 @@ class Tracker:
         spans = np.array([piece.span for piece in pieces])
         self._clusters.add(embeddings, (spans[:, 1] - spans[:, 0]).tolist())
         self._spans = np.concatenate([self._spans, spans])
+        ends = [piece.speech_end for piece in pieces]
+        self._speech_ends = np.concatenate([self._speech_ends, ends])
         self._embeddings = np.concatenate([self._embeddings, embeddings.astype(np.float16)])
         self._sent = np.concatenate([self._sent, np.full(len(pieces), -1)])
 
@@ -60,7 +63,7 @@ class Tracker:
         numbers = self._numbers_sent(clusters, voices, found)
         speakers = [numbers[voice] for voice in found]
         self._note(segments, speakers, first)
-        sent = list(_cut(segments, speakers, self._spans[first:], self._sent_end))
+        sent = list(_cut(segments, speakers, self._speech(first), self._sent_end))
         self._sent_end = sent[-1].end
         return sent
 
@@ -73,7 +76,11 @@ class Tracker:
         known = len(self._known)
         others = list(dict.fromkeys(voice for voice in found if voice >= known))
         speakers = [voice if voice < known else known + others.index(voice) for voice in found]
-        return list(_cut(segments, speakers, self._spans))
+        return list(_cut(segments, speakers, self._speech(0)))
+
+    def _speech(self, first: int) -> NDArray[np.float64]:
+        """Start and end of the speech of each piece from number `first` on, shape (pieces, 2)."""
+        return np.stack([self._spans[first:, 0], self._speech_ends[first:]], axis=1)
 
     def _voices(self, least: int, min_seconds: float) -> tuple[NDArray[np.int64], Embeddings]:
         """The voice of each piece and the embeddings of the voices, known ones first, heard or
