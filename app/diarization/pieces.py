@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from app.diarization.bandwidth import is_narrow
 from app.domain import SAMPLE_RATE, Samples, Span, Window
 
 STEP_SECONDS = 0.8
@@ -31,6 +32,8 @@ class Piece:
     speech_end: float
     """The same end; the last piece of a stretch ends without its hangover."""
     samples: Samples
+    is_narrow: bool
+    """Has the sound a telephone's band?"""
 
 
 def pieces(window: Window, length: int) -> list[Piece]:
@@ -62,7 +65,8 @@ def _of_stretch(window: Window, start: float, end: float, length: int) -> Iterat
     speech_end = window.start + _without_hangover(window, start, end)
     if len(samples) <= length:
         span = window.start + start, window.start + end
-        yield Piece(span, speech_end, np.resize(samples, length))
+        repeated = np.resize(samples, length)
+        yield Piece(span, speech_end, repeated, is_narrow(repeated))
         return
     count = 1 + int(np.ceil((len(samples) - length) / (STEP_SECONDS * SAMPLE_RATE)))
     starts = np.linspace(0, len(samples) - length, count).round().astype(int)
@@ -70,7 +74,8 @@ def _of_stretch(window: Window, start: float, end: float, length: int) -> Iterat
     borders = [start, *middles.tolist(), end]
     for number, at in enumerate(starts.tolist()):
         span = window.start + borders[number], window.start + borders[number + 1]
-        yield Piece(span, min(span[1], speech_end), samples[at : at + length])
+        sound = samples[at : at + length]
+        yield Piece(span, min(span[1], speech_end), sound, is_narrow(sound))
 
 
 def _without_hangover(window: Window, start: float, end: float) -> float:
