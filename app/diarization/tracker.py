@@ -91,7 +91,7 @@ class Tracker:
     def _voices(self, least: int, begun: float) -> tuple[NDArray[np.int64], Embeddings]:
         """The voice of each piece and the embeddings of the voices, known ones first, heard or
         not. `begun`: the share of the least speech of a voice that is enough."""
-        is_narrow = 2 * np.count_nonzero(self._are_narrow) > len(self._are_narrow)
+        is_narrow = 2 * int(np.count_nonzero(self._are_narrow)) > len(self._are_narrow)
         bounds = self._description.thresholds(is_narrow)
         min_seconds = begun * bounds.least_seconds
         clusters, voices = self._clusters.voices(least, bounds.same_voice, min_seconds)
