@@ -123,6 +123,14 @@ def test_what_a_stream_has_sent_stays_when_voices_turn_out_to_be_others() -> Non
         assert sent == [order.index(voice) for voice in true]
 
 
+def test_a_stream_has_a_new_speaker_from_three_quarters_of_the_least_speech_on() -> None:
+    for count, found in ((1, [0, 0]), (2, [0, 1])):  # 0.8 and 1.6 s of at least 1.5
+        who, voices = tracker(), Voices(2)
+        heard = [voices.embeddings(0, 5), voices.embeddings(1, count)]
+        who.add(pieces(0.0, 5) + pieces(5.0, count), np.concatenate(heard))
+        assert speakers(who.so_far([said(0.0, 10), said(5.0, 2 * count)])) == found
+
+
 def test_a_stream_never_has_more_speakers_than_there_may_be() -> None:
     who, voices = tracker(SpeakerCount(1, 2)), Voices(4)
     for window in range(4):
