@@ -49,6 +49,8 @@ class Window:
     """Lower bound on the start of later windows of other channels, in seconds of the recording."""
     is_clear: bool = True
     """Is some of the speech certain (voice_activity.py, CLEAR_SPEECH)?"""
+    clear_speech: tuple[Span, ...] = ()
+    """Spans known to be certain, in seconds from the window's start."""
     goes_on: bool = False
     """Was the window cut because it was full, so that a sentence may go on in the next one?"""
 
@@ -61,12 +63,21 @@ class Window:
         first, last = round(start * SAMPLE_RATE), round(end * SAMPLE_RATE)
         offset, samples = first / SAMPLE_RATE, self.samples[first:last]
         length = len(samples) / SAMPLE_RATE
-        speech = tuple(
-            (max(begun - offset, 0.0), min(over - offset, length))
-            for begun, over in self.speech
-            if begun - offset < length and over > offset
+
+        def inside(spans: tuple[Span, ...]) -> tuple[Span, ...]:
+            return tuple(
+                (max(begun - offset, 0.0), min(over - offset, length))
+                for begun, over in spans
+                if begun - offset < length and over > offset
+            )
+
+        return replace(
+            self,
+            start=self.start + offset,
+            samples=samples,
+            speech=inside(self.speech),
+            clear_speech=inside(self.clear_speech),
         )
-        return replace(self, start=self.start + offset, samples=samples, speech=speech)
 
 
 @dataclass(frozen=True, slots=True)

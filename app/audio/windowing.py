@@ -226,9 +226,14 @@ class WindowPacker:
         last = min(last, offset + len(self._samples))
         first = max(self._floor, start * FRAME_SAMPLES - self._lead, last - self._max_samples)
         samples = self._samples[first - offset : last - offset].copy()
-        is_clear = np.count_nonzero(probabilities >= CLEAR_SPEECH) >= MIN_CLEAR_FRAMES
-        spans = _spans(speech, start, first)
-        return Window(first / SAMPLE_RATE, samples, spans, is_clear=bool(is_clear))
+        clear = probabilities >= CLEAR_SPEECH
+        return Window(
+            first / SAMPLE_RATE,
+            samples,
+            _spans(speech, start, first),
+            is_clear=bool(np.count_nonzero(clear) >= MIN_CLEAR_FRAMES),
+            clear_speech=_spans(clear, start, first),
+        )
 
     def _drop_old(self) -> None:
         """Drop samples that no window needs any more; the padding of the next one stays."""

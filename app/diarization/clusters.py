@@ -34,12 +34,10 @@ class Clusters:
     """The voices of one recording. Not for use by two threads at once.
 
     `known`: embeddings of known voices, which are clusters 0, 1, … and never joined.
-    `same_voice`: least mean cosine between two clusters of one voice.
     `most`: voices, at most.
     """
 
-    def __init__(self, same_voice: float, most: int, known: Embeddings) -> None:
-        self._same_voice = same_voice
+    def __init__(self, most: int, known: Embeddings) -> None:
         self._most = most
         self._known = known
         self._sums = np.zeros((0, known.shape[1]))
@@ -69,19 +67,22 @@ class Clusters:
         if len(self._sums) > MAX_GROUPS:
             self._condense()
 
-    def voices(self, least: int, min_seconds: float) -> tuple[Numbers, Embeddings]:
+    def voices(
+        self, least: int, same_voice: float, min_seconds: float
+    ) -> tuple[Numbers, Embeddings]:
         """The cluster of each piece, and the mean embedding of each cluster, of length 1.
 
-        There are `least` clusters if so many can be told apart. What has less speech than
-        `min_seconds` is no cluster, but joined to the one most like it. The first ones are the
-        known voices, heard or not.
+        `same_voice`: least mean cosine between two clusters of one voice. There are `least`
+        clusters if so many can be told apart. What has less speech than `min_seconds` is no
+        cluster, but joined to the one most like it. The first ones are the known voices, heard or
+        not.
         """
         if not len(self._sums):
             return self._groups, self._known.copy()
         known = len(self._known)
         sums = np.concatenate([self._known * _REFERENCE_SECONDS, self._sums])
         seconds = np.concatenate([np.full(known, _REFERENCE_SECONDS), self._seconds])
-        labels = self._enough(sums, seconds, least, min_seconds)
+        labels = self._enough(sums, seconds, least, same_voice, min_seconds)
         totals, lengths = _totals(sums, labels), _totals(seconds, labels)
         labels = joined(totals, lengths, np.inf, self._most, known)[labels]
         return labels[known:][self._groups], _of_length_one(_totals(sums, labels))
@@ -91,14 +92,15 @@ class Clusters:
         sums: NDArray[np.float64],
         seconds: NDArray[np.float64],
         least: int,
+        same_voice: float,
         min_seconds: float,
     ) -> Numbers:
         """At least so many clusters, if stricter thresholds find them."""
         known = len(self._known)
         count = len(sums)
-        labels = joined(sums, seconds, self._same_voice, count, known)
+        labels = joined(sums, seconds, same_voice, count, known)
         best = _large(labels, sums, seconds, known, min_seconds)
-        for threshold in np.arange(self._same_voice, 1.0, _STRICTER):
+        for threshold in np.arange(same_voice, 1.0, _STRICTER):
             if _heard(best, known) >= least:
                 break
             labels = joined(sums, seconds, threshold + _STRICTER, count, known)

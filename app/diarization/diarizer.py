@@ -46,7 +46,8 @@ class Diarizer(FairThreads):
     def hear(self, window: Window) -> tuple[list[Piece], Embeddings]:
         """The pieces of a window's speech and their embeddings. Blocking."""
         found = pieces(window, self.encoder.piece_samples)
-        return found, self.encoder.embed([piece.samples for piece in found])
+        samples = [piece.samples for piece in found]
+        return found, self.encoder.embed(samples, [piece.is_narrow for piece in found])
 
     def known_voices(self, references: Sequence[Samples]) -> Embeddings:
         """The mean embedding of the speech of each reference, of length 1. Blocking.

@@ -14,7 +14,6 @@ import onnxruntime
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from app.diarization.bandwidth import is_narrow
 from app.diarization.features import Kind, spectra
 from app.domain import SAMPLE_RATE, Samples
 from app.errors import SetupError
@@ -28,21 +27,32 @@ Embeddings = NDArray[np.float32]
 """Shape (n, dimensions), rows of length 1."""
 
 
-class Description(BaseModel):
-    """What an encoder hears and how alike its embeddings are."""
+class Thresholds(BaseModel):
+    """From when on two voices are two."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
+
+    same_voice: float = Field(gt=0.0, lt=1.0)
+    """Least cosine of the mean embeddings of two stretches of one voice."""
+    least_seconds: float = Field(ge=0.0, le=30.0)
+    """Speech without which a voice is not told from the others."""
+
+
+class Description(Thresholds):
+    """What an encoder hears and how alike its embeddings are."""
 
     features: Kind
     bands: int = Field(ge=8, le=256)
     window_seconds: float = Field(ge=0.5, le=5.0)
     """Length of a piece."""
-    same_voice: float = Field(gt=0.0, lt=1.0)
-    """Least cosine of the mean embeddings of two stretches of one voice."""
-    least_seconds: float = Field(ge=0.0, le=30.0)
-    """Speech without which a voice is not told from the others."""
     known_voice: float = Field(gt=0.0, lt=1.0)
     """Least cosine of a voice and its reference."""
+    telephone: Thresholds | None = None
+    """Of recordings whose sound is mostly of a telephone's band; None: the same."""
+
+    def thresholds(self, is_narrow: bool) -> Thresholds:
+        """Those for sound of a telephone's band, or of the whole band."""
+        return self.telephone if is_narrow and self.telephone else self
 
 
 class Encoder:
@@ -81,14 +91,14 @@ class Encoder:
         """Samples of a piece."""
         return round(self.description.window_seconds * SAMPLE_RATE)
 
-    def embed(self, pieces: Sequence[Samples]) -> Embeddings:
-        """The embedding of each piece, all of `piece_samples`."""
+    def embed(self, pieces: Sequence[Samples], are_narrow: Sequence[bool]) -> Embeddings:
+        """The embedding of each piece, all of `piece_samples`; which have a telephone's band."""
         if not pieces:
             return np.zeros((0, self.dimensions), np.float32)
         if self._narrow is None:
             return self._run(self._session, pieces)
         found = np.empty((len(pieces), self.dimensions), np.float32)
-        narrow = np.array([is_narrow(piece) for piece in pieces])
+        narrow = np.array(are_narrow)
         for session, chosen in ((self._session, ~narrow), (self._narrow, narrow)):
             if numbers := np.flatnonzero(chosen).tolist():
                 found[numbers] = self._run(session, [pieces[number] for number in numbers])

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from app.diarization.bandwidth import is_narrow
 from app.domain import SAMPLE_RATE, Samples, Span, Window
 
 STEP_SECONDS = 0.8
@@ -17,6 +18,10 @@ ones, and closed lips are shorter."""
 MIN_STRETCH_SECONDS = 0.25
 """A shorter stretch is a click or a breath: no voice can be known from it."""
 
+HANGOVER_SECONDS = 0.3
+"""Longest sound after clear speech that the voice activity detector still takes for speech though
+it is breath or room; what goes on for longer is faint speech."""
+
 
 @dataclass(frozen=True, slots=True)
 class Piece:
@@ -24,7 +29,11 @@ class Piece:
 
     span: Span
     """Seconds of the recording: between the middles of its neighbours, or to the stretch's end."""
+    speech_end: float
+    """The same end; the last piece of a stretch ends without its hangover."""
     samples: Samples
+    is_narrow: bool
+    """Has the sound a telephone's band?"""
 
 
 def pieces(window: Window, length: int) -> list[Piece]:
@@ -53,8 +62,11 @@ def _stretches(speech: Sequence[Span]) -> Iterator[Span]:
 def _of_stretch(window: Window, start: float, end: float, length: int) -> Iterator[Piece]:
     first, last = round(start * SAMPLE_RATE), round(end * SAMPLE_RATE)
     samples = window.samples[first:last]
+    speech_end = window.start + _without_hangover(window, start, end)
     if len(samples) <= length:
-        yield Piece((window.start + start, window.start + end), np.resize(samples, length))
+        span = window.start + start, window.start + end
+        repeated = np.resize(samples, length)
+        yield Piece(span, speech_end, repeated, is_narrow(repeated))
         return
     count = 1 + int(np.ceil((len(samples) - length) / (STEP_SECONDS * SAMPLE_RATE)))
     starts = np.linspace(0, len(samples) - length, count).round().astype(int)
@@ -62,4 +74,11 @@ def _of_stretch(window: Window, start: float, end: float, length: int) -> Iterat
     borders = [start, *middles.tolist(), end]
     for number, at in enumerate(starts.tolist()):
         span = window.start + borders[number], window.start + borders[number + 1]
-        yield Piece(span, samples[at : at + length])
+        sound = samples[at : at + length]
+        yield Piece(span, min(span[1], speech_end), sound, is_narrow(sound))
+
+
+def _without_hangover(window: Window, start: float, end: float) -> float:
+    """The end of the clear speech in a stretch; `end` where it ends long before."""
+    clear = [min(over, end) for begun, over in window.clear_speech if begun < end and over > start]
+    return clear[-1] if clear and end - clear[-1] <= HANGOVER_SECONDS else end

@@ -16,6 +16,10 @@ from app.domain import Segment, SpeakerCount
 KNOWN_MARGIN = 0.05
 """By how much a voice must be more like its reference than like any other."""
 
+_BEGUN = 0.75
+"""Share of the least speech of a voice that it must have in a stream, where it may have just begun:
+chosen on the bench's tuned half."""
+
 
 class Tracker:
     """Tells who says each word. Not for use by two threads at once.
@@ -28,8 +32,10 @@ class Tracker:
         self._description = description
         self._count = count
         self._known = known
-        self._clusters = Clusters(description.same_voice, count.most, known)
+        self._clusters = Clusters(count.most, known)
         self._spans = np.zeros((0, 2))
+        self._speech_ends = np.zeros(0)
+        self._are_narrow = np.zeros(0, np.bool_)
         self._embeddings = np.zeros((0, known.shape[1]), np.float16)
         self._sent = np.zeros(0, np.int64)
         """The speaker of each piece in the words that were sent; -1: none."""
@@ -45,6 +51,10 @@ class Tracker:
         spans = np.array([piece.span for piece in pieces])
         self._clusters.add(embeddings, (spans[:, 1] - spans[:, 0]).tolist())
         self._spans = np.concatenate([self._spans, spans])
+        ends = [piece.speech_end for piece in pieces]
+        self._speech_ends = np.concatenate([self._speech_ends, ends])
+        narrow = [piece.is_narrow for piece in pieces]
+        self._are_narrow = np.concatenate([self._are_narrow, narrow])
         self._embeddings = np.concatenate([self._embeddings, embeddings.astype(np.float16)])
         self._sent = np.concatenate([self._sent, np.full(len(pieces), -1)])
 
@@ -53,14 +63,13 @@ class Tracker:
         sent, whatever is heard later."""
         if not segments:
             return []
-        # A voice that has just begun has not said much yet.
-        clusters, voices = self._voices(1, self._description.least_seconds / 2)
+        clusters, voices = self._voices(1, _BEGUN)
         first = int(np.searchsorted(self._spans[:, 1], segments[0].start - 2.0))
         found = self._said(segments, voices, first)
         numbers = self._numbers_sent(clusters, voices, found)
         speakers = [numbers[voice] for voice in found]
         self._note(segments, speakers, first)
-        sent = list(_cut(segments, speakers, self._spans[first:], self._sent_end))
+        sent = list(_cut(segments, speakers, self._speech(first), self._sent_end))
         self._sent_end = sent[-1].end
         return sent
 
@@ -68,17 +77,24 @@ class Tracker:
         """All segments, cut by speaker, from all that was heard."""
         if not segments:
             return []
-        _, voices = self._voices(self._count.least, self._description.least_seconds)
+        _, voices = self._voices(self._count.least, 1.0)
         found = self._said(segments, voices, 0)
         known = len(self._known)
         others = list(dict.fromkeys(voice for voice in found if voice >= known))
         speakers = [voice if voice < known else known + others.index(voice) for voice in found]
-        return list(_cut(segments, speakers, self._spans))
+        return list(_cut(segments, speakers, self._speech(0)))
 
-    def _voices(self, least: int, min_seconds: float) -> tuple[NDArray[np.int64], Embeddings]:
+    def _speech(self, first: int) -> NDArray[np.float64]:
+        """Start and end of the speech of each piece from number `first` on, shape (pieces, 2)."""
+        return np.stack([self._spans[first:, 0], self._speech_ends[first:]], axis=1)
+
+    def _voices(self, least: int, begun: float) -> tuple[NDArray[np.int64], Embeddings]:
         """The voice of each piece and the embeddings of the voices, known ones first, heard or
-        not."""
-        clusters, voices = self._clusters.voices(least, min_seconds)
+        not. `begun`: the share of the least speech of a voice that is enough."""
+        is_narrow = 2 * int(np.count_nonzero(self._are_narrow)) > len(self._are_narrow)
+        bounds = self._description.thresholds(is_narrow)
+        min_seconds = begun * bounds.least_seconds
+        clusters, voices = self._clusters.voices(least, bounds.same_voice, min_seconds)
         known = len(self._known)
         heard = set(clusters.tolist())
         for number, cluster in _matches(self._known, voices, heard, self._description.known_voice):

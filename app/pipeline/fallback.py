@@ -157,6 +157,11 @@ def is_doubtful(hypothesis: Hypothesis) -> bool:
     )
 
 
+def unless_doubtful(hypothesis: Hypothesis) -> Hypothesis:
+    """The hypothesis; without segments if it is doubtful."""
+    return replace(hypothesis, segments=()) if is_doubtful(hypothesis) else hypothesis
+
+
 def is_sure(hypothesis: Hypothesis) -> bool:
     """Is the text likely enough to be kept without other evidence of speech?"""
     is_long = sum(each.text_token_count for each in hypothesis.segments) >= LONG_TOKENS

@@ -8,6 +8,9 @@ from app.domain import Hypothesis, Segment, Span, Window
 MIN_LEFTOVER_SECONDS = 1.0
 """Speech without text that makes its part of the window worth decoding again."""
 
+MIN_CLEAR_SECONDS = 1.0
+"""Clear speech of a part that is decoded as speech, with all fallbacks."""
+
 MAX_SHIFT_SECONDS = 0.6
 """Distance from the model's timestamp of the pause at which the part is cut off; Whisper's times
 are that coarse, and a part that begins inside a word begins with an invented one."""
@@ -21,8 +24,9 @@ def split_leftover(window: Window, hypothesis: Hypothesis) -> list[Part]:
 
     Whisper sometimes begins with the second sentence, skips one, closes its last segment early, or
     runs out of tokens in dense speech. Sequential decoders continue from the last timestamp
-    (openai/whisper's `seek`); so do we. Unless the tokens ran out, a part is to be decoded only
-    once and its text kept only if the model is sure of it: as a window without clear speech.
+    (openai/whisper's `seek`); so do we. Unless the tokens ran out or the part has clear speech of
+    its own, it is to be decoded only once, as a window without clear speech: the model heard
+    nothing there, and must be sure of its text.
     """
     segments = hypothesis.segments
     if hypothesis.is_cut_off and len(segments) > 1:
@@ -38,15 +42,14 @@ def split_leftover(window: Window, hypothesis: Hypothesis) -> list[Part]:
         if window.is_clear and _speech_seconds(window.speech, gap) >= MIN_LEFTOVER_SECONDS:
             if kept:
                 parts.append((window, replace(hypothesis, segments=tuple(kept))))
-            parts.append((replace(_cut_out(window, gap), is_clear=False), None))
+            parts.append((_cut_out(window, gap), None))
             kept = []
         kept.append(segment)
         end = max(end, segment.end)
     parts.append((window, replace(hypothesis, segments=tuple(kept))))
     rest = end, window.duration
     if end >= MIN_LEFTOVER_SECONDS and _speech_seconds(window.speech, rest) >= MIN_LEFTOVER_SECONDS:
-        is_clear = window.is_clear and hypothesis.is_cut_off
-        parts.append((replace(_cut_out(window, rest), is_clear=is_clear), None))
+        parts.append((_cut_out(window, rest, hypothesis.is_cut_off), None))
     return parts
 
 
@@ -55,8 +58,12 @@ def _speech_seconds(speech: Sequence[Span], within: Span) -> float:
     return sum(max(0.0, min(over, end) - max(begun, start)) for begun, over in speech)
 
 
-def _cut_out(window: Window, span: Span) -> Window:
-    """The part of the window, from and to the pauses closest to the ends of the span."""
+def _cut_out(window: Window, span: Span, goes_on: bool = False) -> Window:
+    """The part of the window, from and to the pauses closest to the ends of the span.
+
+    It is clear if it has clear speech, or if the text `goes_on` in it; unless it is most of the
+    window, which would be decoded again and again.
+    """
     start, end = span
     pauses = [
         (before[1] + after[0]) / 2
@@ -69,4 +76,9 @@ def _cut_out(window: Window, span: Span) -> Window:
 
     start = 0.0 if start == 0.0 else at_pause(start)
     end = end if end == window.duration else at_pause(end)
-    return window.part(start, max(end, start))
+    part = window.part(start, max(end, start))
+    is_clear = goes_on or (
+        _speech_seconds(part.clear_speech, (0.0, part.duration)) >= MIN_CLEAR_SECONDS
+        and part.duration <= window.duration - MIN_LEFTOVER_SECONDS
+    )
+    return replace(part, is_clear=window.is_clear and is_clear)

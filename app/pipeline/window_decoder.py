@@ -122,9 +122,12 @@ class WindowDecoder:
                 decoded.append((part, known))
                 continue
             metrics.FALLBACKS.labels("unheard_speech").inc()
-            decoded += await self.decode(
+            again = await self.decode(
                 part, options, request_id, position, language, full_context=True
             )
+            if not hypothesis.is_cut_off:
+                again = [(each, fallback.unless_doubtful(found)) for each, found in again]
+            decoded += again
         return decoded
 
     async def draft(

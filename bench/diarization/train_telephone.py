@@ -18,6 +18,7 @@ import numpy as np
 from av.container import InputContainer
 from numpy.typing import NDArray
 
+from app.diarization.bandwidth import is_narrow
 from app.diarization.encoder import BUILT_IN, Encoder
 from app.diarization.features import Spectra, spectra
 from app.domain import SAMPLE_RATE, Samples
@@ -142,7 +143,8 @@ def pieces(encoder: Encoder) -> Pieces:
             wide += [_piece(sound, at, length) for at in starts]
             for found, heard in zip(narrow, calls, strict=True):
                 found += [spectra(_piece(heard, at, length), "mel", 40) for at in starts]
-    return Pieces(encoder.embed(wide), [np.stack(each) for each in narrow])
+    are_narrow = [is_narrow(each) for each in wide]
+    return Pieces(encoder.embed(wide, are_narrow), [np.stack(each) for each in narrow])
 
 
 def _starts(count: int, length: int) -> Iterator[int]:

@@ -61,13 +61,16 @@ def test_sound_that_is_never_likely_speech_has_no_window_unless_the_caller_says_
 
 
 def test_speech_is_clear_if_some_of_it_is_certain() -> None:
-    def is_clear(certain_frames: int) -> bool:
+    def found(certain_frames: int) -> Window:
         packer = WindowPacker(POLICY)
-        probabilities = [0.5] * certain_frames + [0.3] * (60 - certain_frames)
+        probabilities = [0.3] * 10 + [0.5] * certain_frames + [0.3] * (50 - certain_frames)
         (window,) = packer.push(activity("#" * 60 + "." * 40, probabilities + [0.0] * 40))
-        return window.is_clear
+        return window
 
-    assert [is_clear(frames) for frames in (0, 5, 6, 60)] == [False, False, True, True]
+    assert [found(frames).is_clear for frames in (0, 5, 6, 50)] == [False, False, True, True]
+    assert found(0).clear_speech == ()
+    assert found(5).clear_speech == ((10 * FRAME, 15 * FRAME),)
+    assert found(50).part(1.0, 1.5).clear_speech == ((0.0, 0.5),)
 
 
 def test_sound_as_loud_as_the_speech_before_it_belongs_to_windows() -> None:

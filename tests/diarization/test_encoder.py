@@ -36,11 +36,11 @@ def test_embeddings_do_not_depend_on_their_companions(diarizer: Diarizer) -> Non
     sound = decode(SPEECH / "jfk.flac")
     size = diarizer.encoder.piece_samples
     pieces = [sound[at : at + size] for at in range(0, 40_000, 1000)]
-    together = diarizer.encoder.embed(pieces)
-    alone = diarizer.encoder.embed(pieces[7:8])
+    together = diarizer.encoder.embed(pieces, [False] * len(pieces))
+    alone = diarizer.encoder.embed(pieces[7:8], [False])
     assert together[7] == pytest.approx(alone[0], abs=1e-5)
     assert np.linalg.norm(together, axis=1) == pytest.approx(1.0, abs=1e-5)
-    assert diarizer.encoder.embed([]).shape == (0, 256)
+    assert diarizer.encoder.embed([], []).shape == (0, 256)
 
 
 def test_a_voice_by_telephone_is_heard_as_in_the_whole_band(diarizer: Diarizer, own: Path) -> None:
@@ -51,10 +51,12 @@ def test_a_voice_by_telephone_is_heard_as_in_the_whole_band(diarizer: Diarizer, 
     starts = range(0, len(sound) - plain.piece_samples, 8_000)
     whole = [sound[at : at + plain.piece_samples] for at in starts]
     by_telephone = [narrow[at : at + plain.piece_samples] for at in starts]
-    wide = plain.embed(whole)
-    assert np.array_equal(diarizer.encoder.embed(whole), wide)
-    before = np.sum(plain.embed(by_telephone) * wide, axis=1)
-    now = np.sum(diarizer.encoder.embed([*by_telephone, *whole])[: len(wide)] * wide, axis=1)
+    yes, no = [True] * len(whole), [False] * len(whole)
+    wide = plain.embed(whole, no)
+    assert np.array_equal(diarizer.encoder.embed(whole, no), wide)
+    before = np.sum(plain.embed(by_telephone, yes) * wide, axis=1)
+    both = diarizer.encoder.embed([*by_telephone, *whole], yes + no)
+    now = np.sum(both[: len(wide)] * wide, axis=1)
     assert now.mean() > before.mean() + 0.05
     assert now.min() > before.min()
 

@@ -3,7 +3,7 @@
 import numpy as np
 
 from app.diarization.segment_times import over_speech
-from app.domain import Segment
+from app.domain import Segment, Word
 
 # Two stretches, 0.5 to 4.0 and 5.0 to 9.0, the first one of pieces with a short pause.
 SPEECH = np.array([(0.5, 1.3), (1.4, 4.0), (5.0, 5.8), (5.8, 9.0)])
@@ -19,7 +19,7 @@ def test_a_segment_ends_and_begins_with_the_speech_around_its_words() -> None:
 
 
 def test_a_segment_outside_speech_or_over_all_of_it_keeps_its_times() -> None:
-    assert moved((0.2, 4.3), (4.4, 4.6)) == [(0.2, 4.3), (4.4, 4.6)]
+    assert moved((0.2, 4.4), (4.4, 4.6)) == [(0.2, 4.4), (4.4, 4.6)]
     empty = np.zeros((0, 2))
     assert list(over_speech([Segment(1.0, 2.0, " Hi.", ())], empty)) == [
         Segment(1.0, 2.0, " Hi.", ())
@@ -33,3 +33,15 @@ def test_no_segment_takes_the_time_of_another() -> None:
 
 def test_an_end_moves_by_one_second_at_most() -> None:
     assert moved((7.5, 7.6)) == [(6.5, 8.6)]
+
+
+def test_an_end_shortly_behind_speech_moves_back_to_it_and_the_last_word_s_with_it() -> None:
+    def ends(*words: tuple[float, float]) -> list[float]:
+        spoken = tuple(Word(start, end, " Hi.", 1.0) for start, end in words)
+        segment = Segment(3.0, words[-1][1], " Hi.", (), spoken)
+        (found,) = over_speech([segment], SPEECH)
+        return [found.end, *(word.end for word in found.words)]
+
+    assert ends((3.0, 3.5), (3.5, 4.2)) == [4.0, 3.5, 4.0]
+    assert ends((3.0, 3.5), (3.5, 4.4)) == [4.4, 3.5, 4.4]
+    assert ends((3.0, 3.5), (4.1, 4.2)) == [4.2, 3.5, 4.2]

@@ -7,6 +7,7 @@ import psutil
 import pytest
 
 from app.diarization import clusters
+from app.diarization.encoder import Description, Thresholds
 from app.diarization.tracker import Tracker
 from app.domain import Segment, SpeakerCount, Word
 from tests.diarization.voices import DESCRIPTION, SIZE, Voices, pieces
@@ -72,6 +73,24 @@ def test_known_voices_have_their_numbers_whatever_their_order_and_others_come_af
         assert speakers(who.final(talk(who, voices, [1, 2, 0, 2, 1]))) == expected
 
 
+def test_sound_that_is_mostly_by_telephone_has_thresholds_of_its_own() -> None:
+    looser = DESCRIPTION.model_copy(
+        update={"telephone": Thresholds(same_voice=0.3, least_seconds=1.5)}
+    )
+
+    def found(description: Description, narrow: Sequence[bool]) -> int:
+        who, voices = Tracker(description, SpeakerCount(), NOBODY), Voices(2)
+        segments = []
+        for turn, is_narrow in enumerate(narrow):
+            who.add(pieces(5.0 * turn, 5, is_narrow=is_narrow), voices.embeddings(turn % 2, 5))
+            segments.append(said(5.0 * turn, 10))
+        return len(set(speakers(who.final(segments))))
+
+    assert found(looser, [True, True, False]) == 1
+    assert found(looser, [True, False, False]) == 2
+    assert found(DESCRIPTION, [True, True, True]) == 2
+
+
 def test_a_segment_is_cut_where_the_speaker_changes() -> None:
     who, voices = tracker(), Voices(2)
     who.add(
@@ -102,6 +121,14 @@ def test_what_a_stream_has_sent_stays_when_voices_turn_out_to_be_others() -> Non
             true += turns
         order = list(dict.fromkeys(true))
         assert sent == [order.index(voice) for voice in true]
+
+
+def test_a_stream_has_a_new_speaker_from_three_quarters_of_the_least_speech_on() -> None:
+    for count, found in ((1, [0, 0]), (2, [0, 1])):  # 0.8 and 1.6 s of at least 1.5
+        who, voices = tracker(), Voices(2)
+        heard = [voices.embeddings(0, 5), voices.embeddings(1, count)]
+        who.add(pieces(0.0, 5) + pieces(5.0, count), np.concatenate(heard))
+        assert speakers(who.so_far([said(0.0, 10), said(5.0, 2 * count)])) == found
 
 
 def test_a_stream_never_has_more_speakers_than_there_may_be() -> None:

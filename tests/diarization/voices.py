@@ -34,9 +34,7 @@ class Voices:
         return np.asarray(mean / np.linalg.norm(mean), np.float32)
 
 
-def pieces(start: float, count: int, step: float = 0.8) -> list[Piece]:
+def pieces(start: float, count: int, step: float = 0.8, *, is_narrow: bool = False) -> list[Piece]:
     """Pieces that follow each other, without their sound."""
-    return [
-        Piece((start + n * step, start + (n + 1) * step), np.zeros(0, np.float32))
-        for n in range(count)
-    ]
+    ends = [start + (n + 1) * step for n in range(count)]
+    return [Piece((end - step, end), end, np.zeros(0, np.float32), is_narrow) for end in ends]

@@ -58,6 +58,27 @@ def test_speech_before_and_between_segments_is_decoded_again_in_its_place() -> N
     assert not any(part.is_clear for part, known in parts if known is None)
 
 
+def test_a_part_with_a_second_of_clear_speech_is_clear_as_its_window_is() -> None:
+    whole = window(20.0, (0.0, 9.0), (9.5, 20.0))
+
+    def is_clear(*clear: tuple[float, float], whole: Window = whole, end: float = 9.0) -> bool:
+        rest, known = split_leftover(replace(whole, clear_speech=clear), decoded((0.0, end)))[1]
+        assert known is None
+        return rest.is_clear
+
+    assert is_clear((0.0, 8.0), (10.0, 10.6), (11.0, 11.6))
+    assert not is_clear((0.0, 9.0), (10.0, 10.9))
+    assert not is_clear((10.0, 20.0), whole=replace(whole, is_clear=False))
+
+
+def test_most_of_a_window_is_not_clear_again_so_that_decoding_it_ends() -> None:
+    whole = replace(window(20.0, (0.0, 20.0)), clear_speech=((0.0, 20.0),))
+    (before, known), _ = split_leftover(whole, decoded((19.2, 20.0)))
+    assert (known, before.duration, before.is_clear) == (None, 19.2, False)
+    (before, _), _ = split_leftover(whole, decoded((18.9, 20.0)))
+    assert before.is_clear
+
+
 def test_a_part_begins_and_ends_at_pauses_and_not_inside_words() -> None:
     whole = window(20.0, (0.0, 4.0), (4.2, 8.0), (8.2, 20.0))
     assert spans(split_leftover(whole, decoded((0.0, 4.5), (7.8, 20.0)))) == [(104.1, 108.1)]

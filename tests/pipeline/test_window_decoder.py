@@ -7,6 +7,7 @@ import pytest
 from app.domain import Hypothesis, Options, Window, Word
 from app.engine.fake_model import FakeModel, hypothesis
 from app.errors import EngineFailed, InvalidRequest
+from app.pipeline import fallback
 from app.pipeline.language import SpokenLanguage
 from app.pipeline.live.preceding_speech import PrecedingSpeech
 from tests.pipeline.transcribing import CALL, any_work, running, short_windows
@@ -99,10 +100,19 @@ async def test_at_a_requested_temperature_full_context_is_tried_at_that_one_only
     assert [each.temperature for each in model.decode_options] == [0.7, 0.7]
 
 
-async def test_speech_without_text_is_decoded_again_in_full_context_at_once() -> None:
-    model = answering(hypothesis(" Hello.", 3.0), hypothesis(" good", 9.0))
-    assert await transcribed(model) == "Hello. Good"
+@pytest.mark.parametrize(
+    ("text", "logprobs"),
+    [("Hello. Good", (-0.3,)), ("Hello. Good", (-1.05, -0.8)), ("Hello.", (-1.05,) * 6)],
+)
+async def test_clear_speech_without_text_has_that_of_the_first_temperature_that_is_not_doubtful(
+    text: str, logprobs: tuple[float, ...]
+) -> None:
+    tried = [hypothesis(" good", 6.0, avg_logprob=logprob) for logprob in logprobs]
+    model = answering(hypothesis(" Hello.", 3.0), *tried)
+    assert await transcribed(model) == text
     assert model.contexts == [False, True]
+    temperatures = [each.temperature for each in model.decode_options[1:]]
+    assert temperatures == list(fallback.TEMPERATURES[: len(logprobs)])
 
 
 async def test_a_doubtful_text_without_clear_speech_is_dropped() -> None:

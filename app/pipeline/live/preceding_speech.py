@@ -62,7 +62,7 @@ class PrecedingSpeech:
         """The window with this sound before its own."""
         samples, speech = self.then(window.samples, window.speech)
         start = window.start - self.seconds
-        return replace(window, start=start, samples=samples, speech=speech)
+        return replace(window, start=start, samples=samples, speech=speech, clear_speech=())
 
     def own_part(self, hypothesis: Hypothesis, joined: Window) -> Hypothesis | None:
         """What belongs to the window itself in a hypothesis, with words, of the joined one.
