@@ -85,6 +85,8 @@ class WindowDecoder:
         `options` must have passed `check`. `position`: windows of the request before this one.
         `full_context`: encode it in full context at once. `preceding`: speech before the window, in
         whose context it is decoded again if its own sound is too little for its text.
+        `on_doubt` is called with what is decoded so far, whenever the window waits for
+        `preceding` or something of it is decoded again.
         Sets `work.queue_seconds` from the first window. Raises EngineFailed and Overloaded.
         """
         with tracing.span("window", start=window.start, audio_seconds=window.duration):
@@ -128,12 +130,7 @@ class WindowDecoder:
                 continue
             metrics.FALLBACKS.labels("unheard_speech").inc()
             decoded += await self.decode(
-                part,
-                options,
-                request_id,
-                position,
-                language,
-                full_context=True,
+                part, options, request_id, position, language, full_context=True
             )
         return decoded
 

@@ -158,6 +158,7 @@ class DecoderLoop:
             self._changed.set()
 
     def _begin_decoding(self, group: asyncio.TaskGroup) -> None:
+        """Begin all windows of the backlog that no window before them holds up."""
         before: list[_CompleteWindow] = []
         for each in self._backlog:
             if isinstance(each, _EndOfTurn):
@@ -303,7 +304,11 @@ class DecoderLoop:
 
 
 def _holds_up(windows: Iterable[_CompleteWindow], turn: TurnTranscript) -> bool:
-    """Must what follows the windows in this turn wait for one of them?"""
+    """Must sound after the windows, in this turn, wait for one of them?
+
+    Text is shown in order: of one turn it is after that of its windows before, and a turn's first
+    text is after some of the turns before it.
+    """
     return any(each.turn is turn or not each.is_in_doubt for each in windows)
 
 
