@@ -34,6 +34,8 @@ class DecodeOptions:
     keywords: tuple[str, ...] = ()
     """Words and phrases to expect, none blank, none twice."""
     temperature: float = 0.0
+    is_greedy: bool = False
+    """Decode with a beam of one, for the least time."""
     words: bool = False
     token_scores: bool = False
     full_length: bool = False

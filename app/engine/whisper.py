@@ -111,7 +111,7 @@ class WhisperEngine:
         return context_frames(seconds, self.profile.context_margin_seconds)
 
     def batch_key(self, job: Job, options: DecodeOptions) -> BatchKey:
-        """Encoder positions, length of the prompt, temperature and token budget: CTranslate2 needs
+        """Encoder positions, length of the prompt, search and token budget: CTranslate2 needs
         rows of one length, one position of <|startoftranscript|> and one set of options per call.
 
         Languages and tasks may mix. The count of context tokens is exact and not rounded: trimming
@@ -119,7 +119,8 @@ class WhisperEngine:
         """
         context = self._vocabulary.context(options.prompt, options.keywords)
         budget = self._token_budget(job.duration, options)
-        return (_positions(job), len(context), options.temperature, budget)
+        search = options.temperature, options.is_greedy
+        return (_positions(job), len(context), *search, budget)
 
     def encode(self, jobs: Sequence[Job]) -> list[Encoded]:
         """Encoder output of each job, shape (frames / 2, width); jobs of one length share a
@@ -189,10 +190,11 @@ class WhisperEngine:
         Each position of the output is mostly about its own 20 ms of sound, so a stretch needs no
         encoding of its own. With less around it, wrong languages are detected. A short window is
         taken as a whole, as Whisper's own code does: of 28 words and phrases of 0.6 to 2.2 s, base
-        then detects 26 right, otherwise 25.
+        then detects 26 right, otherwise 25. That costs four times as much, too much for a draft.
         """
         assert job.encoded is not None, "languages are detected in encoded jobs"
-        if len(job.stretches) == 1 and job.duration < _SHORT_DETECTION_SECONDS:
+        is_short = len(job.stretches) == 1 and job.duration < _SHORT_DETECTION_SECONDS
+        if is_short and not job.is_draft:
             return [np.concatenate([job.encoded, self._empty[len(job.encoded) :]])]
         sound = min(ceil(job.duration * _POSITIONS_PER_SECOND), _POSITIONS)
         rows = []
@@ -220,7 +222,7 @@ class WhisperEngine:
             suppress_tokens=self._vocabulary.suppressed,
             return_scores=True,
             return_no_speech_prob=True,
-            **self._search(options[0].temperature),
+            **self._search(options[0]),
         )
         hypotheses = [
             # <|startofprev|> is no text.
@@ -243,15 +245,15 @@ class WhisperEngine:
             return most
         return min(most, _SHORT_WINDOW_TOKENS)
 
-    def _search(self, temperature: float) -> dict[str, float]:
-        if temperature == 0.0:
-            return {"beam_size": self.info.beam_size}
+    def _search(self, options: DecodeOptions) -> dict[str, float]:
+        if options.temperature == 0.0:
+            return {"beam_size": 1 if options.is_greedy else self.info.beam_size}
         # Without topk 0 CTranslate2 ignores the temperature.
         return {
             "beam_size": 1,
             "num_hypotheses": _BEST_OF,
             "sampling_topk": 0,
-            "sampling_temperature": temperature,
+            "sampling_temperature": options.temperature,
         }
 
     def _hypothesis(

@@ -1,5 +1,6 @@
 """Decoding of one window with one model: features, language, the device, fallbacks."""
 
+import asyncio
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import TypeVar
@@ -75,7 +76,8 @@ class WindowDecoder:
         language: WindowLanguage,
         work: Work | None = None,
         full_context: bool = False,
-        preceding: PrecedingSpeech | None = None,
+        preceding: asyncio.Future[PrecedingSpeech | None] | None = None,
+        on_doubt: Callable[[DecodedWindows], None] = lambda decoded: None,
     ) -> DecodedWindows:
         """Decode a window; parts in another language, and speech that has no text, are decoded as
         windows of their own.
@@ -83,6 +85,8 @@ class WindowDecoder:
         `options` must have passed `check`. `position`: windows of the request before this one.
         `full_context`: encode it in full context at once. `preceding`: speech before the window, in
         whose context it is decoded again if its own sound is too little for its text.
+        `on_doubt` is called with what is decoded so far, whenever the window waits for
+        `preceding` or something of it is decoded again.
         Sets `work.queue_seconds` from the first window. Raises EngineFailed and Overloaded.
         """
         with tracing.span("window", start=window.start, audio_seconds=window.duration):
@@ -112,12 +116,15 @@ class WindowDecoder:
                 hypothesis = await self._best(window, job, decode_options, temperatures)
             else:
                 hypothesis = await self._best_of_contexts(
-                    window, job, decode_options, temperatures, preceding
+                    window, job, decode_options, temperatures, preceding, on_doubt
                 )
         if work is not None and work.queue_seconds is None:
             work.queue_seconds = job.queue_seconds
         decoded: list[tuple[Window, Hypothesis]] = []
-        for part, known in split_leftover(window, hypothesis):
+        split = split_leftover(window, hypothesis)
+        if any(known is None for _, known in split):
+            on_doubt([(part, known) for part, known in split if known is not None])
+        for part, known in split:
             if known is not None:
                 decoded.append((part, known))
                 continue
@@ -152,7 +159,7 @@ class WindowDecoder:
             )
             code = await language.of_open_window(window, options, job, self._batcher)
             decode_options = replace(
-                _decode_options(options, code), words=False, token_scores=False
+                _decode_options(options, code), is_greedy=True, words=False, token_scores=False
             )
             hypothesis = await self._batcher.decode(job, decode_options)
             return fallback.checked(hypothesis, decode_options)
@@ -168,14 +175,22 @@ class WindowDecoder:
         job: Job,
         options: DecodeOptions,
         temperatures: Sequence[float],
-        preceding: PrecedingSpeech | None,
+        preceding: asyncio.Future[PrecedingSpeech | None] | None,
+        on_doubt: Callable[[DecodedWindows], None],
     ) -> Hypothesis:
         """The best hypothesis of a window that is encoded in short context: if it is doubtful, the
         window is encoded and decoded again, with the speech before it or else in full context; one
         without clear speech has none."""
         first = await self._best(window, job, options, temperatures[:1])
-        if preceding is not None and (preceding.breaks_off or fallback.lacks_sound(first)):
-            own = await self._in_context(preceding, window, job, options, first)
+        provisional = [(window, fallback.checked(first, options))]
+        if preceding is not None and not preceding.done():
+            on_doubt(provisional)
+        before = None if preceding is None else await asyncio.shield(preceding)
+        needs_sound = before is not None and (before.breaks_off or fallback.lacks_sound(first))
+        if needs_sound or fallback.needs_context(first):
+            on_doubt(provisional)
+        if before is not None and needs_sound:
+            own = await self._in_context(before, window, job, options, first)
             if own is not None:
                 return own
         if not fallback.needs_context(first):

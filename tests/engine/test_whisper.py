@@ -98,6 +98,18 @@ def test_the_language_is_detected(starter: WhisperEngine) -> None:
     assert [named(each) for each in probabilities] == [["de"], ["en"]]
 
 
+def test_the_language_of_a_draft_is_detected_without_the_silence_of_a_full_window(
+    starter: WhisperEngine,
+) -> None:
+    short = windows("08_long_call.flac")[0].part(0.0, 2.0)
+    whole = Job("r", short.duration, starter.features(short.samples), stretches=[(0.0, 2.0)])
+    (whole.encoded,) = starter.encode([whole])
+    draft = replace(whole, is_draft=True)
+    assert [len(row) for each in (whole, draft) for row in starter._stretches(each)] == [1500, 150]
+    (probabilities,) = starter.detect_languages([draft])[0]
+    assert max(probabilities, key=probabilities.__getitem__) == "en"
+
+
 def test_each_stretch_of_a_window_has_its_own_language(starter: WhisperEngine) -> None:
     sounds = [windows(name)[0].samples for name in ("01_order_call.wav", "09_german.wav")]
     lengths = [len(sound) / 16_000 for sound in sounds]
@@ -130,6 +142,7 @@ def test_prompts_of_equal_token_count_share_a_batch_and_others_do_not(
     assert key("Hello.") == key("Hello.")
     assert key("Hello.") != key("")
     assert key("") != key("", 0.2)
+    assert starter.batch_key(call[0], replace(ENGLISH, is_greedy=True)) != key("")
     prompted = replace(ENGLISH, prompt="Hello, this is Anna. " * 60)
     assert starter.decode(call[:2], [prompted] * 2) == alone(starter, call[:2], prompted)
 

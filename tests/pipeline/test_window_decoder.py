@@ -1,3 +1,4 @@
+import asyncio
 import io
 from dataclasses import replace
 
@@ -144,23 +145,38 @@ def _together(text: str, avg_logprob: float = -0.4) -> Hypothesis:
 
 
 async def turn(
-    *answers: Hypothesis, options: Options | None = None, known: PrecedingSpeech = KNOWN
+    *answers: Hypothesis,
+    options: Options | None = None,
+    known: PrecedingSpeech = KNOWN,
+    doubts: list[str] | None = None,
 ) -> tuple[Hypothesis, FakeModel]:
-    """What a short turn after the known speech is decoded as."""
+    """What a short turn after the known speech is decoded as, and in `doubts` what is said to be
+    so far."""
     model = answering(*answers)
+    preceding = asyncio.get_running_loop().create_future()
+    preceding.set_result(known)
+    heard = [] if doubts is None else doubts
     options = options or Options(language="en")
     window = Window(2.0, np.zeros(28_800, np.float32), ((0.3, 1.5),))
     async with running(model) as transcriber:
         language = SpokenLanguage(("en", "de")).next_window(options)
         ((_, found),) = await transcriber.decoder.decode(
-            window, options, "r", 0, language, preceding=known
+            window,
+            options,
+            "r",
+            0,
+            language,
+            preceding=preceding,
+            on_doubt=lambda decoded: heard.extend(each.text for _, each in decoded),
         )
     return found, model
 
 
 async def test_a_turn_that_lacks_context_is_decoded_with_the_speech_before_it() -> None:
-    found, model = await turn(SHOUTED, _together("And so ask not"))
+    doubts: list[str] = []
+    found, model = await turn(SHOUTED, _together("And so ask not"), doubts=doubts)
     assert found.text == "ask not"
+    assert doubts == ["ASK NOT!"]
     assert (found.segments[0].start, found.segments[0].end) == pytest.approx((0.3, 1.2))
     assert found.segments[0].words == ()
     assert model.contexts == [False, False]
@@ -190,8 +206,10 @@ async def test_a_turn_keeps_its_text_if_context_gives_no_better_one(together: Hy
 
 
 async def test_a_turn_that_is_sure_or_in_another_language_is_decoded_alone() -> None:
-    found, _ = await turn(hypothesis(" NATO.", 1.8))
+    doubts: list[str] = []
+    found, _ = await turn(hypothesis(" NATO.", 1.8), doubts=doubts)
     assert found.text == "NATO."
+    assert not doubts
     german, _ = await turn(SHOUTED, options=Options(language="de"))
     assert german.text == "ASK NOT!"
 

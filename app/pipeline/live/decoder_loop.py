@@ -1,19 +1,21 @@
 """Decoding for a live session: complete windows first, drafts of the open window in between.
 
-One call at a time: so text comes in order, a session uses no more than one turn of the device, and
-under load drafts become rarer by themselves.
+One call at a time: so a session uses no more than one turn of the device, and under load drafts
+become rarer by themselves. But a window whose first hypothesis is doubtful, and at the client
+meanwhile, holds up neither the windows of the next turn nor its drafts. Turns end in order.
 """
 
 import asyncio
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from app.audio.windowing import WindowPacker
 from app.domain import Hypothesis, Window
 from app.errors import Overloaded, SpeechError
+from app.pipeline.channel_merge import DecodedWindows
 from app.pipeline.live.events import Completed, Event, Failed, Partial
-from app.pipeline.live.preceding_speech import RecentSpeech
+from app.pipeline.live.preceding_speech import PrecedingSpeech, RecentSpeech
 from app.pipeline.live.turn_transcript import TurnTranscript
 from app.pipeline.window_decoder import WindowDecoder
 from app.telemetry import metrics
@@ -30,6 +32,22 @@ class _OpenWindow:
     packer: WindowPacker
     arrived_at: float
     """When its last sound arrived, on the event loop's clock."""
+
+
+@dataclass(slots=True, eq=False)
+class _CompleteWindow:
+    """A complete window in the backlog."""
+
+    turn: TurnTranscript
+    window: Window
+    preceding: asyncio.Future[PrecedingSpeech | None]
+    """Known once all windows before this one are decoded."""
+    is_begun: bool = False
+    is_in_doubt: bool = False
+    """Is it decoded again, or does it wait for the speech before it?"""
+    is_done: bool = False
+    decoded: DecodedWindows | None = None
+    """None if it could not be decoded."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +71,7 @@ class DecoderLoop:
         self._decoder = decoder
         self._session_id = session_id
         self._emit = emit
-        self._backlog: deque[tuple[TurnTranscript, Window] | _EndOfTurn] = deque()
+        self._backlog: deque[_CompleteWindow | _EndOfTurn] = deque()
         policy = decoder.policy
         self._recent = RecentSpeech(policy.max_seconds, policy.max_gap_seconds)
         self._turns: dict[str, TurnTranscript] = {}
@@ -78,7 +96,8 @@ class DecoderLoop:
     def submit(self, turn: TurnTranscript, window: Window) -> None:
         """Add a complete window; a draft of it that is being decoded is dropped."""
         self._turns[turn.id] = turn
-        self._backlog.append((turn, window))
+        preceding = asyncio.get_running_loop().create_future()
+        self._backlog.append(_CompleteWindow(turn, window, preceding))
         self.backlog_seconds += window.duration
         self._drop_open()
 
@@ -109,19 +128,60 @@ class DecoderLoop:
     async def run(self) -> None:
         """Decode until everything is decoded, or the engine accepts no windows any more."""
         try:
-            while self._backlog or not self._is_finished:
-                if self._backlog:
-                    await self._next()
-                elif self._is_draft_due():
-                    await self._draft()
-                else:
-                    self._changed.clear()
-                    await self._changed.wait()
-        except Overloaded as error:
+            async with asyncio.TaskGroup() as group:
+                drafts = group.create_task(self._draft_open_windows())
+                await self._decode_backlog(group)
+                drafts.cancel()
+        except* Overloaded as overloaded:
+            error = overloaded.exceptions[0]
+            assert isinstance(error, Overloaded)
             self._fail_all(error)
         finally:
             for turn in self._turns.values():
                 turn.span.end()
+
+    async def _decode_backlog(self, group: asyncio.TaskGroup) -> None:
+        while self._backlog or not self._is_finished:
+            first = self._backlog[0] if self._backlog else None
+            if isinstance(first, _CompleteWindow) and not first.preceding.done():
+                task = first.turn.options.task
+                first.preceding.set_result(self._recent.before(first.window, task))
+            self._begin_decoding(group)
+            if isinstance(first, _EndOfTurn):
+                self._complete(first)
+            elif first is not None and first.is_done:
+                self._add(first)
+            else:
+                await self._change()
+                continue
+            self._backlog.popleft()
+            self._changed.set()
+
+    def _begin_decoding(self, group: asyncio.TaskGroup) -> None:
+        """Begin all windows of the backlog that no window before them holds up."""
+        before: list[_CompleteWindow] = []
+        for each in self._backlog:
+            if isinstance(each, _EndOfTurn):
+                continue
+            if not each.is_begun and _holds_up(before, each.turn):
+                return
+            if not each.is_begun:
+                each.is_begun = True
+                group.create_task(self._decode(each))
+            before.append(each)
+
+    async def _change(self) -> None:
+        """Returns when something has changed since the caller looked."""
+        self._changed.clear()
+        await self._changed.wait()
+
+    async def _draft_open_windows(self) -> None:
+        """Raises Overloaded if the engine accepts no windows any more."""
+        while True:
+            if self._is_draft_due():
+                await self._draft()
+            else:
+                await self._change()
 
     def _drop_open(self) -> None:
         self._open_window = None
@@ -129,36 +189,43 @@ class DecoderLoop:
             self._drafting.cancel()
         self._changed.set()
 
-    async def _next(self) -> None:
+    async def _decode(self, complete: _CompleteWindow) -> None:
         """Raises Overloaded if the engine accepts no windows any more."""
-        first = self._backlog[0]
-        if isinstance(first, _EndOfTurn):
-            self._complete(first)
-        else:
-            await self._decode(*first)
-        self._backlog.popleft()
-
-    async def _decode(self, turn: TurnTranscript, window: Window) -> None:
+        turn = complete.turn
         try:
             if turn.error is None and not turn.is_discarded:
-                position = turn.window_count
                 with turn.span.inside():
-                    decoded = await self._decoder.decode(
-                        window,
+                    complete.decoded = await self._decoder.decode(
+                        complete.window,
                         turn.options,
                         self._session_id,
-                        min(position, 1),
+                        min(turn.window_count, 1),
                         turn.language.next_window(turn.options),
-                        preceding=self._recent.before(window, turn.options.task),
+                        preceding=complete.preceding,
+                        on_doubt=lambda decoded: self._on_doubt(complete, decoded),
                     )
-                self._emit_partial(turn, turn.add_window(decoded))
-                self._recent.add(window, turn.last_segments, turn.options.task)
         except Overloaded:
             raise
         except SpeechError as error:
             turn.error = error
-        finally:
-            self.backlog_seconds -= window.duration
+        complete.is_done = True
+        self._changed.set()
+
+    def _on_doubt(self, complete: _CompleteWindow, decoded: DecodedWindows) -> None:
+        """Show what is decoded so far: the client need not wait for better."""
+        turn = complete.turn
+        if turn.needs_drafts:
+            self._emit_partial(turn, turn.add_draft(decoded, may_confirm=False))
+        complete.is_in_doubt = True
+        self._changed.set()
+
+    def _add(self, complete: _CompleteWindow) -> None:
+        """Add the text of the oldest window to its turn."""
+        turn, window = complete.turn, complete.window
+        self.backlog_seconds -= window.duration
+        if complete.decoded is not None and not turn.is_discarded:
+            self._emit_partial(turn, turn.add_window(complete.decoded))
+            self._recent.add(window, turn.last_segments, turn.options.task)
 
     def _complete(self, mark: _EndOfTurn) -> None:
         turn = mark.turn
@@ -176,6 +243,9 @@ class DecoderLoop:
     def _is_draft_due(self) -> bool:
         window = self._open_window
         if window is None or window.turn.error is not None or not window.turn.needs_drafts:
+            return False
+        waiting = [each for each in self._backlog if isinstance(each, _CompleteWindow)]
+        if _holds_up(waiting, window.turn):
             return False
         speech = window.packer.open_speech
         if speech is None:
@@ -209,7 +279,7 @@ class DecoderLoop:
             return
         error = drafting.exception()
         if error is None:
-            self._emit_partial(turn, turn.add_draft(window, drafting.result()))
+            self._emit_partial(turn, turn.add_draft([(window, drafting.result())]))
             _observe_lag("partial", open_window.arrived_at)
         elif isinstance(error, Overloaded) or not isinstance(error, SpeechError):
             raise error
@@ -231,6 +301,15 @@ class DecoderLoop:
         self._emit(Failed(turn.id, error))
         turn.span.fail(type(error).__name__)
         turn.span.end()
+
+
+def _holds_up(windows: Iterable[_CompleteWindow], turn: TurnTranscript) -> bool:
+    """Must sound after the windows, in this turn, wait for one of them?
+
+    Text is shown in order: of one turn it is after that of its windows before, and a turn's first
+    text is after some of the turns before it.
+    """
+    return any(each.turn is turn or not each.is_in_doubt for each in windows)
 
 
 def _observe_lag(text: str, arrived_at: float) -> None:

@@ -7,7 +7,6 @@ from app.domain import (
     Segment,
     TokenScore,
     Transcript,
-    Window,
     joined_text,
     scores_after_prefix,
     scores_of_prefix,
@@ -78,19 +77,20 @@ class TurnTranscript:
         """Does the text so far end as a sentence does?"""
         return (self._final + self._pending).endswith(SENTENCE_ENDS)
 
-    def add_draft(self, window: Window, hypothesis: Hypothesis) -> Partial | None:
-        """Add a hypothesis of the open window; None if there is nothing new for the client.
+    def add_draft(self, decoded: DecodedWindows, may_confirm: bool = True) -> Partial | None:
+        """Add a hypothesis of the next window; None if there is nothing new for the client.
 
         Token scores come with a complete window, so text that is to have scores waits for it.
+        `may_confirm`: words that it has in common with the hypothesis before it become final.
         """
-        segments = self._continuing(to_recording_time(hypothesis, window, self._end))
+        segments = self._continuing(self._in_session_time(decoded))
         self._draft = segments if joined_text(segments) else self._draft
         final = "".join(segment.text for segment in self._segments)
         beyond = joined_text(segments)
         if self._has_partials and not self.options.token_scores:
             self._agreement.add_hypothesis(
                 "".join(segment.text for segment in segments),
-                is_sure=hypothesis.avg_logprob >= SURE_LOGPROB and not is_shouted(hypothesis.text),
+                is_sure=may_confirm and all(_is_sure(hypothesis) for _, hypothesis in decoded),
             )
             final += self._agreement.confirmed
             beyond = self._agreement.pending
@@ -99,11 +99,8 @@ class TurnTranscript:
 
     def add_window(self, decoded: DecodedWindows) -> Partial | None:
         """Add the next complete window; None if there is nothing new for the client."""
-        segments: list[Segment] = []
-        end = self._end
-        for window, hypothesis in decoded:
-            segments += to_recording_time(hypothesis, window, end)
-            end = segments[-1].end if segments else end
+        segments = self._in_session_time(decoded)
+        for _, hypothesis in decoded:
             self._prompt_token_count = max(self._prompt_token_count, hypothesis.prompt_token_count)
         self.last_segments = tuple(segments)
         segments = self._continuing(segments)
@@ -126,6 +123,14 @@ class TurnTranscript:
             tuple(self._segments),
             self._prompt_token_count,
         )
+
+    def _in_session_time(self, decoded: DecodedWindows) -> list[Segment]:
+        segments: list[Segment] = []
+        end = self._end
+        for window, hypothesis in decoded:
+            segments += to_recording_time(hypothesis, window, end)
+            end = segments[-1].end if segments else end
+        return segments
 
     def _continuing(self, segments: list[Segment]) -> list[Segment]:
         """The segments of a window after the text of those before it, which was sent."""
@@ -154,3 +159,7 @@ class TurnTranscript:
         space = text[: len(text) - len(text.lstrip())]
         scores = [score for segment in self._segments for score in segment.token_scores]
         return tuple(scores_of_prefix(scores_after_prefix(scores, space + before), delta))
+
+
+def _is_sure(hypothesis: Hypothesis) -> bool:
+    return hypothesis.avg_logprob >= SURE_LOGPROB and not is_shouted(hypothesis.text)

@@ -1,4 +1,5 @@
 import asyncio
+import threading
 from dataclasses import replace
 
 import numpy as np
@@ -9,12 +10,13 @@ from app.engine.batcher import Batcher
 from app.engine.fake_model import FakeModel, hypothesis
 from app.engine.speech_model import DecodeOptions, Job
 from app.errors import EngineFailed, Overloaded
-from app.pipeline.live.events import Completed, Failed, SpeechStarted
+from app.pipeline.live.events import Completed, Event, Failed, Partial, SpeechStarted
 from app.pipeline.window_decoder import WindowDecoder
 from app.process.fair_threads import FairThreads
 from tests.pipeline.live.sessions import (
     CLIP,
     ENGLISH,
+    PIECE,
     UNBROKEN,
     completed,
     events_of,
@@ -43,6 +45,8 @@ async def test_complete_windows_are_decoded_first_and_drafts_take_turns() -> Non
     async with window_decoder(model) as decoder:
         await events_of(decoder, CLIP, ENGLISH)
     assert model.priorities == {(False, Priority.LIVE), (True, Priority.INTERACTIVE)}
+    assert {each.is_greedy for each in model.decode_options} == {True, False}
+    assert not model.decode_options[-1].is_greedy
 
 
 async def test_windows_of_many_sessions_share_batches() -> None:
@@ -109,3 +113,37 @@ async def test_a_turn_that_lacks_sound_is_decoded_with_the_turn_before_it() -> N
         apart = np.concatenate([CLIP[:32_000], silence(3.0), CLIP[32_000:]])
         await events_of(decoder, apart, without_drafts)
         assert len(lengths) == 2
+
+
+async def test_a_turn_decoded_again_is_shown_meanwhile_and_holds_up_no_words_of_the_next() -> None:
+    again = threading.Event()
+
+    def answer(job: Job, options: DecodeOptions) -> Hypothesis:
+        if options.words:  # the second turn, with the sound of the first one before it
+            assert again.wait(30)
+            return hypothesis(" Mumble.", job.duration, options, avg_logprob=-0.7)
+        return hypothesis(f" {job.duration:.1f}", job.duration, options, avg_logprob=-0.65)
+
+    model = FakeModel(answers=answer, has_full_context=False, workers=2)
+    sound = np.concatenate([CLIP, CLIP])  # of two turns each
+    events: list[Event] = []
+    async with window_decoder(model) as decoder, live(decoder, ENGLISH) as session:
+
+        async def read() -> None:
+            async for event in session.events():
+                events.append(event)
+
+        def shown() -> set[str]:
+            return {each.item_id for each in events if isinstance(each, Partial)}
+
+        reading = asyncio.create_task(read())
+        for at in range(0, len(sound), PIECE):
+            session.append(sound[at : at + PIECE])
+            await asyncio.sleep(0.01)
+        await session.finish()
+        await until(lambda: len(shown()) == 4)
+        assert len(completed(events)) == 1
+        again.set()
+        await reading
+    done = [event.item_id for event in events if isinstance(event, Completed)]
+    assert done == [event.item_id for event in events if isinstance(event, SpeechStarted)]
