@@ -1,6 +1,5 @@
 """Some of everything that can happen to a server, so that every series has something to show."""
 
-import asyncio
 import json
 import os
 from collections.abc import Iterator
@@ -83,16 +82,18 @@ def all_at_once(server: LiveServer) -> None:
 
 
 async def talk(server: LiveServer) -> None:
-    """A live session at six times the speed of speech, and a second one that finds no place."""
+    """A live session whose text comes while it is spoken, and a second one that finds no place."""
     url = f"{server.url.replace('http', 'ws')}/stream"
-    pcm = encode(load_sample(CLIP.name), "s16le", "pcm_s16le")
+    pcm = encode(load_sample("01_order_call.wav"), "s16le", "pcm_s16le")
+    three_seconds = 96_000  # bytes
     async with connect(url, additional_headers=server.headers) as socket:
         with suppress(InvalidStatus):
             async with connect(url, additional_headers=server.headers):
                 raise AssertionError("there is one place")
-        for at in range(0, len(pcm), 6_400):
-            await socket.send(pcm[at : at + 6_400])
-            await asyncio.sleep(0.03)
+        await socket.send(pcm[:three_seconds])
+        while json.loads(await socket.recv())["type"] != "partial":
+            pass
+        await socket.send(pcm[three_seconds : 2 * three_seconds])
         await socket.send(json.dumps({"type": "end"}))
         async for _ in socket:
             pass
