@@ -61,8 +61,8 @@ def _speech_seconds(speech: Sequence[Span], within: Span) -> float:
 def _cut_out(window: Window, span: Span, goes_on: bool = False) -> Window:
     """The part of the window, from and to the pauses closest to the ends of the span.
 
-    It is clear if it has clear speech, or if the text `goes_on` in it; unless it is most of the
-    window, which would be decoded again and again.
+    It is clear if the text `goes_on` in it, or if it has clear speech of its own; that of its own
+    parts does not count, so that no sound has all fallbacks again and again.
     """
     start, end = span
     pauses = [
@@ -77,8 +77,9 @@ def _cut_out(window: Window, span: Span, goes_on: bool = False) -> Window:
     start = 0.0 if start == 0.0 else at_pause(start)
     end = end if end == window.duration else at_pause(end)
     part = window.part(start, max(end, start))
-    is_clear = goes_on or (
-        _speech_seconds(part.clear_speech, (0.0, part.duration)) >= MIN_CLEAR_SECONDS
-        and part.duration <= window.duration - MIN_LEFTOVER_SECONDS
+    clear_seconds = _speech_seconds(part.clear_speech, (0.0, part.duration))
+    return replace(
+        part,
+        is_clear=window.is_clear and (goes_on or clear_seconds >= MIN_CLEAR_SECONDS),
+        clear_speech=part.clear_speech if goes_on else (),
     )
-    return replace(part, is_clear=window.is_clear and is_clear)

@@ -71,12 +71,14 @@ def test_a_part_with_a_second_of_clear_speech_is_clear_as_its_window_is() -> Non
     assert not is_clear((10.0, 20.0), whole=replace(whole, is_clear=False))
 
 
-def test_most_of_a_window_is_not_clear_again_so_that_decoding_it_ends() -> None:
+@pytest.mark.parametrize("is_cut_off", [False, True])
+def test_a_part_of_a_part_is_not_clear_unless_the_tokens_ran_out(is_cut_off: bool) -> None:
     whole = replace(window(20.0, (0.0, 20.0)), clear_speech=((0.0, 20.0),))
-    (before, known), _ = split_leftover(whole, decoded((19.2, 20.0)))
-    assert (known, before.duration, before.is_clear) == (None, 19.2, False)
-    (before, _), _ = split_leftover(whole, decoded((18.9, 20.0)))
-    assert before.is_clear
+    first = decoded((0.0, 5.0), (5.0, 20.0), is_cut_off=True) if is_cut_off else decoded((0.0, 5.0))
+    part = split_leftover(whole, first)[1][0]
+    assert part.is_clear
+    rest, known = split_leftover(part, decoded((0.0, 5.0)))[1]
+    assert (known, rest.start, rest.is_clear) == (None, 110.0, is_cut_off)
 
 
 def test_a_part_begins_and_ends_at_pauses_and_not_inside_words() -> None:
