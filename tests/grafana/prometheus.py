@@ -40,14 +40,18 @@ class Prometheus:
         return answer["data"]
 
     def look_again(self) -> Callable[[], bool]:
-        """Whether, from now on, every target was scraped and every group of rules applied."""
+        """Whether, from now on, every target was scraped and every group of rules applied.
+
+        A target that does not answer within its second was not scraped.
+        """
         began = datetime.now(UTC)
 
         def has_looked() -> bool:
             targets, groups = self.get("targets")["activeTargets"], self.get("rules")["groups"]
             looks = [each["lastScrape"] for each in targets]
             looks += [each["lastEvaluation"] for each in groups]
-            return min(map(datetime.fromisoformat, looks)) > began
+            is_up = all(each["health"] == "up" for each in targets)
+            return is_up and min(map(datetime.fromisoformat, looks)) > began
 
         return has_looked
 

@@ -8,6 +8,7 @@ handlers of atexit, so what is about a start or an end as such runs `python` its
 import multiprocessing
 import os
 import runpy
+import signal
 import subprocess
 import sys
 import tempfile
@@ -80,6 +81,8 @@ def _new_file() -> str:
 def _run(
     module: str, arguments: tuple[str, ...], environment: dict[str, str], files: list[str]
 ) -> None:
+    # Ignored where the tests were started in the background, as `make test &` in a script is.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     os.environ.clear()
     os.environ.update(environment)
     os.chdir(ROOT)
