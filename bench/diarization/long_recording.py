@@ -3,8 +3,8 @@
 Two held-out voices talk in conversations of a minute and a half, one after the other, in one upload
 to a real server with `base`. Prints the words with the wrong speaker for each tenth of the
 recording, under the pairs of label and voice that are best for the whole of it; the server's
-memory (RSS, MB) while windows are transcribed; and the share of the time on the device that
-telling the speakers apart took.
+memory (RSS, MB) while windows are transcribed; and the CPU time of the first minutes with speakers
+beside that without.
 """
 
 import argparse
@@ -28,8 +28,8 @@ from bench.server import Server, running
 
 PARTS = 10
 CONVERSATION_SECONDS = 90.0
+COSTS_SECONDS = 120.0
 _PAUSE_SECONDS = 1.0
-_STAGES = ("encode", "decode", "detect")
 
 
 def two_people(names: tuple[str, str], seconds: float) -> tuple[Samples, list[Turn]]:
@@ -69,8 +69,8 @@ async def memory_of(server: Server) -> AsyncIterator[list[float]]:
         sampling.cancel()
 
 
-async def ask(server: Server, content: bytes) -> dict[str, Any]:
-    """The answer in verbose_json, with speakers and words."""
+async def ask(server: Server, content: bytes, diarize: bool = True) -> dict[str, Any]:
+    """The answer in verbose_json, with words and, if asked for, speakers."""
     async with httpx.AsyncClient(base_url=server.base_url, timeout=None) as client:
         answer = await client.post(
             "/v1/audio/transcriptions",
@@ -80,7 +80,7 @@ async def ask(server: Server, content: bytes) -> dict[str, Any]:
                 "language": "en",
                 "response_format": "verbose_json",
                 "timestamp_granularities[]": ["word", "segment"],
-                "diarize": "true",
+                "diarize": str(diarize).lower(),
             },
         )
     answer.raise_for_status()
@@ -108,31 +108,35 @@ def report(answer: dict[str, Any], turns: list[Turn], seconds: float) -> None:
         print(f"  {wrong} of {counts.total()}")
 
 
+async def costs(server: Server, content: bytes) -> None:
+    """Print the server's CPU seconds for a recording, without and with speakers, twice."""
+    for _ in range(2):
+        spent = []
+        for diarize in (False, True):
+            before = server.snapshot().cpu_seconds
+            await ask(server, content, diarize)
+            spent.append(server.snapshot().cpu_seconds - before)
+        print(
+            f"CPU s without speakers {spent[0]:.1f}, with {spent[1]:.1f}, "
+            f"{spent[1] / spent[0] - 1:+.1%}",
+            flush=True,
+        )
+
+
 async def run(server: Server, seconds: float, names: tuple[str, str]) -> None:
     samples, turns = two_people(names, seconds)
     length = len(samples) / SAMPLE_RATE
+    await costs(server, wav(samples[: round(COSTS_SECONDS * SAMPLE_RATE)]))
     content = wav(samples)
     del samples
-    before = server.snapshot()
     idle = server.resident_bytes() / 1e6
     async with memory_of(server) as memory:
         began = time.perf_counter()
         answer = await ask(server, content)
         took = time.perf_counter() - began
-    after = server.snapshot()
-
-    def stage(name: str) -> float:
-        key = "stt_stage_seconds_sum", frozenset({("stage", name)})
-        return after.samples.get(key, 0.0) - before.samples.get(key, 0.0)
-
-    device = sum(stage(name) for name in _STAGES)
     tenth = memory[len(memory) // PARTS]
     print(f"{length / 3600:.2f} hours of {' and '.join(names)} took {took:.0f} s")
     print(f"memory: idle {idle:.0f} MB, after a tenth {tenth:.0f}, the most {max(memory):.0f}")
-    print(
-        f"speakers {stage('speakers'):.1f} s, device {device:.1f} s: "
-        f"{stage('speakers') / device:.1%}"
-    )
     report(answer, turns, length)
 
 
