@@ -18,6 +18,9 @@ from tests.grafana.queries import RULES
 from tests.support.programs import require
 from tests.support.waiting import bound_port, wait_until
 
+VERBATIM, EXPORTERS = "verbatim", "exporters"
+"""Names of what is scraped."""
+
 EXPORTED = Path(__file__).with_name("exported.txt")
 
 
@@ -42,7 +45,8 @@ class Prometheus:
     def look_again(self) -> Callable[[], bool]:
         """Whether, from now on, every target was scraped and every group of rules applied.
 
-        A target that does not answer within its second was not scraped.
+        A target that does not answer within its second was not scraped, and none is known in the
+        first seconds.
         """
         began = datetime.now(UTC)
 
@@ -50,8 +54,8 @@ class Prometheus:
             targets, groups = self.get("targets")["activeTargets"], self.get("rules")["groups"]
             looks = [each["lastScrape"] for each in targets]
             looks += [each["lastEvaluation"] for each in groups]
-            is_up = all(each["health"] == "up" for each in targets)
-            return is_up and min(map(datetime.fromisoformat, looks)) > began
+            up = {each["scrapePool"] for each in targets if each["health"] == "up"}
+            return up == {VERBATIM, EXPORTERS} and min(map(datetime.fromisoformat, looks)) > began
 
         return has_looked
 
@@ -67,8 +71,8 @@ def prometheus(port: int, token: str) -> Iterator[Prometheus]:
     """It scrapes the server at `port`, and the exporters of `exported.txt`."""
     with exporters() as exporter, tempfile.TemporaryDirectory() as folder:
         jobs = [
-            _job("verbatim", port, authorization={"credentials": token}),
-            _job("exporters", exporter, honor_labels=True),
+            _job(VERBATIM, port, authorization={"credentials": token}),
+            _job(EXPORTERS, exporter, honor_labels=True),
         ]
         config = Path(folder, "prometheus.yml")
         for path in RULES:
