@@ -1,7 +1,7 @@
 """Decoding of one window with one model: features, language, the device, fallbacks."""
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
 from typing import TypeVar
 
@@ -110,9 +110,8 @@ class WindowDecoder:
                     )
                 ]
             decode_options = _decode_options(options, parts[0][1])
-            full_context = full_context or self._model.is_context_full(window.duration)
             temperatures = self._temperatures(options)
-            if full_context:
+            if full_context or self._model.is_context_full(window.duration):
                 hypothesis = await self._best(window, job, decode_options, temperatures)
             else:
                 hypothesis = await self._best_of_contexts(
@@ -120,22 +119,13 @@ class WindowDecoder:
                 )
         if work is not None and work.queue_seconds is None:
             work.queue_seconds = job.queue_seconds
-        decoded: list[tuple[Window, Hypothesis]] = []
-        split = split_leftover(window, hypothesis)
-        if any(known is None for _, known in split):
-            on_doubt([(part, known) for part, known in split if known is not None])
-        for part, known in split:
-            if known is not None:
-                decoded.append((part, known))
-                continue
-            metrics.FALLBACKS.labels("unheard_speech").inc()
-            again = await self.decode(
+
+        async def decode_part(part: Window) -> DecodedWindows:
+            return await self.decode(
                 part, options, request_id, position, language, full_context=True
             )
-            if not hypothesis.is_cut_off:
-                again = [(each, fallback.unless_doubtful(found)) for each, found in again]
-            decoded += again
-        return decoded
+
+        return await _with_leftover(window, hypothesis, decode_part, on_doubt)
 
     async def draft(
         self, window: Window, options: Options, request_id: str, language: SpokenLanguage
@@ -255,3 +245,26 @@ def _decode_options(options: Options, language: str) -> DecodeOptions:
         words=options.words,
         token_scores=options.token_scores,
     )
+
+
+async def _with_leftover(
+    window: Window,
+    hypothesis: Hypothesis,
+    decode_part: Callable[[Window], Awaitable[DecodedWindows]],
+    on_doubt: Callable[[DecodedWindows], None],
+) -> DecodedWindows:
+    """The hypothesis of a window, and between its segments those of speech that it leaves out."""
+    split = split_leftover(window, hypothesis)
+    if any(known is None for _, known in split):
+        on_doubt([(part, known) for part, known in split if known is not None])
+    decoded: list[tuple[Window, Hypothesis]] = []
+    for part, known in split:
+        if known is not None:
+            decoded.append((part, known))
+            continue
+        metrics.FALLBACKS.labels("unheard_speech").inc()
+        again = await decode_part(part)
+        if not hypothesis.is_cut_off:
+            again = [(each, fallback.unless_doubtful(found)) for each, found in again]
+        decoded += again
+    return decoded
