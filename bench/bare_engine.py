@@ -7,8 +7,9 @@ JSON. CLIPS: number of short clips.
 import itertools
 import json
 import sys
+import threading
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from functools import partial
@@ -21,7 +22,15 @@ from faster_whisper.audio import pad_or_trim
 from faster_whisper.tokenizer import Tokenizer
 
 from app.domain import SAMPLE_RATE, Samples
-from app.engine.encoder_context import context_frames
+from app.engine.devices import use_wide_instructions
+from app.engine.encoder_context import (
+    CPU_STEP_FRAMES,
+    FRAMES_PER_POSITION,
+    FULL_FRAMES,
+    GPU_STEP_FRAMES,
+    context_frames,
+    decoded_positions,
+)
 from app.process.memory import keep_memory
 from bench.engine_setup import Decoding, EngineSetup, load
 from bench.figures import EngineSlice, SweepPoint
@@ -33,6 +42,8 @@ from bench.words import Words
 class BareWindow:
     features: np.ndarray
     """(mels, frames), frames as the server has them."""
+    positions: int
+    """Length of the encoder's output that is decoded."""
     seconds: float
     """Length of the sound."""
     text: str | None
@@ -46,34 +57,58 @@ class BareEngine:
     def __init__(self, setup: EngineSetup, clips: int) -> None:
         if setup.device == "cpu":
             keep_memory()
+            use_wide_instructions()
         self.setup = setup
         self._model = load(setup)
         self._decoding = Decoding.english(self._model, timestamps=setup.device == "cpu")
         windows = [
             BareWindow(
                 features(self._model, samples, setup),
+                positions(len(samples) / SAMPLE_RATE, setup),
                 len(samples) / SAMPLE_RATE,
                 clip.text if len(clip.windows) == 1 else None,
             )
             for clip in short_clips(setup)[:clips]
             for samples in clip.windows
         ]
-        self._windows = sorted(windows, key=_frames)
+        self._windows = sorted(windows, key=self._length)
 
-    def batch(self, index: int, size: int) -> Batch:
-        """The next windows of an endless round, so that lengths are used as often as they occur; a
-        batch has one length."""
-        first = index * size % len(self._windows)
-        same = [each for each in self._windows if _frames(each) == _frames(self._windows[first])]
-        return [same[(first + offset) % len(same)] for offset in range(size)]
+    def batches(self) -> Iterator[Batch]:
+        """Full batches without end, each of one length; lengths are used as often as they occur."""
+        groups = [list(same) for _, same in itertools.groupby(self._windows, key=self._length)]
+        taken = [0] * len(groups)
+        while True:
+            # The length whose windows were taken least often.
+            index = min(range(len(groups)), key=lambda each: taken[each] / len(groups[each]))
+            same, first = groups[index], taken[index]
+            size = self._limit(same[0])
+            taken[index] += size
+            yield [same[(first + offset) % len(same)] for offset in range(size)]
+
+    def same_length(self, size: int) -> Batch:
+        """A batch of any size."""
+        return [self._windows[0]] * size
+
+    def _limit(self, window: BareWindow) -> int:
+        """Most windows in a batch, as `WhisperEngine.batch_limit`."""
+        most = self.setup.max_batch_size
+        if self.setup.device != "cpu":
+            return most
+        return min(2 * most, most * FULL_FRAMES // FRAMES_PER_POSITION // window.positions)
 
     def encode(self, batch: Batch) -> Any:
         """As the server does: window by window on a CPU, where batches gain nothing."""
-        inputs = np.stack([window.features for window in batch])
         if self.setup.device != "cpu":
-            return self._encode(inputs)
-        outputs = [np.asarray(self._encode(inputs[i : i + 1])) for i in range(len(inputs))]
+            return self._encode(np.stack([window.features for window in batch]))
+        outputs = [
+            np.asarray(self._encode(window.features[None]))[:, : window.positions]
+            for window in batch
+        ]
         return ctranslate2.StorageView.from_array(np.concatenate(outputs))
+
+    def _length(self, window: BareWindow) -> int:
+        """Windows of one length share a batch."""
+        return window.positions if self.setup.device == "cpu" else window.features.shape[1]
 
     def _encode(self, inputs: np.ndarray) -> Any:
         return self._model.model.encode(ctranslate2.StorageView.from_array(inputs))
@@ -104,25 +139,29 @@ def features(
     """Log-mel with the silence that the server adds to a window; with as much as a window of
     `longest` seconds has, if that is more."""
     seconds = max(len(samples) / SAMPLE_RATE, longest)
-    frames = context_frames(seconds, setup.context_margin_seconds)
+    step = CPU_STEP_FRAMES if setup.device == "cpu" else GPU_STEP_FRAMES
+    frames = context_frames(seconds, setup.context_margin_seconds, step)
     return np.ascontiguousarray(pad_or_trim(model.feature_extractor(samples), frames), np.float32)
 
 
-def _frames(window: BareWindow) -> int:
-    return int(window.features.shape[1])
+def positions(seconds: float, setup: EngineSetup) -> int:
+    """Length of the encoder's output that the server decodes."""
+    margin = setup.context_margin_seconds
+    is_full = context_frames(seconds, margin, CPU_STEP_FRAMES) == FULL_FRAMES
+    return FULL_FRAMES // FRAMES_PER_POSITION if is_full else decoded_positions(seconds, margin)
 
 
 def measure_slice(engine: BareEngine, seconds: float) -> EngineSlice:
     """Run all workers at once; each counts until the end of its own last batch."""
-    size, workers = engine.setup.max_batch_size, engine.setup.workers
-    index = itertools.count()
+    workers, batches, turn = engine.setup.workers, engine.batches(), threading.Lock()
 
     def worker(deadline: float) -> tuple[list[tuple[BareWindow, list[int]]], float]:
         started = time.perf_counter()
         results: list[tuple[BareWindow, list[int]]] = []
         while time.perf_counter() < deadline:
-            batch = engine.batch(next(index), size)
-            results += zip(batch, engine.generate(engine.encode(batch), size), strict=True)
+            with turn:
+                batch = next(batches)
+            results += zip(batch, engine.generate(engine.encode(batch), len(batch)), strict=True)
         return results, time.perf_counter() - started
 
     with ThreadPoolExecutor(workers) as threads:
@@ -146,7 +185,7 @@ def measure_sweep(engine: BareEngine, seconds: float) -> list[SweepPoint]:
     sizes = (1, 2, 4, 8) if engine.setup.device == "cpu" else (1, 2, 4, 8, 16, 32)
     points = []
     for size in sizes:
-        batch = engine.batch(0, size)
+        batch = engine.same_length(size)
         encoded = engine.encode(batch)
         encode = repeated_ms(partial(engine.encode, batch), seconds)
         generate = repeated_ms(partial(engine.generate, encoded, size), seconds)

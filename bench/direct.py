@@ -19,8 +19,9 @@ from faster_whisper.tokenizer import Tokenizer
 from faster_whisper.vad import get_speech_timestamps
 
 from app.domain import SAMPLE_RATE
+from app.engine.devices import use_wide_instructions
 from app.process.memory import keep_memory
-from bench.bare_engine import features
+from bench.bare_engine import features, positions
 from bench.engine_setup import Decoding, EngineSetup, load, vad_options
 
 
@@ -30,9 +31,12 @@ def transcribe(wav: bytes, model: WhisperModel, decoding: Decoding, setup: Engin
     sounds = [audio[span["start"] : span["end"]] for span in spans]
     longest = max(map(len, sounds)) / SAMPLE_RATE
     inputs = np.stack([features(model, sound, setup, longest) for sound in sounds])
-    encoded = model.model.encode(ctranslate2.StorageView.from_array(inputs))
+    encoded = np.asarray(model.model.encode(ctranslate2.StorageView.from_array(inputs)))
+    decoded = np.ascontiguousarray(encoded[:, : positions(longest, setup)])
     results = model.model.generate(
-        encoded, [decoding.prompt] * len(spans), **decoding.options(setup)
+        ctranslate2.StorageView.from_array(decoded),
+        [decoding.prompt] * len(spans),
+        **decoding.options(setup),
     )
     tokenizer = Tokenizer(
         model.hf_tokenizer, model.model.is_multilingual, task="transcribe", language="en"
@@ -44,6 +48,7 @@ def main() -> None:
     wav, requests, setup = sys.argv[1], int(sys.argv[2]), EngineSetup.from_json(sys.argv[3])
     if setup.device == "cpu":
         keep_memory()
+        use_wide_instructions()
     model, content = load(setup), Path(wav).read_bytes()
     decoding = Decoding.english(model, timestamps=setup.device == "cpu")
     gc.freeze()  # decode_audio collects garbage each time; objects loaded by now are none

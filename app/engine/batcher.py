@@ -130,7 +130,14 @@ class Batcher:
         answer: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
         key = None if options is None else self._model.batch_key(job, options)
         ticket = Ticket(
-            job, options, key, time.monotonic(), answer.cancelled, answer, tracing.anchor()
+            job,
+            options,
+            key,
+            time.monotonic(),
+            answer.cancelled,
+            answer,
+            trace=tracing.anchor(),
+            batch_limit=self._model.batch_limit(job),
         )
         self._queue.add(ticket)
         self._has_work.set()
@@ -201,7 +208,7 @@ class Batcher:
     async def _execute(self, step: Step, is_spare: bool) -> None:
         work = {"encode": self._encode, "detect": self._detect, "decode": self._decode}[step.stage]
         metrics.BATCH_WINDOWS.labels(step.stage).observe(len(step.tickets))
-        metrics.BATCH_PLACES.labels(step.stage).inc(self._queue.max_batch(step.stage))
+        metrics.BATCH_PLACES.labels(step.stage).inc(self._queue.places(step))
         _observe_wait(step)
         outcomes = await self._on_device(step.stage, work, step.tickets, is_spare)
         for ticket, outcome in zip(step.tickets, outcomes, strict=True):

@@ -2,6 +2,7 @@
 
 import ctypes
 import importlib.util
+import os
 from pathlib import Path
 
 import ctranslate2
@@ -10,6 +11,10 @@ from app.errors import SetupError
 
 CUBLAS = ("libcublas.so.12", "libnvrtc.so.12")
 """CTranslate2 opens the first by name at its first calculation; the first then opens the second."""
+
+CPU_INFO = Path("/proc/cpuinfo")
+AVX512 = {"avx512f", "avx512bw", "avx512cd", "avx512dq", "avx512vl", "avx512_vnni"}
+"""The last of the flags is of CPUs that do not slow down for wide instructions."""
 
 _ON_THE_CPU = "or set VERBATIM_ENGINE__DEVICE=cpu"
 
@@ -32,6 +37,21 @@ def check_device(device: str, compute_type: str, indexes: tuple[int, ...]) -> No
             f"VERBATIM_ENGINE__COMPUTE_TYPE={compute_type} is not to be had on this "
             f"{'GPU' if device == 'cuda' else 'CPU'}: auto, {', '.join(sorted(known))} are"
         )
+
+
+def use_wide_instructions(cpu_info: Path = CPU_INFO) -> None:
+    """Let CTranslate2's own operations use AVX-512 where the CPU has it, which it does not by
+    itself: encoding then takes 12 % less time, decoding 6 % (docs/notes/engine.md).
+
+    Call before the first model is loaded. A choice in the environment stays.
+    """
+    try:
+        lines = cpu_info.read_text(encoding="utf-8").splitlines()
+    except OSError:  # no Linux
+        return
+    flags = next((line.partition(":")[2] for line in lines if line.startswith("flags")), "")
+    if set(flags.split()) >= AVX512:
+        os.environ.setdefault("CT2_FORCE_CPU_ISA", "AVX512")
 
 
 def _check_gpus(indexes: tuple[int, ...]) -> None:

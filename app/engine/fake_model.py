@@ -104,6 +104,9 @@ class FakeModel:
     def batch_key(self, job: Job, options: DecodeOptions) -> BatchKey:
         return (options.prompt, options.keywords, options.temperature)
 
+    def batch_limit(self, job: Job) -> int:
+        return self.max_batch_size
+
     def encode(self, jobs: Sequence[Job]) -> list[Encoded]:
         self.encoded.append([job.request_id for job in jobs])
         return [job.features for job in jobs if job.features is not None]

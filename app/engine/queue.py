@@ -52,9 +52,14 @@ class Queue:
         """Number of waiting windows, including cancelled ones that are not dropped yet."""
         return len(self._ready) + sum(turns.count for turns in self._turns.values())
 
-    def max_batch(self, stage: Stage) -> int:
-        """Largest number of windows in one call."""
-        return self._encode_batch_size if stage == "encode" else self._max_batch_size
+    def places(self, step: Step) -> int:
+        """Largest number of windows in such a call."""
+        if step.stage == "encode":
+            return self._encode_batch_size
+        return self._max_batch_size if step.stage == "detect" else self._limit(step.tickets[0])
+
+    def _limit(self, ticket: Ticket) -> int:
+        return ticket.batch_limit or self._max_batch_size
 
     def waiting_since(self) -> list[float]:
         """`Ticket.waiting_since` of all encoded tickets and of the head of each request's line.
@@ -137,7 +142,7 @@ class Queue:
             return []
         ordered = self._by_turn(now)
         group = [ticket for ticket in ordered if ticket.key == ordered[0].key]
-        return group[: self._max_batch_size]
+        return group[: self._limit(ordered[0])]
 
     def _by_turn(self, now: float) -> list[Ticket]:
         """The encoded tickets by urgency; within a class of priority, callers take turns."""
@@ -164,7 +169,8 @@ class Queue:
         would only be a further one of a request in the batch, or a later one of a recording:
         growing would delay the former.
         """
-        if len(batch) >= self._max_batch_size or len(self._ready) >= 2 * self._max_batch_size:
+        limit = self._limit(batch[0])
+        if len(batch) >= limit or len(self._ready) >= 2 * limit:
             return True
         coming = self._next_unencoded(now)
         if coming is None:

@@ -136,8 +136,11 @@ class SpeechModel(Protocol):
     def batch_key(self, job: Job, options: DecodeOptions) -> BatchKey:
         """The key of a job, by its features and duration and `options`. For the event loop."""
 
+    def batch_limit(self, job: Job) -> int:
+        """Most windows of the job's length in one decoding call. For the event loop."""
+
     def encode(self, jobs: Sequence[Job]) -> list[Encoded]:
-        """Encoder output of each job: shape (frames / 2, width) for Whisper.
+        """Encoder output of each job: shape (positions, width) for Whisper.
 
         Every job has `features`; their lengths may differ.
         """

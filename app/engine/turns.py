@@ -28,6 +28,8 @@ class Ticket:
     """The owner's handle for the result; not used by the queue."""
     trace: TraceAnchor | None = None
     """Parent of the window's spans."""
+    batch_limit: int | None = None
+    """Most windows in its decoding call, equal for equal keys; None: the queue's own."""
 
 
 Line = deque[Ticket]

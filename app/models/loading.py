@@ -5,7 +5,7 @@ from pathlib import Path
 
 from faster_whisper import WhisperModel
 
-from app.engine.devices import check_device, chosen_device
+from app.engine.devices import check_device, chosen_device, use_wide_instructions
 from app.engine.encoder_context import FULL_SECONDS
 from app.engine.profile import ModelProfile, read_profile
 from app.engine.speech_model import EngineInfo
@@ -49,6 +49,7 @@ def load(source: str, choices: EngineChoices, models: ModelsDirectory) -> Whispe
     workers = choices.workers or workers
     threads = choices.threads_per_worker or threads
     directory = models.check(source)
+    use_wide_instructions()
     try:
         model = WhisperModel(
             str(directory),

@@ -1,6 +1,7 @@
 """What this machine cannot do is found before anything is loaded. Here it has no GPU."""
 
 import ctypes
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -60,3 +61,49 @@ def test_a_library_of_a_package_is_found_by_its_name_afterwards(
         ctypes.CDLL(name)
     load_cublas()
     assert ctypes.CDLL(name).answer() == 42
+
+
+def test_ctranslate2_uses_wide_instructions_where_the_cpu_has_them() -> None:
+    """In a process of its own, as CTranslate2 chooses once."""
+    code = (
+        "from app.models.loading import EngineChoices, load;"
+        "from app.services import models_directory; from app.settings import read_settings;"
+        "load('tests/starter', EngineChoices(device='cpu'), models_directory(read_settings()))"
+    )
+    told = subprocess.run(
+        [sys.executable, "-c", code], env=os.environ | {"CT2_VERBOSE": "1"}, capture_output=True,
+        text=True, check=True,
+    ).stderr  # fmt: skip
+    flags = set(devices.CPU_INFO.read_text(encoding="utf-8").split())
+    assert f"Selected ISA: {'AVX512' if flags >= devices.AVX512 else 'AVX2'}" in told
+
+
+@pytest.mark.parametrize(
+    ("flags", "chosen", "instructions"),
+    [
+        ("avx2 avx512f avx512bw avx512cd avx512dq avx512vl avx512_vnni", None, "AVX512"),
+        ("avx2 avx512f avx512bw avx512cd avx512dq avx512vl avx512_vnni", "AVX2", "AVX2"),
+        ("avx2 avx512f avx512bw avx512cd avx512dq avx512vl", None, None),
+        ("", None, None),
+    ],
+)
+def test_wide_instructions_need_a_cpu_that_does_not_slow_down_for_them(
+    flags: str,
+    chosen: str | None,
+    instructions: str | None,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(os, "environ", {"CT2_FORCE_CPU_ISA": chosen} if chosen else {})
+    cpu_info = tmp_path / "cpuinfo"
+    cpu_info.write_text(f"processor\t: 0\nflags\t\t: fpu {flags}\n", encoding="utf-8")
+    devices.use_wide_instructions(cpu_info)
+    assert os.environ.get("CT2_FORCE_CPU_ISA") == instructions
+
+
+def test_without_linux_instructions_are_left_to_ctranslate2(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(os, "environ", {})
+    devices.use_wide_instructions(tmp_path / "cpuinfo")
+    assert not os.environ
