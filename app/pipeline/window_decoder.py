@@ -122,7 +122,7 @@ class WindowDecoder:
 
         async def decode_part(part: Window) -> DecodedWindows:
             return await self.decode(
-                part, options, request_id, position, language, full_context=True
+                part, options, request_id, position, language, full_context=not part.is_clear
             )
 
         return await _with_leftover(window, hypothesis, decode_part, on_doubt)
