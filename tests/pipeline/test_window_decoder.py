@@ -103,7 +103,7 @@ async def test_at_a_requested_temperature_full_context_is_tried_at_that_one_only
 
 @pytest.mark.parametrize(
     ("text", "logprobs"),
-    [("Hello. Good", (-0.3,)), ("Hello. Good", (-1.05, -0.8)), ("Hello.", (-1.05,) * 6)],
+    [("Hello. Good", (-0.3,)), ("Hello. Good", (-1.05, -1.05, -0.8)), ("Hello.", (-1.05,) * 7)],
 )
 async def test_clear_speech_without_text_has_that_of_the_first_temperature_that_is_not_doubtful(
     text: str, logprobs: tuple[float, ...]
@@ -111,9 +111,9 @@ async def test_clear_speech_without_text_has_that_of_the_first_temperature_that_
     tried = [hypothesis(" good", 6.0, avg_logprob=logprob) for logprob in logprobs]
     model = answering(hypothesis(" Hello.", 3.0), *tried)
     assert await transcribed(model) == text
-    assert model.contexts == [False, True]
+    assert model.contexts == [False, False, True][: 1 + min(2, len(logprobs))]
     temperatures = [each.temperature for each in model.decode_options[1:]]
-    assert temperatures == list(fallback.TEMPERATURES[: len(logprobs)])
+    assert temperatures == [0.0, *fallback.TEMPERATURES][: len(logprobs)]
 
 
 async def test_a_doubtful_text_without_clear_speech_is_dropped() -> None:
