@@ -34,6 +34,7 @@ class Piece:
     samples: Samples
     is_narrow: bool
     """Has the sound a telephone's band?"""
+    channel: int = 0
 
 
 def pieces(window: Window, length: int) -> list[Piece]:
@@ -66,7 +67,7 @@ def _of_stretch(window: Window, start: float, end: float, length: int) -> Iterat
     if len(samples) <= length:
         span = window.start + start, window.start + end
         repeated = np.resize(samples, length)
-        yield Piece(span, speech_end, repeated, is_narrow(repeated))
+        yield Piece(span, speech_end, repeated, is_narrow(repeated), window.channel)
         return
     count = 1 + int(np.ceil((len(samples) - length) / (STEP_SECONDS * SAMPLE_RATE)))
     starts = np.linspace(0, len(samples) - length, count).round().astype(int)
@@ -75,7 +76,7 @@ def _of_stretch(window: Window, start: float, end: float, length: int) -> Iterat
     for number, at in enumerate(starts.tolist()):
         span = window.start + borders[number], window.start + borders[number + 1]
         sound = samples[at : at + length]
-        yield Piece(span, min(span[1], speech_end), sound, is_narrow(sound))
+        yield Piece(span, min(span[1], speech_end), sound, is_narrow(sound), window.channel)
 
 
 def _without_hangover(window: Window, start: float, end: float) -> float:
