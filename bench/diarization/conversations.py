@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import combinations
 
 import numpy as np
 
@@ -10,6 +11,7 @@ from bench.diarization.active_speech import active_speech
 from bench.diarization.voices import (
     Utterance,
     Voice,
+    digit_voices,
     meeting,
     meetings,
     speech_of,
@@ -19,8 +21,8 @@ from bench.diarization.voices import (
 from bench.hearing.corpus import music
 
 KINDS = (
-    "two", "two by telephone", "two who overlap", "three", "four", "three on two channels", "one",
-    "no speech", "real",
+    "two", "two by telephone", "two who overlap", "three", "four", "three on two channels",
+    "digits", "one", "no speech", "real",
 )  # fmt: skip
 
 _COUNTS = {
@@ -73,6 +75,8 @@ def conversations(held_out: bool, kinds: Sequence[str] = KINDS) -> Iterator[Conv
     for kind in (kind for kind in KINDS if kind in _COUNTS and kind in kinds):
         for number, group in enumerate(_groups(known, _COUNTS[kind], 8)):
             yield _shaped(kind, group, number, held_out)
+    if "digits" in kinds and held_out:
+        yield from _who_say_digits()
     if "one" in kinds:
         yield from (_shaped("one", [voice], n, held_out) for n, voice in enumerate(known))
     if "no speech" in kinds:
@@ -204,6 +208,13 @@ def _shaped(kind: str, group: Sequence[Voice], number: int, held_out: bool) -> C
         samples=telephone(made.samples),
         references={name: telephone(_levelled(each)) for name, each in made.references.items()},
     )
+
+
+def _who_say_digits() -> Iterator[Conversation]:
+    """All groups of two to four people who say numbers of a few digits by turns, 10 to 30 s."""
+    men = digit_voices()
+    groups = [group for size in (2, 3, 4) for group in combinations(men, size)]
+    yield from (dialogue("digits", group, 2000 + n) for n, group in enumerate(groups))
 
 
 def _without_speech(held_out: bool) -> Iterator[Conversation]:
