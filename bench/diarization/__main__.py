@@ -100,7 +100,7 @@ def main() -> None:
                 except InvalidRequest as error:  # a reference without speech
                     print(f"{one.kind}, {one.name}: {error}")
             if arguments.show:
-                print(f"{one.kind:18}{one.name:40}{sums['alone', one.kind].wrong[-1:]}", flush=True)
+                print(f"{one.kind:22}{one.name:40}{sums['alone', one.kind].wrong[-1:]}", flush=True)
     report(sums)
     print(f"\nCPU seconds: {transcribing:.0f} of transcription, {hearing:.0f} of hearing voices")
 
@@ -185,10 +185,10 @@ def note(sum_: Sum, one: Conversation, segments: list[Segment]) -> None:
 def report(sums: dict[tuple[str, str], Sum]) -> None:
     """Print the errors of each way and kind, in percent."""
     for way in WAYS:
-        print(f"\n{way:20}     DER    miss   false  confus  strict   words   cpWER count right")
+        print(f"\n{way:22}     DER    miss   false  confus  strict   words   cpWER count right")
         for kind in dict.fromkeys(kind for _, kind in sums):
             if sums[way, kind].count:
-                print(f"{kind:20}{sums[way, kind]}")
+                print(f"{kind:22}{sums[way, kind]}")
 
 
 if __name__ == "__main__":

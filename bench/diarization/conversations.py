@@ -21,17 +21,18 @@ from bench.diarization.voices import (
 from bench.hearing.corpus import music
 
 KINDS = (
-    "two", "two by telephone", "two who overlap", "three", "four", "three on two channels",
-    "digits", "one", "no speech", "real",
+    "two", "two by telephone", "two who overlap", "three", "four", "two on two channels",
+    "three on two channels", "digits", "one", "no speech", "real",
 )  # fmt: skip
 
 _COUNTS = {
     "two": 2, "two by telephone": 2, "two who overlap": 2, "three": 3, "four": 4,
-    "three on two channels": 3,
+    "two on two channels": 2, "three on two channels": 3,
 }  # fmt: skip
 
-_OVERLAPPING = {"two who overlap": 0.3, "three on two channels": 0.3}
-"""Share of turns that begin before the one before has ended."""
+_OVERLAPPING = 0.3
+"""Share of turns that begin before the one before has ended, where some do."""
+_SIDES = {"two on two channels": (0, 1), "three on two channels": (0, 0, 1)}
 
 _ROOM = 3e-4
 """Noise under everything, root mean square: true recordings have no digital silence."""
@@ -199,8 +200,9 @@ def _groups(known: Sequence[Voice], count: int, groups: int) -> list[list[Voice]
 
 def _shaped(kind: str, group: Sequence[Voice], number: int, held_out: bool) -> Conversation:
     seed = 1000 * held_out + number
-    sides = (0, 0, 1) if kind == "three on two channels" else ()
-    made = dialogue(kind, group, seed, _OVERLAPPING.get(kind, 0.0), sides=sides)
+    sides = _SIDES.get(kind, ())
+    overlapping = _OVERLAPPING if sides or kind == "two who overlap" else 0.0
+    made = dialogue(kind, group, seed, overlapping, sides=sides)
     if kind != "two by telephone":
         return made
     return replace(
