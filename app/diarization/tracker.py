@@ -1,7 +1,7 @@
 """The speakers of one recording, from its first window to its last."""
 
 from collections.abc import Iterator, Sequence
-from itertools import islice
+from itertools import chain, islice
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,7 +11,7 @@ from app.diarization.encoder import Description, Embeddings
 from app.diarization.pieces import Piece
 from app.diarization.segment_times import over_speech
 from app.diarization.word_speakers import by_speaker, most_likely, spoken
-from app.domain import Segment, SpeakerCount
+from app.domain import Segment, Span, SpeakerCount
 
 KNOWN_MARGIN = 0.05
 """By how much a voice must be more like its reference than like any other."""
@@ -34,7 +34,8 @@ class Tracker:
         self._known = known
         self._clusters = Clusters(count.most, known)
         self._spans = np.zeros((0, 2))
-        self._speech_ends = np.zeros(0)
+        self._speech: list[tuple[Span, ...]] = []
+        """By piece."""
         self._are_narrow = np.zeros(0, np.bool_)
         self._embeddings = np.zeros((0, known.shape[1]), np.float16)
         self._sent = np.zeros(0, np.int64)
@@ -51,8 +52,7 @@ class Tracker:
         spans = np.array([piece.span for piece in pieces])
         self._clusters.add(embeddings, (spans[:, 1] - spans[:, 0]).tolist())
         self._spans = np.concatenate([self._spans, spans])
-        ends = [piece.speech_end for piece in pieces]
-        self._speech_ends = np.concatenate([self._speech_ends, ends])
+        self._speech += [piece.speech for piece in pieces]
         narrow = [piece.is_narrow for piece in pieces]
         self._are_narrow = np.concatenate([self._are_narrow, narrow])
         self._embeddings = np.concatenate([self._embeddings, embeddings.astype(np.float16)])
@@ -69,7 +69,7 @@ class Tracker:
         numbers = self._numbers_sent(clusters, voices, found)
         speakers = [numbers[voice] for voice in found]
         self._note(segments, speakers, first)
-        sent = list(_cut(segments, speakers, self._speech(first), self._sent_end))
+        sent = list(_cut(segments, speakers, self._audible(first), self._sent_end))
         self._sent_end = sent[-1].end
         return sent
 
@@ -82,11 +82,11 @@ class Tracker:
         known = len(self._known)
         others = list(dict.fromkeys(voice for voice in found if voice >= known))
         speakers = [voice if voice < known else known + others.index(voice) for voice in found]
-        return list(_cut(segments, speakers, self._speech(0)))
+        return list(_cut(segments, speakers, self._audible(0)))
 
-    def _speech(self, first: int) -> NDArray[np.float64]:
-        """Start and end of the speech of each piece from number `first` on, shape (pieces, 2)."""
-        return np.stack([self._spans[first:, 0], self._speech_ends[first:]], axis=1)
+    def _audible(self, first: int) -> NDArray[np.float64]:
+        """Start and end of the speech of pieces from number `first` on, shape (stretches, 2)."""
+        return np.array(list(chain.from_iterable(self._speech[first:]))).reshape(-1, 2)
 
     def _voices(self, least: int, begun: float) -> tuple[NDArray[np.int64], Embeddings]:
         """The voice of each piece and the embeddings of the voices, known ones first, heard or
@@ -180,7 +180,7 @@ def _cut(
 ) -> Iterator[Segment]:
     """The segments cut by speaker, over the speech of their words, none before `earliest`.
 
-    `speakers`: of each word; `spans`: of each piece, from the first segment on.
+    `speakers`: of each word; `spans`: of audible speech, from the first segment on.
     """
     rest = iter(speakers)
     parts = [

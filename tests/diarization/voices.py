@@ -36,5 +36,5 @@ class Voices:
 
 def pieces(start: float, count: int, step: float = 0.8, *, is_narrow: bool = False) -> list[Piece]:
     """Pieces that follow each other, without their sound."""
-    ends = [start + (n + 1) * step for n in range(count)]
-    return [Piece((end - step, end), end, np.zeros(0, np.float32), is_narrow) for end in ends]
+    spans = [(start + n * step, start + (n + 1) * step) for n in range(count)]
+    return [Piece(span, (span,), np.zeros(0, np.float32), is_narrow) for span in spans]
