@@ -4,7 +4,7 @@ from bisect import bisect_right
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from itertools import islice
+from itertools import chain, islice
 from math import inf
 
 import numpy as np
@@ -65,7 +65,8 @@ class Tracker:
         self._known = known
         self._clusters = Clusters(count.most, known)
         self._spans = np.zeros((0, 2))
-        self._speech_ends = np.zeros(0)
+        self._speech: list[tuple[Span, ...]] = []
+        """By piece."""
         self._are_narrow = np.zeros(0, np.bool_)
         self._channels = np.zeros(0, np.int64)
         self._embeddings = np.zeros((0, known.shape[1]), np.float16)
@@ -88,8 +89,7 @@ class Tracker:
         lengths = (spans[:, 1] - spans[:, 0]).tolist()
         self._clusters.add(embeddings, lengths, pieces[0].channel)
         self._spans = np.concatenate([self._spans, spans])
-        ends = [piece.speech_end for piece in pieces]
-        self._speech_ends = np.concatenate([self._speech_ends, ends])
+        self._speech += [piece.speech for piece in pieces]
         narrow = [piece.is_narrow for piece in pieces]
         self._are_narrow = np.concatenate([self._are_narrow, narrow])
         channels = [piece.channel for piece in pieces]
@@ -238,7 +238,8 @@ class Tracker:
 
     def _cut(self, side: _Side, speakers: Sequence[int], earliest: float = 0.0) -> list[Segment]:
         """The segments cut by speaker, over the speech of their words, none before `earliest`."""
-        spans = np.stack([self._spans[side.pieces, 0], self._speech_ends[side.pieces]], axis=1)
+        audible = chain.from_iterable(self._speech[number] for number in side.pieces)
+        spans = np.array(list(audible)).reshape(-1, 2)
         rest = iter(speakers)
         parts = [
             part

@@ -38,6 +38,6 @@ def pieces(
     start: float, count: int, step: float = 0.8, *, is_narrow: bool = False, channel: int = 0
 ) -> list[Piece]:
     """Pieces that follow each other, without their sound."""
-    ends = [start + (n + 1) * step for n in range(count)]
+    spans = [(start + n * step, start + (n + 1) * step) for n in range(count)]
     sound = np.zeros(0, np.float32)
-    return [Piece((end - step, end), end, sound, is_narrow, channel) for end in ends]
+    return [Piece(span, (span,), sound, is_narrow, channel) for span in spans]
