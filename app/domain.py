@@ -98,6 +98,9 @@ class SpeakerCount:
 
     least: int = 1
     most: int = 8
+    within_channels: bool = False
+    """Are voices told apart within the channels of a stereo recording, too? Otherwise each of
+    its channels is one."""
 
 
 @dataclass(frozen=True, slots=True)

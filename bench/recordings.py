@@ -107,10 +107,12 @@ def samples_of_pcm(pcm: bytes) -> Samples:
 
 
 def wav(samples: Samples) -> bytes:
+    """16-bit wav of one channel, or of as many as there are rows."""
+    channels = np.atleast_2d(samples)
     content = io.BytesIO()
     with wave.open(content, "wb") as file:
-        file.setnchannels(1)
+        file.setnchannels(len(channels))
         file.setsampwidth(2)
         file.setframerate(SAMPLE_RATE)
-        file.writeframes((samples.clip(-1, 1) * 32767).astype("<i2").tobytes())
+        file.writeframes((channels.T.clip(-1, 1) * 32767).astype("<i2").tobytes())
     return content.getvalue()

@@ -2,9 +2,12 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
+from math import inf
 
 import numpy as np
 
+from app.diarization.audible_speech import audible_speech
 from app.diarization.bandwidth import is_narrow
 from app.domain import SAMPLE_RATE, Samples, Span, Window
 
@@ -18,10 +21,6 @@ ones, and closed lips are shorter."""
 MIN_STRETCH_SECONDS = 0.25
 """A shorter stretch is a click or a breath: no voice can be known from it."""
 
-HANGOVER_SECONDS = 0.3
-"""Longest sound after clear speech that the voice activity detector still takes for speech though
-it is breath or room; what goes on for longer is faint speech."""
-
 
 @dataclass(frozen=True, slots=True)
 class Piece:
@@ -29,11 +28,12 @@ class Piece:
 
     span: Span
     """Seconds of the recording: between the middles of its neighbours, or to the stretch's end."""
-    speech_end: float
-    """The same end; the last piece of a stretch ends without its hangover."""
+    speech: tuple[Span, ...]
+    """Audible speech in the recording, in seconds, that is nearest to this piece."""
     samples: Samples
     is_narrow: bool
     """Has the sound a telephone's band?"""
+    channel: int = 0
 
 
 def pieces(window: Window, length: int) -> list[Piece]:
@@ -41,11 +41,30 @@ def pieces(window: Window, length: int) -> list[Piece]:
 
     A stretch shorter than that is repeated, so that no other sound enters.
     """
-    return [
-        piece
-        for first, last in _stretches(window.speech)
-        for piece in _of_stretch(window, first, last, length)
+    stretches = list(_stretches(window.speech))
+    cut = [each for stretch in stretches for each in _of_stretch(window, *stretch, length)]
+    heard = [
+        (window.start + start, window.start + end)
+        for start, end in audible_speech(window, stretches)
     ]
+    shares = _shares([span for span, _ in cut], heard)
+    return [
+        Piece(span, share, samples, is_narrow(samples), window.channel)
+        for (span, samples), share in zip(cut, shares, strict=True)
+    ]
+
+
+def _shares(spans: Sequence[Span], heard: Sequence[Span]) -> list[tuple[Span, ...]]:
+    """What is heard, cut in the middles between the spans."""
+    borders = [(end + start) / 2 for (_, end), (start, _) in pairwise(spans)]
+    return [
+        tuple(
+            (max(start, first), min(end, last))
+            for start, end in heard
+            if first < end and start < last
+        )
+        for first, last in pairwise([-inf, *borders, inf])
+    ][: len(spans)]
 
 
 def _stretches(speech: Sequence[Span]) -> Iterator[Span]:
@@ -59,26 +78,17 @@ def _stretches(speech: Sequence[Span]) -> Iterator[Span]:
     return (span for span in joined if span[1] - span[0] >= MIN_STRETCH_SECONDS)
 
 
-def _of_stretch(window: Window, start: float, end: float, length: int) -> Iterator[Piece]:
+def _of_stretch(
+    window: Window, start: float, end: float, length: int
+) -> Iterator[tuple[Span, Samples]]:
     first, last = round(start * SAMPLE_RATE), round(end * SAMPLE_RATE)
     samples = window.samples[first:last]
-    speech_end = window.start + _without_hangover(window, start, end)
     if len(samples) <= length:
-        span = window.start + start, window.start + end
-        repeated = np.resize(samples, length)
-        yield Piece(span, speech_end, repeated, is_narrow(repeated))
+        yield (window.start + start, window.start + end), np.resize(samples, length)
         return
     count = 1 + int(np.ceil((len(samples) - length) / (STEP_SECONDS * SAMPLE_RATE)))
     starts = np.linspace(0, len(samples) - length, count).round().astype(int)
     middles = (starts[:-1] + starts[1:] + length) / 2 / SAMPLE_RATE + start
-    borders = [start, *middles.tolist(), end]
-    for number, at in enumerate(starts.tolist()):
-        span = window.start + borders[number], window.start + borders[number + 1]
-        sound = samples[at : at + length]
-        yield Piece(span, min(span[1], speech_end), sound, is_narrow(sound))
-
-
-def _without_hangover(window: Window, start: float, end: float) -> float:
-    """The end of the clear speech in a stretch; `end` where it ends long before."""
-    clear = [min(over, end) for begun, over in window.clear_speech if begun < end and over > start]
-    return clear[-1] if clear and end - clear[-1] <= HANGOVER_SECONDS else end
+    borders = [window.start + border for border in (start, *middles.tolist(), end)]
+    for span, at in zip(pairwise(borders), starts.tolist(), strict=True):
+        yield span, samples[at : at + length]

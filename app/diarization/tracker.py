@@ -1,17 +1,20 @@
 """The speakers of one recording, from its first window to its last."""
 
+from bisect import bisect_right
+from collections import defaultdict
 from collections.abc import Iterator, Sequence
-from itertools import islice
+from dataclasses import dataclass
+from itertools import chain, islice
+from math import inf
 
 import numpy as np
-from numpy.typing import NDArray
 
-from app.diarization.clusters import Clusters
-from app.diarization.encoder import Description, Embeddings
+from app.diarization.clusters import NO_CHANNEL, Clusters, Numbers
+from app.diarization.encoder import Description, Embeddings, Thresholds
 from app.diarization.pieces import Piece
 from app.diarization.segment_times import over_speech
-from app.diarization.word_speakers import by_speaker, most_likely, spoken
-from app.domain import Segment, SpeakerCount
+from app.diarization.word_speakers import Spoken, by_speaker, most_likely, spoken
+from app.domain import Segment, Span, SpeakerCount
 
 KNOWN_MARGIN = 0.05
 """By how much a voice must be more like its reference than like any other."""
@@ -21,11 +24,39 @@ _BEGUN = 0.75
 chosen on the bench's tuned half."""
 
 
+@dataclass(frozen=True, slots=True)
+class _Voices:
+    """The voices of a recording so far: known ones first, and then those that are heard."""
+
+    of_pieces: Numbers
+    embeddings: Embeddings
+    channels: Numbers
+    """Of each voice; `NO_CHANNEL` of a known one that is not heard."""
+
+    def unheard(self, channel: int) -> int:
+        """Stands for the voice of words on a channel without pieces of speech."""
+        return len(self.channels) + channel
+
+
+@dataclass(frozen=True, slots=True)
+class _Side:
+    """The next segments of one channel, and the voice of each of their words."""
+
+    channel: int
+    segments: list[Segment]
+    spans: list[Span]
+    """Of the words, or of segments without."""
+    voices: list[int]
+    pieces: Numbers
+    """Numbers of the channel's pieces from the first segment on."""
+
+
 class Tracker:
     """Tells who says each word. Not for use by two threads at once.
 
     Speakers are numbers: the known voices, in the order of `known`, and then the others in the
-    order of their first words. Embeddings are kept in 16 bits: 2.3 MB for an hour of speech.
+    order of their first words. A voice is heard on one channel only. Embeddings are kept in 16
+    bits: 2.3 MB for an hour of speech.
     """
 
     def __init__(self, description: Description, count: SpeakerCount, known: Embeddings) -> None:
@@ -34,125 +65,202 @@ class Tracker:
         self._known = known
         self._clusters = Clusters(count.most, known)
         self._spans = np.zeros((0, 2))
-        self._speech_ends = np.zeros(0)
+        self._speech: list[tuple[Span, ...]] = []
+        """By piece."""
         self._are_narrow = np.zeros(0, np.bool_)
+        self._channels = np.zeros(0, np.int64)
         self._embeddings = np.zeros((0, known.shape[1]), np.float16)
         self._sent = np.zeros(0, np.int64)
         """The speaker of each piece in the words that were sent; -1: none."""
         self._sent_count = 0
         """Speakers that were sent, known ones not counted."""
-        self._sent_end = 0.0
-        """End of the last segment that was sent, in seconds."""
+        self._ends: defaultdict[int, float] = defaultdict(float)
+        """By channel: the end of the last segment so far, in seconds."""
+        self._start_sent = 0.0
+        """Of the last segment that was sent, in seconds."""
+        self._waiting: list[Segment] = []
 
     def add(self, pieces: Sequence[Piece], embeddings: Embeddings) -> None:
-        """Add the pieces of a window, which begins where the one before ended or later."""
+        """Add the pieces of a window, which begins where the one before on its channel ended or
+        later."""
         if not pieces:
             return
         spans = np.array([piece.span for piece in pieces])
-        self._clusters.add(embeddings, (spans[:, 1] - spans[:, 0]).tolist())
+        lengths = (spans[:, 1] - spans[:, 0]).tolist()
+        self._clusters.add(embeddings, lengths, pieces[0].channel)
         self._spans = np.concatenate([self._spans, spans])
-        ends = [piece.speech_end for piece in pieces]
-        self._speech_ends = np.concatenate([self._speech_ends, ends])
+        self._speech += [piece.speech for piece in pieces]
         narrow = [piece.is_narrow for piece in pieces]
         self._are_narrow = np.concatenate([self._are_narrow, narrow])
+        channels = [piece.channel for piece in pieces]
+        self._channels = np.concatenate([self._channels, channels])
         self._embeddings = np.concatenate([self._embeddings, embeddings.astype(np.float16)])
         self._sent = np.concatenate([self._sent, np.full(len(pieces), -1)])
 
-    def so_far(self, segments: Sequence[Segment]) -> list[Segment]:
+    def so_far(self, segments: Sequence[Segment], until: float = inf) -> list[Segment]:
         """The next segments, cut by speaker, for a stream: a speaker keeps the number that was
-        sent, whatever is heard later."""
-        if not segments:
-            return []
-        clusters, voices = self._voices(1, _BEGUN)
-        first = int(np.searchsorted(self._spans[:, 1], segments[0].start - 2.0))
-        found = self._said(segments, voices, first)
-        numbers = self._numbers_sent(clusters, voices, found)
-        speakers = [numbers[voice] for voice in found]
-        self._note(segments, speakers, first)
-        sent = list(_cut(segments, speakers, self._speech(first), self._sent_end))
-        self._sent_end = sent[-1].end
+        sent, whatever is heard later.
+
+        What begins after `until` waits for the next call: a segment of another channel may come
+        before it.
+        """
+        parts = self._waiting
+        if segments:
+            voices = self._voices(1, _BEGUN)
+            sides = self._sides(segments, voices, 2.0)
+            numbers = self._numbers_sent(voices, _in_order(sides))
+            for side in sides:
+                speakers = [numbers[voice] for voice in side.voices]
+                self._note(side, speakers)
+                earliest = max(self._ends[side.channel], self._start_sent)
+                cut = self._cut(side, speakers, earliest)
+                self._ends[side.channel] = cut[-1].end
+                parts = parts + cut
+        parts = sorted(parts, key=_start)
+        count = bisect_right(parts, until, key=_start)
+        sent, self._waiting = parts[:count], parts[count:]
+        self._start_sent = sent[-1].start if sent else self._start_sent
         return sent
 
     def final(self, segments: Sequence[Segment]) -> list[Segment]:
         """All segments, cut by speaker, from all that was heard."""
-        if not segments:
-            return []
-        _, voices = self._voices(self._count.least, 1.0)
-        found = self._said(segments, voices, 0)
+        voices = self._voices(self._count.least, 1.0)
+        sides = self._sides(segments, voices, inf)
         known = len(self._known)
-        others = list(dict.fromkeys(voice for voice in found if voice >= known))
-        speakers = [voice if voice < known else known + others.index(voice) for voice in found]
-        return list(_cut(segments, speakers, self._speech(0)))
+        others = [voice for voice in _in_order(sides) if voice >= known]
+        parts: list[Segment] = []
+        for side in sides:
+            speakers = [
+                voice if voice < known else known + others.index(voice) for voice in side.voices
+            ]
+            parts += self._cut(side, speakers)
+        return sorted(parts, key=_start)
 
-    def _speech(self, first: int) -> NDArray[np.float64]:
-        """Start and end of the speech of each piece from number `first` on, shape (pieces, 2)."""
-        return np.stack([self._spans[first:, 0], self._speech_ends[first:]], axis=1)
-
-    def _voices(self, least: int, begun: float) -> tuple[NDArray[np.int64], Embeddings]:
-        """The voice of each piece and the embeddings of the voices, known ones first, heard or
-        not. `begun`: the share of the least speech of a voice that is enough."""
-        is_narrow = 2 * int(np.count_nonzero(self._are_narrow)) > len(self._are_narrow)
-        bounds = self._description.thresholds(is_narrow)
-        min_seconds = begun * bounds.least_seconds
-        clusters, voices = self._clusters.voices(least, bounds.same_voice, min_seconds)
+    def _voices(self, least: int, begun: float) -> _Voices:
+        """The voices that are heard so far. `begun`: the share of the least speech of a voice that
+        is enough."""
+        bounds = [self._thresholds(each) for each in range(self._channels.max(initial=0) + 1)]
+        same_voice = np.array([each.same_voice for each in bounds])
+        min_seconds = begun * np.array([each.least_seconds for each in bounds])
+        clusters, voices = self._clusters.voices(least, same_voice, min_seconds)
         known = len(self._known)
         heard = set(clusters.tolist())
         for number, cluster in _matches(self._known, voices, heard, self._description.known_voice):
             clusters = np.where(clusters == cluster, number, clusters)
             voices[number] = voices[cluster]
             heard = heard - {cluster} | {number}
-        # What is left over is no voice, and unheard ones are no choice.
+        # What is left over is no voice.
         kept = [*range(known), *sorted(each for each in heard if each >= known)]
         positions = np.zeros(len(voices), np.int64)
         positions[kept] = np.arange(len(kept))
-        voices = voices[kept]
-        silent = [number for number in range(known) if number not in heard]
-        if len(silent) < len(voices):
-            voices[silent] = 0.0
-        return positions[clusters], voices
+        of_pieces = positions[clusters]
+        channels = np.full(len(kept), NO_CHANNEL)
+        channels[of_pieces] = self._channels
+        return _Voices(of_pieces, voices[kept], channels)
 
-    def _said(self, segments: Sequence[Segment], voices: Embeddings, first: int) -> list[int]:
-        """The voice of each word, by the pieces from number `first` on."""
-        words = spoken(segments)
-        if not len(voices):
-            return [0] * len(words)
-        cosines = self._embeddings[first:].astype(np.float32) @ voices.T
-        return most_likely(words, self._spans[first:], cosines)
+    def _thresholds(self, channel: int) -> Thresholds:
+        are_narrow = self._are_narrow[self._channels == channel]
+        is_narrow = 2 * int(np.count_nonzero(are_narrow)) > len(are_narrow)
+        return self._description.thresholds(is_narrow)
 
-    def _numbers_sent(
-        self, clusters: NDArray[np.int64], voices: Embeddings, found: Sequence[int]
-    ) -> dict[int, int]:
+    def _sides(
+        self, segments: Sequence[Segment], voices: _Voices, seconds_before: float
+    ) -> list[_Side]:
+        """The segments of each channel with the voices of their words, by pieces from
+        `seconds_before` the first segment on."""
+        by_channel: defaultdict[int, list[Segment]] = defaultdict(list)
+        for segment in segments:
+            by_channel[segment.channel].append(segment)
+        sides = []
+        for channel, own in by_channel.items():
+            pieces = np.flatnonzero(self._channels == channel)
+            first = np.searchsorted(self._spans[pieces, 1], own[0].start - seconds_before)
+            words, pieces = spoken(own), pieces[first:]
+            said = self._said(words, voices, channel, pieces)
+            sides.append(_Side(channel, own, [word.span for word in words], said, pieces))
+        return sides
+
+    def _said(
+        self, words: Sequence[Spoken], voices: _Voices, channel: int, pieces: Numbers
+    ) -> list[int]:
+        """The voice of each word, one of those of its channel."""
+        choice = np.flatnonzero(voices.channels == channel)
+        if not len(choice):
+            return [voices.unheard(channel)] * len(words)
+        cosines = self._embeddings[pieces].astype(np.float32) @ voices.embeddings[choice].T
+        said = most_likely(words, self._spans[pieces], cosines)
+        return [int(voice) for voice in choice[said]]
+
+    def _numbers_sent(self, voices: _Voices, found: Sequence[int]) -> dict[int, int]:
         """The number of each voice that is found: as sent before, where its pieces were."""
         known = len(self._known)
         numbers = {voice: voice for voice in range(known)}
         lengths = self._spans[:, 1] - self._spans[:, 0]
         votes: list[tuple[float, int, int]] = []
         for number in range(known, known + self._sent_count):
-            for voice in range(known, len(voices)):
-                both = (clusters == voice) & (self._sent == number)
+            for voice in range(known, len(voices.channels)):
+                both = (voices.of_pieces == voice) & (self._sent == number)
                 votes.append((float(lengths[both].sum()), number, voice))
         for seconds, number, voice in sorted(votes, key=lambda vote: -vote[0]):
             if seconds > 0 and voice not in numbers and number not in numbers.values():
                 numbers[voice] = number
-        for voice in dict.fromkeys(found):
-            if voice in numbers:
-                continue
-            if len(self._known) + self._sent_count < max(self._count.most, 1):
-                numbers[voice] = known + self._sent_count
-                self._sent_count += 1
-            else:  # a voice that was taken for another: it goes on under the likest one's number
-                likest = max(numbers, key=lambda each: float(voices[each] @ voices[voice]))
-                numbers[voice] = numbers[likest]
+        for voice in found:
+            if voice not in numbers:
+                numbers[voice] = self._next_number(voice, voices, numbers)
         return numbers
 
-    def _note(self, segments: Sequence[Segment], speakers: Sequence[int], first: int) -> None:
+    def _next_number(self, voice: int, voices: _Voices, numbers: dict[int, int]) -> int:
+        """The number of a voice that was not sent: a new one or, where there may be no more, that
+        of the likest voice of its channel, for which it was taken before."""
+        rivals = [
+            each
+            for each in numbers
+            if max(each, voice) < len(voices.channels)
+            and voices.channels[each] == voices.channels[voice]
+        ]
+        heard = np.count_nonzero(voices.channels[: len(self._known)] != NO_CHANNEL)
+        if rivals and heard + self._sent_count >= self._count.most:
+            likest = max(
+                rivals, key=lambda each: float(voices.embeddings[each] @ voices.embeddings[voice])
+            )
+            return numbers[likest]
+        self._sent_count += 1
+        return len(self._known) + self._sent_count - 1
+
+    def _note(self, side: _Side, speakers: Sequence[int]) -> None:
         """Note which pieces the words that are sent lie on."""
-        words = spoken(segments)
-        starts = np.array([word.span[0] for word in words])
-        middles = self._spans[first:].mean(axis=1)
+        starts = np.array([start for start, _ in side.spans])
+        middles = self._spans[side.pieces].mean(axis=1)
         at = np.maximum(np.searchsorted(starts, middles, "right") - 1, 0)
-        is_new = (self._sent[first:] < 0) & (middles <= words[-1].span[1])
-        self._sent[first:] = np.where(is_new, np.asarray(speakers)[at], self._sent[first:])
+        sent = self._sent[side.pieces]
+        is_new = (sent < 0) & (middles <= side.spans[-1][1])
+        self._sent[side.pieces] = np.where(is_new, np.asarray(speakers)[at], sent)
+
+    def _cut(self, side: _Side, speakers: Sequence[int], earliest: float = 0.0) -> list[Segment]:
+        """The segments cut by speaker, over the speech of their words, none before `earliest`."""
+        audible = chain.from_iterable(self._speech[number] for number in side.pieces)
+        spans = np.array(list(audible)).reshape(-1, 2)
+        rest = iter(speakers)
+        parts = [
+            part
+            for segment in side.segments
+            for part in by_speaker(segment, list(islice(rest, max(1, len(segment.words)))), spans)
+        ]
+        return list(over_speech(parts, spans, earliest))
+
+
+def _start(segment: Segment) -> float:
+    return segment.start
+
+
+def _in_order(sides: Sequence[_Side]) -> list[int]:
+    """The voices of all sides, in the order of their first words."""
+    words = [
+        (span[0], voice)
+        for side in sides
+        for span, voice in zip(side.spans, side.voices, strict=True)
+    ]
+    return list(dict.fromkeys(voice for _, voice in sorted(words, key=lambda word: word[0])))
 
 
 def _matches(
@@ -170,22 +278,3 @@ def _matches(
         if best < least or (len(rivals) and best - rivals.max() < KNOWN_MARGIN):
             return
         yield silent.pop(row), strange.pop(column)
-
-
-def _cut(
-    segments: Sequence[Segment],
-    speakers: Sequence[int],
-    spans: NDArray[np.float64],
-    earliest: float = 0.0,
-) -> Iterator[Segment]:
-    """The segments cut by speaker, over the speech of their words, none before `earliest`.
-
-    `speakers`: of each word; `spans`: of each piece, from the first segment on.
-    """
-    rest = iter(speakers)
-    parts = [
-        part
-        for segment in segments
-        for part in by_speaker(segment, list(islice(rest, max(1, len(segment.words)))), spans)
-    ]
-    return over_speech(parts, spans, earliest)

@@ -22,7 +22,7 @@ _USUAL_CHANGE = 0.7
 """The same at the end of a sentence or segment, and at a pause of half a second."""
 
 SILENT_SECONDS = 0.5
-"""Silence between two words at which a segment is cut, as at a change of speaker."""
+"""Silence at which a segment is cut, as at a change of speaker."""
 
 _MAX_DISTANCE = 1.0
 """Seconds from a word to a piece that still tells who speaks."""
@@ -100,16 +100,13 @@ def by_speaker(
 ) -> list[Segment]:
     """The segment cut where the speaker changes or is silent.
 
-    `speakers`: of each word, or of the segment. `spans`: start and end in seconds of each piece of
-    speech, in order, shape (pieces, 2). A segment whose words are not all of its text stays whole,
-    with the speaker of most words.
+    `speakers`: of each word, or of the segment. `spans`: start and end in seconds of audible
+    speech, in order, shape (stretches, 2). A segment whose words are not all of its text stays
+    whole, with the speaker of most words.
     """
-    silences = np.stack([spans[:-1, 1], spans[1:, 0]], axis=1)
+    silences = _silences(segment.words, spans)
     changes = [
-        at
-        for at in range(1, len(speakers))
-        if speakers[at] != speakers[at - 1]
-        or _are_apart(segment.words[at - 1], segment.words[at], silences)
+        at for at in range(1, len(speakers)) if speakers[at] != speakers[at - 1] or at in silences
     ]
     if not changes or "".join(word.text for word in segment.words) != segment.text:
         return [replace(segment, speaker=max(set(speakers), key=list(speakers).count))]
@@ -131,13 +128,12 @@ def by_speaker(
     return parts
 
 
-def _are_apart(word: Word, following: Word, silences: NDArray[np.float64]) -> bool:
-    """Is there silence between the words? Gaps of the alignment alone may be speech."""
-    if following.start - word.end < SILENT_SECONDS:
-        return False
-    ends = np.minimum(silences[:, 1], following.start)
-    lengths = ends - np.maximum(silences[:, 0], word.end)
-    return bool(np.any(lengths >= SILENT_SECONDS))
+def _silences(words: Sequence[Word], spans: NDArray[np.float64]) -> set[int]:
+    """Numbers of the words that have silence before them. Their times are not asked for a gap: the
+    alignment gives silence to words beside it, and has gaps in speech."""
+    is_silent = spans[1:, 0] - spans[:-1, 1] >= SILENT_SECONDS
+    silences = (spans[1:, 0] + spans[:-1, 1])[is_silent]
+    return set(np.searchsorted([word.start + word.end for word in words], silences).tolist())
 
 
 def _tokens(segment: Segment, first: int, last: int) -> tuple[int, ...]:

@@ -3,6 +3,7 @@ decoded."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from math import inf
 from typing import TypeVar
 
 from app.diarization.diarizer import Diarizer
@@ -18,7 +19,8 @@ Heard = tuple[list[Piece], Embeddings]
 
 
 class Speakers:
-    """Finds who says each word, by voice; or by channel, where a recording has two sides."""
+    """Finds who says each word, by voice; or by channel, where a recording has two sides and no
+    voices within them are asked for."""
 
     def __init__(
         self,
@@ -38,25 +40,38 @@ class Speakers:
         self.has_sides = False
         """Has the recording channels that differ?"""
 
+    @property
+    def _are_channels(self) -> bool:
+        """Is each channel a speaker?"""
+        return self.has_sides and not self._count.within_channels
+
     async def hear(self, window: Window) -> Heard | None:
         """What is heard in a window; None if its channel is its speaker."""
-        if self.has_sides:
+        if self._are_channels:
             return None
         with tracing.span("voices", start=window.start, audio_seconds=window.duration):
             return await self._run(self._diarizer.hear, window)
 
-    async def so_far(self, heard: Heard | None, segments: Sequence[Segment]) -> list[Segment]:
-        """The next segments of a stream with their speakers. `heard`: in the next window."""
+    async def so_far(
+        self, heard: Heard | None, segments: Sequence[Segment], *, are_last: bool = False
+    ) -> list[Segment]:
+        """The next segments of a stream with their speakers, in order of start.
+
+        `heard`: in the next window. `are_last`: no segments follow these.
+        """
         tracker = await self._tracked()
         if heard is not None:
             tracker.add(*heard)
-        if self.has_sides:
+        if self._are_channels:
             return by_channel(segments)
-        return await self._run(tracker.so_far, segments)
+        until = inf
+        if self.has_sides and not are_last:
+            until = segments[-1].start if segments else 0.0
+        return await self._run(tracker.so_far, segments, until)
 
     async def final(self, segments: Sequence[Segment]) -> list[Segment]:
         """All segments with their speakers, by all that was heard."""
-        if self.has_sides:
+        if self._are_channels:
             return by_channel(segments)
         return await self._run((await self._tracked()).final, segments)
 

@@ -126,7 +126,7 @@ class _Transcription:
                 yield segment
         released = merger.flush()
         segments += released
-        for segment in await self._spoken(None, released):
+        for segment in await self._spoken(None, released, are_last=True):
             yield segment
         if self._speakers is not None:
             segments = await self._speakers.final(segments)
@@ -142,11 +142,13 @@ class _Transcription:
             prompt_token_count,
         )
 
-    async def _spoken(self, heard: Heard | None, released: list[Segment]) -> list[Segment]:
+    async def _spoken(
+        self, heard: Heard | None, released: list[Segment], *, are_last: bool = False
+    ) -> list[Segment]:
         """The segments as a stream sends them."""
         if self._speakers is None:
             return released
-        return await self._speakers.so_far(heard, released)
+        return await self._speakers.so_far(heard, released, are_last=are_last)
 
     async def _next_done(self) -> _Done | None:
         """The next window, decoded; None after the last. Raises what ended the recording."""

@@ -43,6 +43,10 @@ MAX_SPEAKER_COUNT = 20
 
 _COUNT_FIELDS = ("num_speakers", "min_speakers", "max_speakers")
 
+_SIDES = 2
+"""Channels of a stereo recording: where there may be more speakers, voices within the channels are
+told apart."""
+
 _TRANSLATION_FORMATS: tuple[ResponseFormat, ...] = ("json", "text", "srt", "verbose_json", "vtt")
 
 
@@ -186,7 +190,10 @@ def _check_combinations(form: AudioForm, *, has_granularities: bool, has_strateg
 
 
 def _speaker_count(parts: FormParts, names: int) -> SpeakerCount:
-    """What the caller knows of the number of speakers, of which `names` are known by name."""
+    """What the caller knows of the number of speakers, of which `names` are known by name.
+
+    A number above that of channels, or a reference, asks for voices within channels.
+    """
     number = whole_number(1, MAX_SPEAKER_COUNT)
     exact, least, most = (parts.one(field, number, 0) for field in _COUNT_FIELDS)
     if exact and (least or most):
@@ -198,7 +205,9 @@ def _speaker_count(parts: FormParts, names: int) -> SpeakerCount:
         raise InvalidRequest(f"min_speakers is {least} and max_speakers is {most}.", "min_speakers")
     usual = SpeakerCount()
     return SpeakerCount(
-        exact or least or usual.least, exact or most or max(usual.most, least, names)
+        exact or least or usual.least,
+        exact or most or max(usual.most, least, names),
+        within_channels=max(exact, least, most) > _SIDES or parts.has("known_speaker_references"),
     )
 
 

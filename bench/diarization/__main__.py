@@ -100,7 +100,7 @@ def main() -> None:
                 except InvalidRequest as error:  # a reference without speech
                     print(f"{one.kind}, {one.name}: {error}")
             if arguments.show:
-                print(f"{one.kind:18}{one.name:40}{sums['alone', one.kind].wrong[-1:]}", flush=True)
+                print(f"{one.kind:22}{one.name:40}{sums['alone', one.kind].wrong[-1:]}", flush=True)
     report(sums)
     print(f"\nCPU seconds: {transcribing:.0f} of transcription, {hearing:.0f} of hearing voices")
 
@@ -109,22 +109,26 @@ def hear(one: Conversation, engine: WhisperEngine, diarizer: Diarizer) -> Heard:
     """Transcribe a conversation, and embed its voices."""
     content = wav(one.samples)
     started = time.process_time()
-    segments = asyncio.run(_transcribed(content, engine))
+    options = Options(words=True, split_channels=one.has_sides)
+    segments = asyncio.run(_transcribed(content, engine, options))
     transcribed = time.process_time()
     policy = WindowPolicy(engine.profile.window_seconds, engine.profile.max_gap_seconds)
-    cut = list(itertools.chain.from_iterable(Recording(io.BytesIO(content), policy).windows()))
+    recording = Recording(io.BytesIO(content), policy, split_channels=one.has_sides)
+    cut = list(itertools.chain.from_iterable(recording.windows()))
     began = time.process_time()
     voices = [diarizer.hear(window) for window in cut]
     hearing = time.process_time() - began
     return Heard(segments, voices, transcribed - started, hearing)
 
 
-async def _transcribed(content: bytes, engine: WhisperEngine) -> tuple[Segment, ...]:
+async def _transcribed(
+    content: bytes, engine: WhisperEngine, options: Options
+) -> tuple[Segment, ...]:
     with FairThreads(2) as cpu:
         async with Batcher(engine) as batcher:
             decoder = WindowDecoder(engine, batcher, cpu, use_fallback=True)
             work = Work(batcher.pace, Length(0.0, is_claimed=False), Deadline())
-            options, file = Options(words=True), io.BytesIO(content)
+            file = io.BytesIO(content)
             return (await Transcriber(decoder).transcribe(file, options, "bench", work)).segments
 
 
@@ -139,14 +143,18 @@ def labelled(one: Conversation, heard: Heard, way: str, diarizer: Diarizer) -> l
     waiting, parts = list(heard.segments), []
     for pieces, embeddings in heard.windows:
         tracker.add(pieces, embeddings)
-        end = pieces[-1].span[1] if pieces else 0.0
-        ready = [segment for segment in waiting if segment.end <= end + 0.5]
-        waiting = waiting[len(ready) :]
+        ready = [segment for segment in waiting if pieces and _is_over(segment, pieces[-1])]
+        waiting = [segment for segment in waiting if segment not in ready]
         if way == "streamed":
             parts += tracker.so_far(ready)
     if way == "streamed":
         return parts + tracker.so_far(waiting)
     return tracker.final(heard.segments)
+
+
+def _is_over(segment: Segment, piece: Piece) -> bool:
+    """Are all pieces of a segment heard by the end of this one?"""
+    return segment.channel == piece.channel and segment.end <= piece.span[1] + 0.5
 
 
 def note(sum_: Sum, one: Conversation, segments: list[Segment]) -> None:
@@ -177,10 +185,10 @@ def note(sum_: Sum, one: Conversation, segments: list[Segment]) -> None:
 def report(sums: dict[tuple[str, str], Sum]) -> None:
     """Print the errors of each way and kind, in percent."""
     for way in WAYS:
-        print(f"\n{way:20}     DER    miss   false  confus  strict   words   cpWER count right")
+        print(f"\n{way:22}     DER    miss   false  confus  strict   words   cpWER count right")
         for kind in dict.fromkeys(kind for _, kind in sums):
             if sums[way, kind].count:
-                print(f"{kind:20}{sums[way, kind]}")
+                print(f"{kind:22}{sums[way, kind]}")
 
 
 if __name__ == "__main__":

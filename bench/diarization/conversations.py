@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import combinations
 
 import numpy as np
 
@@ -10,6 +11,7 @@ from bench.diarization.active_speech import active_speech
 from bench.diarization.voices import (
     Utterance,
     Voice,
+    digit_voices,
     meeting,
     meetings,
     speech_of,
@@ -19,10 +21,18 @@ from bench.diarization.voices import (
 from bench.hearing.corpus import music
 
 KINDS = (
-    "two", "two by telephone", "two who overlap", "three", "four", "one", "no speech", "real",
+    "two", "two by telephone", "two who overlap", "three", "four", "two on two channels",
+    "three on two channels", "digits", "one", "no speech", "real",
 )  # fmt: skip
 
-_COUNTS = {"two": 2, "two by telephone": 2, "two who overlap": 2, "three": 3, "four": 4}
+_COUNTS = {
+    "two": 2, "two by telephone": 2, "two who overlap": 2, "three": 3, "four": 4,
+    "two on two channels": 2, "three on two channels": 3,
+}  # fmt: skip
+
+_OVERLAPPING = 0.3
+"""Share of turns that begin before the one before has ended, where some do."""
+_SIDES = {"two on two channels": (0, 1), "three on two channels": (0, 0, 1)}
 
 _ROOM = 3e-4
 """Noise under everything, root mean square: true recordings have no digital silence."""
@@ -42,13 +52,18 @@ class Conversation:
     name: str
     kind: str
     samples: Samples
+    """Of one channel, or of two, shape (2, n)."""
     turns: tuple[Turn, ...]
     references: dict[str, Samples] = field(default_factory=dict)
     """Of some of the speakers, by name: sound that is not in the conversation."""
 
     @property
     def seconds(self) -> float:
-        return len(self.samples) / SAMPLE_RATE
+        return float(self.samples.shape[-1]) / SAMPLE_RATE
+
+    @property
+    def has_sides(self) -> bool:
+        return self.samples.ndim == 2
 
     @property
     def speakers(self) -> list[str]:
@@ -61,6 +76,8 @@ def conversations(held_out: bool, kinds: Sequence[str] = KINDS) -> Iterator[Conv
     for kind in (kind for kind in KINDS if kind in _COUNTS and kind in kinds):
         for number, group in enumerate(_groups(known, _COUNTS[kind], 8)):
             yield _shaped(kind, group, number, held_out)
+    if "digits" in kinds and held_out:
+        yield from _who_say_digits()
     if "one" in kinds:
         yield from (_shaped("one", [voice], n, held_out) for n, voice in enumerate(known))
     if "no speech" in kinds:
@@ -70,12 +87,18 @@ def conversations(held_out: bool, kinds: Sequence[str] = KINDS) -> Iterator[Conv
 
 
 def dialogue(
-    kind: str, group: Sequence[Voice], seed: int, overlapping: float = 0.0, seconds: float = 75.0
+    kind: str,
+    group: Sequence[Voice],
+    seed: int,
+    overlapping: float = 0.0,
+    seconds: float = 75.0,
+    sides: Sequence[int] = (),
 ) -> Conversation:
     """Turns of voices in random order; each utterance is said once, so voices end in turn.
 
-    `overlapping`: the share of turns that begin before the one before has ended. A voice that has
-    more than 6 s to say keeps one utterance of 2 to 8 s as its reference.
+    `overlapping`: the share of turns that begin before the one before has ended. `sides`: the
+    channel of each voice, 0 or 1, where there are two; only other sides then begin early. A voice
+    that has more than 6 s to say keeps one utterance of 2 to 8 s as its reference.
     """
     chance = np.random.default_rng(seed)
     left, references = {}, {}
@@ -87,27 +110,33 @@ def dialogue(
             references[voice.name] = good[-1].samples
             said = [each for each in said if each is not good[-1]]
         left[voice.name] = said
-    sound = np.zeros(round((seconds + 30) * SAMPLE_RATE), np.float32)
+    side = dict(zip(left, sides or [0] * len(group), strict=True))
+    sound = np.zeros((1 + max(side.values()), round((seconds + 30) * SAMPLE_RATE)), np.float32)
     turns: list[Turn] = []
     now, end, last = 0.5, 0.0, ""
+    early = now
     while now < seconds and (others := [name for name, said in left.items() if said]):
         silent = [name for name in others if name != last]
         weights = np.array([len(left[name]) for name in silent or others], float)
         name = str(chance.choice(silent or others, p=weights / weights.sum()))
+        if last and (not sides or side[name] != side[last]):
+            now = early
         for _ in range(1 + int(chance.random() < 0.3)):
             if left[name]:
                 utterance = left[name].pop()
                 turns += _turns(utterance, name, now)
-                begun, over = _placed(sound, utterance, now)
+                begun, over = _placed(sound[side[name]], utterance, now)
                 end = max(end, over)
                 now = over + float(chance.choice((0.15, 0.3, 0.6, 1.2)))
+        early = now
         if overlapping and chance.random() < overlapping:
-            now = max(begun + 0.5, over - float(chance.uniform(0.3, 1.0)))
+            early = max(begun + 0.5, over - float(chance.uniform(0.3, 1.0)))
         last = name
-    noise = chance.standard_normal(round((end + 0.5) * SAMPLE_RATE)) * _ROOM
-    samples = (sound[: len(noise)] + noise).clip(-1, 1).astype(np.float32)
+    noise = chance.standard_normal((len(sound), round((end + 0.5) * SAMPLE_RATE))) * _ROOM
+    samples = (sound[:, : noise.shape[1]] + noise).clip(-1, 1).astype(np.float32)
     name = " and ".join(voice.name for voice in group)
-    return Conversation(name, kind, samples, tuple(sorted(turns, key=_start)), references)
+    whole = samples if sides else samples[0]
+    return Conversation(name, kind, whole, tuple(sorted(turns, key=_start)), references)
 
 
 def _start(turn: Turn) -> float:
@@ -171,7 +200,9 @@ def _groups(known: Sequence[Voice], count: int, groups: int) -> list[list[Voice]
 
 def _shaped(kind: str, group: Sequence[Voice], number: int, held_out: bool) -> Conversation:
     seed = 1000 * held_out + number
-    made = dialogue(kind, group, seed, overlapping=0.3 if kind == "two who overlap" else 0.0)
+    sides = _SIDES.get(kind, ())
+    overlapping = _OVERLAPPING if sides or kind == "two who overlap" else 0.0
+    made = dialogue(kind, group, seed, overlapping, sides=sides)
     if kind != "two by telephone":
         return made
     return replace(
@@ -179,6 +210,13 @@ def _shaped(kind: str, group: Sequence[Voice], number: int, held_out: bool) -> C
         samples=telephone(made.samples),
         references={name: telephone(_levelled(each)) for name, each in made.references.items()},
     )
+
+
+def _who_say_digits() -> Iterator[Conversation]:
+    """All groups of two to four people who say numbers of a few digits by turns, 10 to 30 s."""
+    men = digit_voices()
+    groups = [group for size in (2, 3, 4) for group in combinations(men, size)]
+    yield from (dialogue("digits", group, 2000 + n) for n, group in enumerate(groups))
 
 
 def _without_speech(held_out: bool) -> Iterator[Conversation]:

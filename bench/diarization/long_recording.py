@@ -1,10 +1,10 @@
 """`python -m bench.diarization.long_recording`: two people for three hours, through the server.
 
 Two held-out voices talk in conversations of a minute and a half, one after the other, in one upload
-to a real server with `base`. Prints the words with the wrong speaker for each tenth of the
-recording, under the pairs of label and voice that are best for the whole of it; the server's
-memory (RSS, MB) while windows are transcribed; and the CPU time of the first minutes with speakers
-beside that without.
+to a real server with `base`: with speakers and, to another process of it, without. Prints each
+server's memory (RSS, MB), of which the peak is that of transcription and answer, its CPU time, and
+the words with the wrong speaker for each tenth of the recording, under the pairs of label and voice
+that are best for the whole of it.
 """
 
 import argparse
@@ -13,6 +13,7 @@ import time
 from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from typing import Any
 
 import httpx
@@ -28,7 +29,6 @@ from bench.server import Server, running
 
 PARTS = 10
 CONVERSATION_SECONDS = 90.0
-COSTS_SECONDS = 120.0
 _PAUSE_SECONDS = 1.0
 
 
@@ -52,6 +52,34 @@ def two_people(names: tuple[str, str], seconds: float) -> tuple[Samples, list[Tu
     return np.concatenate(parts), turns
 
 
+@dataclass(frozen=True, slots=True)
+class Upload:
+    """What one upload took of its server, and the answer."""
+
+    answer: dict[str, Any]
+    seconds: float
+    cpu_seconds: float
+    idle: float
+    """Memory before it, in MB."""
+    memory: list[float]
+    """In each second of it, in MB."""
+
+    @property
+    def peak(self) -> float:
+        return max(self.memory)
+
+    @property
+    def growth(self) -> float:
+        """Of the memory after a tenth of the time, in MB."""
+        return self.peak - max(self.memory[: len(self.memory) // PARTS + 1])
+
+    def __str__(self) -> str:
+        return (
+            f"{self.seconds:.0f} s, {self.cpu_seconds:.0f} s of CPU; memory: idle {self.idle:.0f} "
+            f"MB, the most {self.peak:.0f}, of that {self.growth:.0f} grown after a tenth"
+        )
+
+
 @asynccontextmanager
 async def memory_of(server: Server) -> AsyncIterator[list[float]]:
     """The server's resident memory each second of the context, in MB."""
@@ -69,12 +97,12 @@ async def memory_of(server: Server) -> AsyncIterator[list[float]]:
         sampling.cancel()
 
 
-async def ask(server: Server, content: bytes, diarize: bool = True) -> dict[str, Any]:
+async def ask(server: Server, content: bytes, diarize: bool) -> dict[str, Any]:
     """The answer in verbose_json, with words and, if asked for, speakers."""
     async with httpx.AsyncClient(base_url=server.base_url, timeout=None) as client:
         answer = await client.post(
             "/v1/audio/transcriptions",
-            files={"file": ("three_hours.wav", content)},
+            files={"file": ("recording.wav", content)},
             data={
                 "model": "base",
                 "language": "en",
@@ -108,36 +136,24 @@ def report(answer: dict[str, Any], turns: list[Turn], seconds: float) -> None:
         print(f"  {wrong} of {counts.total()}")
 
 
-async def costs(server: Server, content: bytes) -> None:
-    """Print the server's CPU seconds for a recording, without and with speakers, twice."""
-    for _ in range(2):
-        spent = []
-        for diarize in (False, True):
-            before = server.snapshot().cpu_seconds
-            await ask(server, content, diarize)
-            spent.append(server.snapshot().cpu_seconds - before)
-        print(
-            f"CPU s without speakers {spent[0]:.1f}, with {spent[1]:.1f}, "
-            f"{spent[1] / spent[0] - 1:+.1%}",
-            flush=True,
-        )
-
-
-async def run(server: Server, seconds: float, names: tuple[str, str]) -> None:
-    samples, turns = two_people(names, seconds)
-    length = len(samples) / SAMPLE_RATE
-    await costs(server, wav(samples[: round(COSTS_SECONDS * SAMPLE_RATE)]))
-    content = wav(samples)
-    del samples
-    idle = server.resident_bytes() / 1e6
+async def upload(server: Server, content: bytes, diarize: bool) -> Upload:
+    """Send the recording to a server that has heard nothing before."""
+    idle, cpu = server.resident_bytes() / 1e6, server.snapshot().cpu_seconds
+    began = time.perf_counter()
     async with memory_of(server) as memory:
-        began = time.perf_counter()
-        answer = await ask(server, content)
-        took = time.perf_counter() - began
-    tenth = memory[len(memory) // PARTS]
-    print(f"{length / 3600:.2f} hours of {' and '.join(names)} took {took:.0f} s")
-    print(f"memory: idle {idle:.0f} MB, after a tenth {tenth:.0f}, the most {max(memory):.0f}")
-    report(answer, turns, length)
+        answer = await ask(server, content, diarize)
+    took = time.perf_counter() - began
+    return Upload(answer, took, server.snapshot().cpu_seconds - cpu, idle, memory)
+
+
+def compare(without: Upload, with_speakers: Upload) -> None:
+    """Print what speakers cost."""
+    print(f"without speakers: {without}\nwith speakers: {with_speakers}")
+    print(
+        f"speakers: {with_speakers.cpu_seconds / without.cpu_seconds - 1:+.1%} of CPU time, "
+        f"{with_speakers.peak - without.peak:+.0f} MB at most, "
+        f"{with_speakers.growth - without.growth:+.0f} MB grown after a tenth"
+    )
 
 
 def main() -> None:
@@ -152,8 +168,16 @@ def main() -> None:
         "VERBATIM_LIMITS__MAX_WAIT_SECONDS": "36000",
     }
     first, second = arguments.voices
-    with running(["app"], settings) as server:
-        asyncio.run(run(server, arguments.hours * 3600, (first, second)))
+    samples, turns = two_people((first, second), arguments.hours * 3600)
+    content, seconds = wav(samples), len(samples) / SAMPLE_RATE
+    del samples
+    uploads = []
+    for diarize in (False, True):
+        with running(["app"], settings) as server:
+            uploads.append(asyncio.run(upload(server, content, diarize)))
+    print(f"{seconds / 3600:.2f} hours of {first} and {second}")
+    compare(*uploads)
+    report(uploads[1].answer, turns, seconds)
 
 
 if __name__ == "__main__":

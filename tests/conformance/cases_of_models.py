@@ -16,9 +16,17 @@ from tests.conformance.limits import ASKS_VERBOSE, DROPS_SCORES, NO_STREAM
 from tests.support.recordings import RATE, load_sample, wav
 
 STEREO = "13_stereo_call.m4a"
-# A speaker's sample has two seconds at least; curl cannot send 128 KiB in one argument.
-VOICE = wav(load_sample(CLIP)[: round(2.2 * RATE)])
-VOICE_URL = "data:audio/wav;base64," + b64encode(VOICE).decode()
+
+
+def _voice(name: str, start: float) -> str:
+    """A speaker's sample, which has two seconds at least, as a data URL; curl cannot send 128 KiB
+    in one argument."""
+    sound = wav(load_sample(name)[round(start * RATE) : round((start + 2.2) * RATE)])
+    return "data:audio/wav;base64," + b64encode(sound).decode()
+
+
+LEFT_VOICE, RIGHT_VOICE = _voice("16_voice_note.webm", 2.8), _voice("11_sales_call.mp3", 0.4)
+"""The voices of the call, in other recordings."""
 
 GPT_4O = [
     Case(
@@ -73,8 +81,8 @@ SPEAKERS = [
         model="gpt-4o-transcribe-diarize",
         fields={
             **DIARIZED,
-            "known_speaker_names": ["Baker", "Anna"],
-            "known_speaker_references": [VOICE_URL, VOICE_URL],
+            "known_speaker_names": ["Anna", "Baker"],
+            "known_speaker_references": [RIGHT_VOICE, LEFT_VOICE],
         },
     ),
 ]

@@ -18,8 +18,13 @@ def test_a_segment_ends_and_begins_with_the_speech_around_its_words() -> None:
     assert moved((0.7, 3.6), (5.2, 8.5)) == [(0.5, 4.0), (5.0, 9.0)]
 
 
-def test_a_segment_outside_speech_or_over_all_of_it_keeps_its_times() -> None:
-    assert moved((0.2, 4.4), (4.4, 4.6)) == [(0.2, 4.4), (4.4, 4.6)]
+def test_a_segment_over_silence_at_its_edges_is_shortened_to_speech_by_a_second_at_most() -> None:
+    assert moved((0.2, 4.4), (4.4, 9.5)) == [(0.5, 4.0), (5.0, 9.0)]
+    assert moved((3.7, 10.1)) == [(2.7, 10.1)]
+
+
+def test_a_segment_outside_speech_keeps_its_times() -> None:
+    assert moved((4.2, 4.6), (9.2, 9.6)) == [(4.2, 4.6), (9.2, 9.6)]
     empty = np.zeros((0, 2))
     assert list(over_speech([Segment(1.0, 2.0, " Hi.", ())], empty)) == [
         Segment(1.0, 2.0, " Hi.", ())
@@ -35,13 +40,16 @@ def test_an_end_moves_by_one_second_at_most() -> None:
     assert moved((7.5, 7.6)) == [(6.5, 8.6)]
 
 
-def test_an_end_shortly_behind_speech_moves_back_to_it_and_the_last_word_s_with_it() -> None:
-    def ends(*words: tuple[float, float]) -> list[float]:
+def test_words_in_the_silence_at_an_edge_are_shortened_with_it_and_none_is_left_without_time() -> (
+    None
+):
+    def times(*words: tuple[float, float]) -> list[float]:
         spoken = tuple(Word(start, end, " Hi.", 1.0) for start, end in words)
-        segment = Segment(3.0, words[-1][1], " Hi.", (), spoken)
+        segment = Segment(words[0][0], words[-1][1], " Hi.", (), spoken)
         (found,) = over_speech([segment], SPEECH)
-        return [found.end, *(word.end for word in found.words)]
+        return [found.start, *(edge for word in found.words for edge in (word.start, word.end))]
 
-    assert ends((3.0, 3.5), (3.5, 4.2)) == [4.0, 3.5, 4.0]
-    assert ends((3.0, 3.5), (3.5, 4.4)) == [4.4, 3.5, 4.4]
-    assert ends((3.0, 3.5), (4.1, 4.2)) == [4.2, 3.5, 4.2]
+    assert times((3.0, 3.5), (3.5, 4.2)) == [2.0, 3.0, 3.5, 3.5, 4.0]
+    assert times((3.0, 3.5), (4.1, 4.2)) == [2.0, 3.0, 3.5, 4.1, 4.2]
+    assert times((4.4, 5.2), (5.2, 5.5)) == [5.0, 5.0, 5.2, 5.2, 5.5]
+    assert times((4.4, 4.9), (4.9, 5.5)) == [4.4, 4.4, 4.9, 4.9, 5.5]

@@ -158,4 +158,4 @@ def test_three_hours_cost_little_memory_and_keep_their_speakers() -> None:
             sent.append(speakers(who.so_far(segments)))
     assert psutil.Process().memory_info().rss - before < 60e6
     assert all(each == turns for each in sent)
-    assert len(who._clusters._sums) <= clusters.MAX_GROUPS
+    assert len(who._clusters._groups) <= clusters.MAX_GROUPS

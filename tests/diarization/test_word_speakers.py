@@ -72,3 +72,11 @@ def test_a_segment_is_cut_where_its_speaker_is_silent_and_not_at_gaps_between_wo
     assert (first.text, first.start, first.end, first.speaker) == (" Is it?", 0.0, 0.8, 0)
     assert (second.text, second.start, second.end, second.speaker) == (" Yes, it is.", 1.8, 3.0, 0)
     assert first.tokens + second.tokens == paused.tokens
+
+
+def test_a_word_with_silence_in_it_is_on_the_side_with_more_of_it() -> None:
+    for silence, count in (((0.5, 1.15), 2), ((0.85, 1.5), 3), ((1.9, 2.5), 5), ((0.85, 1.3), 5)):
+        spans = np.array([[0.0, silence[0]], [silence[1], 3.0]])
+        parts = by_speaker(SEGMENT, [0] * 5, spans)
+        assert parts[0].words == WORDS[:count]
+        assert sum((part.words for part in parts), ()) == WORDS

@@ -34,7 +34,10 @@ class Voices:
         return np.asarray(mean / np.linalg.norm(mean), np.float32)
 
 
-def pieces(start: float, count: int, step: float = 0.8, *, is_narrow: bool = False) -> list[Piece]:
+def pieces(
+    start: float, count: int, step: float = 0.8, *, is_narrow: bool = False, channel: int = 0
+) -> list[Piece]:
     """Pieces that follow each other, without their sound."""
-    ends = [start + (n + 1) * step for n in range(count)]
-    return [Piece((end - step, end), end, np.zeros(0, np.float32), is_narrow) for end in ends]
+    spans = [(start + n * step, start + (n + 1) * step) for n in range(count)]
+    sound = np.zeros(0, np.float32)
+    return [Piece(span, (span,), sound, is_narrow, channel) for span in spans]

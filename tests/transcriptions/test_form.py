@@ -325,10 +325,20 @@ def test_speakers_have_distinct_names_and_each_reference_has_one(
     [
         ([], SpeakerCount(1, 8)),
         ([("num_speakers", "2")], SpeakerCount(2, 2)),
-        ([("min_speakers", "3")], SpeakerCount(3, 8)),
-        ([("max_speakers", "3")], SpeakerCount(1, 3)),
-        ([("min_speakers", "10")], SpeakerCount(10, 10)),
-        ([("min_speakers", "2"), ("max_speakers", "5")], SpeakerCount(2, 5)),
+        ([("max_speakers", "2")], SpeakerCount(1, 2)),
+        ([("num_speakers", "3")], SpeakerCount(3, 3, within_channels=True)),
+        ([("min_speakers", "3")], SpeakerCount(3, 8, within_channels=True)),
+        ([("max_speakers", "3")], SpeakerCount(1, 3, within_channels=True)),
+        ([("min_speakers", "10")], SpeakerCount(10, 10, within_channels=True)),
+        (
+            [("min_speakers", "2"), ("max_speakers", "5")],
+            SpeakerCount(2, 5, within_channels=True),
+        ),
+        ([("known_speaker_names", "Ann"), ("known_speaker_names", "Bo")], SpeakerCount(1, 8)),
+        (
+            [("known_speaker_names", "Ann"), ("known_speaker_references", "data:")],
+            SpeakerCount(1, 8, within_channels=True),
+        ),
     ],
 )
 @pytest.mark.parametrize(
