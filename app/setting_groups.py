@@ -203,7 +203,13 @@ class EngineSettings(Group):
 
 
 class BatchingSettings(Group):
-    max_batch_size: int | None = Field(None, ge=1, le=256, description="auto: 4 on a CPU, else 16")
+    max_batch_size: int | None = Field(
+        None,
+        ge=1,
+        le=256,
+        description="windows in one decoding call, on a CPU twice as many short ones; "
+        "auto: 4 on a CPU, else 16",
+    )
 
 
 class AccessSettings(Group):

@@ -23,14 +23,7 @@ from faster_whisper.tokenizer import Tokenizer
 
 from app.domain import SAMPLE_RATE, Samples
 from app.engine.devices import use_wide_instructions
-from app.engine.encoder_context import (
-    CPU_STEP_FRAMES,
-    FRAMES_PER_POSITION,
-    FULL_FRAMES,
-    GPU_STEP_FRAMES,
-    context_frames,
-    decoded_positions,
-)
+from app.engine.encoder_context import FULL_FRAMES, context_frames
 from app.process.memory import keep_memory
 from bench.engine_setup import Decoding, EngineSetup, load
 from bench.figures import EngineSlice, SweepPoint
@@ -42,8 +35,6 @@ from bench.words import Words
 class BareWindow:
     features: np.ndarray
     """(mels, frames), frames as the server has them."""
-    positions: int
-    """Length of the encoder's output that is decoded."""
     seconds: float
     """Length of the sound."""
     text: str | None
@@ -64,18 +55,17 @@ class BareEngine:
         windows = [
             BareWindow(
                 features(self._model, samples, setup),
-                positions(len(samples) / SAMPLE_RATE, setup),
                 len(samples) / SAMPLE_RATE,
                 clip.text if len(clip.windows) == 1 else None,
             )
             for clip in short_clips(setup)[:clips]
             for samples in clip.windows
         ]
-        self._windows = sorted(windows, key=self._length)
+        self._windows = sorted(windows, key=_frames)
 
     def batches(self) -> Iterator[Batch]:
         """Full batches without end, each of one length; lengths are used as often as they occur."""
-        groups = [list(same) for _, same in itertools.groupby(self._windows, key=self._length)]
+        groups = [list(same) for _, same in itertools.groupby(self._windows, key=_frames)]
         taken = [0] * len(groups)
         while True:
             # The length whose windows were taken least often.
@@ -94,21 +84,15 @@ class BareEngine:
         most = self.setup.max_batch_size
         if self.setup.device != "cpu":
             return most
-        return min(2 * most, most * FULL_FRAMES // FRAMES_PER_POSITION // window.positions)
+        return min(2 * most, most * FULL_FRAMES // _frames(window))
 
     def encode(self, batch: Batch) -> Any:
         """As the server does: window by window on a CPU, where batches gain nothing."""
+        inputs = np.stack([window.features for window in batch])
         if self.setup.device != "cpu":
-            return self._encode(np.stack([window.features for window in batch]))
-        outputs = [
-            np.asarray(self._encode(window.features[None]))[:, : window.positions]
-            for window in batch
-        ]
+            return self._encode(inputs)
+        outputs = [np.asarray(self._encode(inputs[i : i + 1])) for i in range(len(inputs))]
         return ctranslate2.StorageView.from_array(np.concatenate(outputs))
-
-    def _length(self, window: BareWindow) -> int:
-        """Windows of one length share a batch."""
-        return window.positions if self.setup.device == "cpu" else window.features.shape[1]
 
     def _encode(self, inputs: np.ndarray) -> Any:
         return self._model.model.encode(ctranslate2.StorageView.from_array(inputs))
@@ -139,16 +123,12 @@ def features(
     """Log-mel with the silence that the server adds to a window; with as much as a window of
     `longest` seconds has, if that is more."""
     seconds = max(len(samples) / SAMPLE_RATE, longest)
-    step = CPU_STEP_FRAMES if setup.device == "cpu" else GPU_STEP_FRAMES
-    frames = context_frames(seconds, setup.context_margin_seconds, step)
+    frames = context_frames(seconds, setup.context_margin_seconds)
     return np.ascontiguousarray(pad_or_trim(model.feature_extractor(samples), frames), np.float32)
 
 
-def positions(seconds: float, setup: EngineSetup) -> int:
-    """Length of the encoder's output that the server decodes."""
-    margin = setup.context_margin_seconds
-    is_full = context_frames(seconds, margin, CPU_STEP_FRAMES) == FULL_FRAMES
-    return FULL_FRAMES // FRAMES_PER_POSITION if is_full else decoded_positions(seconds, margin)
+def _frames(window: BareWindow) -> int:
+    return int(window.features.shape[1])
 
 
 def measure_slice(engine: BareEngine, seconds: float) -> EngineSlice:

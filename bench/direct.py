@@ -21,7 +21,7 @@ from faster_whisper.vad import get_speech_timestamps
 from app.domain import SAMPLE_RATE
 from app.engine.devices import use_wide_instructions
 from app.process.memory import keep_memory
-from bench.bare_engine import features, positions
+from bench.bare_engine import features
 from bench.engine_setup import Decoding, EngineSetup, load, vad_options
 
 
@@ -31,12 +31,9 @@ def transcribe(wav: bytes, model: WhisperModel, decoding: Decoding, setup: Engin
     sounds = [audio[span["start"] : span["end"]] for span in spans]
     longest = max(map(len, sounds)) / SAMPLE_RATE
     inputs = np.stack([features(model, sound, setup, longest) for sound in sounds])
-    encoded = np.asarray(model.model.encode(ctranslate2.StorageView.from_array(inputs)))
-    decoded = np.ascontiguousarray(encoded[:, : positions(longest, setup)])
+    encoded = model.model.encode(ctranslate2.StorageView.from_array(inputs))
     results = model.model.generate(
-        ctranslate2.StorageView.from_array(decoded),
-        [decoding.prompt] * len(spans),
-        **decoding.options(setup),
+        encoded, [decoding.prompt] * len(spans), **decoding.options(setup)
     )
     tokenizer = Tokenizer(
         model.hf_tokenizer, model.model.is_multilingual, task="transcribe", language="en"

@@ -140,7 +140,7 @@ class SpeechModel(Protocol):
         """Most windows of the job's length in one decoding call. For the event loop."""
 
     def encode(self, jobs: Sequence[Job]) -> list[Encoded]:
-        """Encoder output of each job: shape (positions, width) for Whisper.
+        """Encoder output of each job: shape (frames / 2, width) for Whisper.
 
         Every job has `features`; their lengths may differ.
         """

@@ -16,14 +16,7 @@ from faster_whisper.audio import pad_or_trim
 
 from app.domain import SAMPLE_RATE, Hypothesis, Samples
 from app.engine.alignment import Aligner
-from app.engine.encoder_context import (
-    CPU_STEP_FRAMES,
-    FRAMES_PER_POSITION,
-    FULL_FRAMES,
-    GPU_STEP_FRAMES,
-    context_frames,
-    decoded_positions,
-)
+from app.engine.encoder_context import FULL_FRAMES, context_frames
 from app.engine.profile import ModelProfile
 from app.engine.speech_model import (
     BatchKey,
@@ -43,7 +36,7 @@ _BEST_OF = 5
 """Samples drawn at a temperature above 0, as openai/whisper does."""
 _SHORT_WINDOW_SECONDS = 8.0
 _SHORT_WINDOW_TOKENS = 112
-_POSITIONS = FULL_FRAMES // FRAMES_PER_POSITION
+_POSITIONS = FULL_FRAMES // 2
 """Length of the encoder's output in full context."""
 _POSITIONS_PER_SECOND = 50
 _SHORT_DETECTION_SECONDS = 2.5
@@ -115,16 +108,7 @@ class WhisperEngine:
         return np.ascontiguousarray(features, dtype=np.float32)
 
     def _frames(self, seconds: float) -> int:
-        step = CPU_STEP_FRAMES if self.encode_batch_size == 1 else GPU_STEP_FRAMES
-        return context_frames(seconds, self.profile.context_margin_seconds, step)
-
-    def _positions(self, job: Job) -> int:
-        """Length of the job's encoder output, which it may not have yet."""
-        if job.encoded is not None:
-            return len(job.encoded)
-        if _frames(job) == FULL_FRAMES:
-            return _POSITIONS
-        return decoded_positions(job.duration, self.profile.context_margin_seconds)
+        return context_frames(seconds, self.profile.context_margin_seconds)
 
     def batch_key(self, job: Job, options: DecodeOptions) -> BatchKey:
         """Encoder positions, length of the prompt, search and token budget: CTranslate2 needs
@@ -136,7 +120,7 @@ class WhisperEngine:
         context = self._vocabulary.context(options.prompt, options.keywords)
         budget = self._token_budget(job.duration, options)
         search = options.temperature, options.is_greedy
-        return (self._positions(job), len(context), *search, budget)
+        return (_positions(job), len(context), *search, budget)
 
     def batch_limit(self, job: Job) -> int:
         """On a CPU twice `max_batch_size`, as far as they have no more positions in all than that
@@ -144,14 +128,14 @@ class WhisperEngine:
         most = self.info.max_batch_size
         if self.info.device != "cpu":
             return most
-        return min(2 * most, most * _POSITIONS // self._positions(job))
+        return min(2 * most, most * _POSITIONS // _positions(job))
 
     def encode(self, jobs: Sequence[Job]) -> list[Encoded]:
-        """Encoder output of each job as far as it is decoded, shape (positions, width); jobs of one
-        length share a call."""
+        """Encoder output of each job, shape (frames / 2, width); jobs of one length share a
+        call."""
         results: dict[int, Encoded] = {}
-        for length in {_frames(job) for job in jobs}:
-            rows = [row for row, job in enumerate(jobs) if _frames(job) == length]
+        for length in {_positions(job) for job in jobs}:
+            rows = [row for row, job in enumerate(jobs) if _positions(job) == length]
             results |= zip(rows, self._encode([jobs[row] for row in rows]), strict=True)
         return [results[row] for row in range(len(jobs))]
 
@@ -159,8 +143,8 @@ class WhisperEngine:
         rows = self._encoder_output(
             batch([job.features for job in jobs if job.features is not None])
         )
-        # Copied, or a row would keep its whole batch in memory, and what of it is not decoded.
-        return [np.array(row[: self._positions(job)]) for row, job in zip(rows, jobs, strict=True)]
+        # A row of a batch is copied, or it would keep the whole batch in memory.
+        return [np.array(row) for row in rows] if len(jobs) > 1 else [rows[0]]
 
     @cached_property
     def _empty(self) -> Encoded:
@@ -316,9 +300,12 @@ class WhisperEngine:
         )
 
 
-def _frames(job: Job) -> int:
+def _positions(job: Job) -> int:
+    """Length of the job's encoder output, which it may not have yet."""
+    if job.encoded is not None:
+        return len(job.encoded)
     assert job.features is not None, "a job has features until it is encoded"
-    return int(job.features.shape[1])
+    return int(job.features.shape[1]) // 2
 
 
 def _max_length(prompt_length: int, budget: int) -> int:

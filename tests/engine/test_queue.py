@@ -31,11 +31,17 @@ class Caller:
         at: float = 0.0,
         detect: bool = False,
         position: int = 0,
+        limit: int | None = None,
     ) -> None:
         for number in range(position, position + count):
             job = Job(request_id, 1.0, np.zeros(1, np.float32), priority, number)
             ticket = Ticket(
-                job, None if detect else OPTIONS, key, at, lambda: request_id in self.gone
+                job,
+                None if detect else OPTIONS,
+                key,
+                at,
+                lambda: request_id in self.gone,
+                batch_limit=limit,
             )
             self.tickets.append(ticket)
             self.queue.add(ticket)
@@ -95,6 +101,13 @@ def test_windows_of_many_requests_share_a_batch() -> None:
     for name in "abcdef":
         many.add(name)
     assert many.decoded() == [["a", "b", "c", "d"], ["e", "f"]]
+
+
+def test_windows_that_have_a_limit_of_their_own_share_batches_of_that_size() -> None:
+    many = caller(max_batch_size=4)
+    many.add("short", 10, position=20, limit=8)
+    many.add("long", 6, position=20, key="long")
+    assert [len(batch) for batch in many.decoded()] == [8, 4, 2, 2]
 
 
 def test_requests_take_turns_whatever_their_length() -> None:

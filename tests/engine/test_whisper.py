@@ -173,8 +173,9 @@ def test_a_window_is_encoded_with_the_silence_it_needs_and_decodes_the_same(
     short.encoded = starter.encode([short])[0]
     whole = job(starter, window)
     assert whole.encoded is not None
-    assert (len(short.encoded), len(whole.encoded)) == (256, 1500)
+    assert (len(short.encoded), len(whole.encoded)) == (384, 1500)
     assert starter.batch_key(short, ENGLISH) != starter.batch_key(whole, ENGLISH)
+    assert (starter.batch_limit(short), starter.batch_limit(whole)) == (8, 4)
     assert starter.decode([short], [ENGLISH])[0].text == starter.decode([whole], [ENGLISH])[0].text
 
 
