@@ -7,8 +7,8 @@ from math import inf
 
 import numpy as np
 
+from app.audio.bandwidth import is_narrow
 from app.diarization.audible_speech import audible_speech
-from app.diarization.bandwidth import is_narrow
 from app.domain import SAMPLE_RATE, Samples, Span, Window
 
 STEP_SECONDS = 0.8
