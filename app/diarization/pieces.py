@@ -34,6 +34,13 @@ class Piece:
     is_narrow: bool
     """Has the sound a telephone's band?"""
 
+    @property
+    def seconds(self) -> float:
+        """Of audible speech in its span, at least 20 ms: by how much a voice is known from it."""
+        first, last = self.span
+        heard = sum(max(0.0, min(end, last) - max(start, first)) for start, end in self.speech)
+        return max(heard, 0.02)
+
 
 def pieces(window: Window, length: int) -> list[Piece]:
     """The pieces of `length` samples of a window's speech, in order.

@@ -50,7 +50,7 @@ class Tracker:
         if not pieces:
             return
         spans = np.array([piece.span for piece in pieces])
-        self._clusters.add(embeddings, (spans[:, 1] - spans[:, 0]).tolist())
+        self._clusters.add(embeddings, [piece.seconds for piece in pieces])
         self._spans = np.concatenate([self._spans, spans])
         self._speech += [piece.speech for piece in pieces]
         narrow = [piece.is_narrow for piece in pieces]
