@@ -20,6 +20,10 @@ _BEGUN = 0.75
 """Share of the least speech of a voice that it must have in a stream, where it may have just begun:
 chosen on the bench's tuned half."""
 
+_SHARE = 0.12
+"""Of all speech, that is enough for a voice where `least_seconds` by telephone asks for more: of
+calls of half a minute a voice has few seconds. Chosen on the bench's tuned half."""
+
 
 class Tracker:
     """Tells who says each word. Not for use by two threads at once.
@@ -34,6 +38,8 @@ class Tracker:
         self._known = known
         self._clusters = Clusters(count.most, known)
         self._spans = np.zeros((0, 2))
+        self._seconds = 0.0
+        """Of audible speech."""
         self._speech: list[tuple[Span, ...]] = []
         """By piece."""
         self._are_narrow = np.zeros(0, np.bool_)
@@ -50,7 +56,9 @@ class Tracker:
         if not pieces:
             return
         spans = np.array([piece.span for piece in pieces])
-        self._clusters.add(embeddings, [piece.seconds for piece in pieces])
+        seconds = [piece.seconds for piece in pieces]
+        self._clusters.add(embeddings, seconds)
+        self._seconds += sum(seconds)
         self._spans = np.concatenate([self._spans, spans])
         self._speech += [piece.speech for piece in pieces]
         narrow = [piece.is_narrow for piece in pieces]
@@ -93,7 +101,8 @@ class Tracker:
         not. `begun`: the share of the least speech of a voice that is enough."""
         is_narrow = 2 * int(np.count_nonzero(self._are_narrow)) > len(self._are_narrow)
         bounds = self._description.thresholds(is_narrow)
-        min_seconds = begun * bounds.least_seconds
+        enough = max(self._description.least_seconds, _SHARE * self._seconds)
+        min_seconds = begun * min(bounds.least_seconds, enough)
         clusters, voices = self._clusters.voices(least, bounds.same_voice, min_seconds)
         known = len(self._known)
         heard = set(clusters.tolist())
