@@ -10,6 +10,7 @@ import numpy as np
 from faster_whisper.vad import get_vad_model
 from numpy.typing import NDArray
 
+from app.audio.fundamental import Fundamental
 from app.domain import SAMPLE_RATE, Samples
 from app.telemetry import metrics
 
@@ -86,6 +87,7 @@ class VoiceActivity:
         self._session = get_vad_model().session  # one for the process, safe to run in parallel
         self._silent_frames = 0
         self._h = self._c = np.zeros(_STATE_SHAPE, np.float32)
+        self._fundamental = Fundamental()
         self._recent = np.zeros(0, np.float32)
         """The last samples classified, `WARM_UP_FRAMES` at most."""
         self._context = np.zeros(_CONTEXT_SAMPLES, np.float32)
@@ -106,12 +108,13 @@ class VoiceActivity:
         return self._classify(samples)
 
     def _classify(self, samples: Samples) -> Activity:
-        probabilities = self._probabilities(samples)
+        heard = self._fundamental.push(samples.reshape(-1, FRAME_SAMPLES)).reshape(-1)
+        probabilities = self._probabilities(heard)
         speech = np.empty(len(probabilities), np.bool_)
         for index, probability in enumerate(probabilities.tolist()):
             speech[index] = self._state.push(probability)
             self._silent_frames = 0 if speech[index] else self._silent_frames + 1
-        self._recent = np.concatenate([self._recent, samples])[-WARM_UP_FRAMES * FRAME_SAMPLES :]
+        self._recent = np.concatenate([self._recent, heard])[-WARM_UP_FRAMES * FRAME_SAMPLES :]
         if self._silent_frames >= MAX_SILENT_FRAMES:
             self._reset()
         spoken = int(np.count_nonzero(speech))

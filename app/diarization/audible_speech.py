@@ -14,6 +14,9 @@ _FRAME = SAMPLE_RATE // 50
 _LOWEST_HERTZ, _HIGHEST_HERTZ = 200, 3400
 """The band of voices, by telephone, too; most of a breath is above it, most of hum below it."""
 
+_BAND = slice(_LOWEST_HERTZ * _FRAME // SAMPLE_RATE, _HIGHEST_HERTZ * _FRAME // SAMPLE_RATE + 1)
+_WINDOW = np.hanning(_FRAME).astype(np.float32)
+
 _LOUD_PERCENT = 90
 """Of the frames of speech are quieter than what is called loud below."""
 
@@ -53,14 +56,11 @@ def audible_speech(window: Window, speech: Sequence[Span]) -> list[Span]:
 
 
 def _levels(samples: Samples) -> NDArray[np.float64]:
-    """Of each frame, in decibels."""
-    spectrum = np.fft.rfft(samples)
-    hertz = np.fft.rfftfreq(len(samples), 1 / SAMPLE_RATE)
-    spectrum[(hertz < _LOWEST_HERTZ) | (hertz > _HIGHEST_HERTZ)] = 0
-    voiced = np.fft.irfft(spectrum, len(samples))
+    """Of each frame in the band of voices, in decibels of no fixed origin."""
     count = len(samples) // _FRAME
-    power = np.square(voiced[: count * _FRAME].reshape(count, _FRAME)).mean(axis=1)
-    return np.asarray(10 * np.log10(power + 1e-12), np.float64)
+    frames = samples[: count * _FRAME].reshape(count, _FRAME) * _WINDOW
+    power = np.square(np.abs(np.fft.rfft(frames)[:, _BAND])).sum(axis=1)
+    return np.asarray(10 * np.log10(power + 1e-9), np.float64)
 
 
 def _loud_levels(levels: NDArray[np.float64], is_speech: NDArray[np.bool_]) -> NDArray[np.float64]:

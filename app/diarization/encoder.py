@@ -35,7 +35,8 @@ class Thresholds(BaseModel):
     same_voice: float = Field(gt=0.0, lt=1.0)
     """Least cosine of the mean embeddings of two stretches of one voice."""
     least_seconds: float = Field(ge=0.0, le=30.0)
-    """Speech without which a voice is not told from the others."""
+    """Speech without which a voice is not told from the others; by telephone a share of all
+    speech is enough, too (tracker.py)."""
 
 
 class Description(Thresholds):

@@ -7,8 +7,8 @@ from math import inf
 
 import numpy as np
 
+from app.audio.bandwidth import is_narrow
 from app.diarization.audible_speech import audible_speech
-from app.diarization.bandwidth import is_narrow
 from app.domain import SAMPLE_RATE, Samples, Span, Window
 
 STEP_SECONDS = 0.8
@@ -34,6 +34,13 @@ class Piece:
     is_narrow: bool
     """Has the sound a telephone's band?"""
     channel: int = 0
+
+    @property
+    def seconds(self) -> float:
+        """Of audible speech in its span, at least 20 ms: by how much a voice is known from it."""
+        first, last = self.span
+        heard = sum(max(0.0, min(end, last) - max(start, first)) for start, end in self.speech)
+        return max(heard, 0.02)
 
 
 def pieces(window: Window, length: int) -> list[Piece]:

@@ -23,6 +23,10 @@ _BEGUN = 0.75
 """Share of the least speech of a voice that it must have in a stream, where it may have just begun:
 chosen on the bench's tuned half."""
 
+_SHARE = 0.12
+"""Of a channel's speech, that is enough for a voice where `least_seconds` by telephone asks for
+more: of calls of half a minute a voice has few seconds. Chosen on the bench's tuned half."""
+
 
 @dataclass(frozen=True, slots=True)
 class _Voices:
@@ -65,6 +69,8 @@ class Tracker:
         self._known = known
         self._clusters = Clusters(count.most, known)
         self._spans = np.zeros((0, 2))
+        self._seconds = np.zeros(0)
+        """Of audible speech, by piece."""
         self._speech: list[tuple[Span, ...]] = []
         """By piece."""
         self._are_narrow = np.zeros(0, np.bool_)
@@ -86,8 +92,9 @@ class Tracker:
         if not pieces:
             return
         spans = np.array([piece.span for piece in pieces])
-        lengths = (spans[:, 1] - spans[:, 0]).tolist()
-        self._clusters.add(embeddings, lengths, pieces[0].channel)
+        seconds = [piece.seconds for piece in pieces]
+        self._clusters.add(embeddings, seconds, pieces[0].channel)
+        self._seconds = np.concatenate([self._seconds, seconds])
         self._spans = np.concatenate([self._spans, spans])
         self._speech += [piece.speech for piece in pieces]
         narrow = [piece.is_narrow for piece in pieces]
@@ -159,9 +166,12 @@ class Tracker:
         return _Voices(of_pieces, voices[kept], channels)
 
     def _thresholds(self, channel: int) -> Thresholds:
-        are_narrow = self._are_narrow[self._channels == channel]
-        is_narrow = 2 * int(np.count_nonzero(are_narrow)) > len(are_narrow)
-        return self._description.thresholds(is_narrow)
+        own = self._channels == channel
+        is_narrow = 2 * np.count_nonzero(self._are_narrow[own]) > np.count_nonzero(own)
+        bounds = self._description.thresholds(bool(is_narrow))
+        enough = max(self._description.least_seconds, _SHARE * float(self._seconds[own].sum()))
+        update = {"least_seconds": min(bounds.least_seconds, enough)}
+        return bounds.model_copy(update=update)
 
     def _sides(
         self, segments: Sequence[Segment], voices: _Voices, seconds_before: float

@@ -18,7 +18,7 @@ import numpy as np
 from av.container import InputContainer
 from numpy.typing import NDArray
 
-from app.diarization.bandwidth import is_narrow
+from app.audio.bandwidth import is_narrow
 from app.diarization.encoder import BUILT_IN, Encoder
 from app.diarization.features import Spectra, spectra
 from app.domain import SAMPLE_RATE, Samples

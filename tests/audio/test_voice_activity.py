@@ -4,9 +4,15 @@ import numpy as np
 import pytest
 from faster_whisper.vad import get_vad_model
 
-from app.audio.voice_activity import CLEAR_SPEECH, FRAME_SAMPLES, WARM_UP_FRAMES, VoiceActivity
+from app.audio.voice_activity import (
+    CLEAR_SPEECH,
+    FRAME_SAMPLES,
+    SPEECH_BEGINS,
+    WARM_UP_FRAMES,
+    VoiceActivity,
+)
 from app.domain import SAMPLE_RATE
-from tests.support.recordings import load_sample, noise, silence
+from tests.support.recordings import SPEECH, decode, load_sample, noise, silence
 
 
 @pytest.mark.parametrize("block_samples", [100, 512, 4_000, 100_000])
@@ -35,6 +41,18 @@ def test_speech_is_detected_and_silence_and_noise_are_not() -> None:
     assert share(load_sample("12_short_clip.wav")) > 0.5
     assert share(silence(5.0)) == 0.0
     assert share(noise(5.0, 0.05)) < 0.05
+
+
+def test_a_voice_by_telephone_that_silero_alone_does_not_hear_is_heard() -> None:
+    whole = decode(SPEECH / "digits.wav") * np.float32(0.5)
+    whole = whole[: len(whole) // FRAME_SAMPLES * FRAME_SAMPLES]
+    spectrum = np.fft.rfft(whole)
+    hertz = np.fft.rfftfreq(len(whole), 1 / SAMPLE_RATE)
+    spectrum[(hertz < 300) | (hertz > 3400)] = 0
+    narrow = np.fft.irfft(spectrum, len(whole)).astype(np.float32)
+    clear = VoiceActivity().push(whole).probabilities >= CLEAR_SPEECH
+    assert np.mean(get_vad_model()(narrow)[clear] >= SPEECH_BEGINS) < 0.5
+    assert np.mean(VoiceActivity().push(narrow).probabilities[clear] >= SPEECH_BEGINS) > 0.9
 
 
 def test_no_samples_have_no_activity() -> None:
@@ -81,7 +99,7 @@ def test_music_does_not_begin_to_be_speech_when_the_state_is_renewed() -> None:
     time = np.arange(40 * SAMPLE_RATE) / SAMPLE_RATE
     beat = np.sin(np.pi * time * 2) ** 8
     chord = sum(np.sin(2 * np.pi * hertz * time) for hertz in (220, 277, 330, 440))
-    music = (0.1 * chord * beat).astype(np.float32)
+    music = (0.1 * chord * beat).astype(np.float32) + noise(40.0, 1e-4)
     detector = VoiceActivity()
     blocks = [detector.push(block).probabilities for block in np.array_split(music, 20)]
     fresh = VoiceActivity().push(music[8 * SAMPLE_RATE : 9 * SAMPLE_RATE]).probabilities

@@ -44,5 +44,13 @@ def test_pieces_share_all_audible_speech_and_each_has_what_is_nearest() -> None:
     ]
 
 
+def test_a_piece_weighs_as_much_as_the_audible_speech_in_it() -> None:
+    quiet = window((1.0, 2.5), (3.5, 4.5))
+    quiet.samples[round(1.4 * SAMPLE_RATE) : round(2.0 * SAMPLE_RATE)] = 0
+    quiet.samples[round(3.5 * SAMPLE_RATE) : round(4.5 * SAMPLE_RATE)] = 0
+    found = pieces(quiet, SIZE)
+    assert [round(piece.seconds, 2) for piece in found] == [0.9, 0.02]
+
+
 def test_a_window_without_a_stretch_has_no_pieces() -> None:
     assert pieces(window((1.0, 1.2)), SIZE) == []

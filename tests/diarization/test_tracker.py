@@ -91,6 +91,26 @@ def test_sound_that_is_mostly_by_telephone_has_thresholds_of_its_own() -> None:
     assert found(DESCRIPTION, [True, True, True]) == 2
 
 
+def test_by_telephone_a_voice_needs_its_least_speech_or_a_share_of_all() -> None:
+    slow = DESCRIPTION.model_copy(
+        update={"telephone": Thresholds(same_voice=0.6, least_seconds=4.5)}
+    )
+
+    def found(turns: int, seconds: float) -> int:
+        """Speakers of so many turns of 4 s of one voice, and of another's few seconds."""
+        who, voices = Tracker(slow, SpeakerCount(), NOBODY), Voices(2)
+        segments = [said(5.0 * turn, 10) for turn in range(turns)]
+        for turn in range(turns):
+            who.add(pieces(5.0 * turn, 5, is_narrow=True), voices.embeddings(0, 5))
+        count = round(seconds / 0.8)
+        who.add(pieces(5.0 * turns, count, is_narrow=True), voices.embeddings(1, count))
+        segments.append(said(5.0 * turns, 2 * count))
+        return len(set(speakers(who.final(segments))))
+
+    assert [found(3, 0.8), found(3, 2.4), found(6, 2.4), found(6, 4.0)] == [1, 2, 1, 2]
+    assert [found(30, 4.0), found(30, 4.8)] == [1, 2]
+
+
 def test_a_segment_is_cut_where_the_speaker_changes() -> None:
     who, voices = tracker(), Voices(2)
     who.add(

@@ -5,8 +5,8 @@ import wave
 
 import numpy as np
 
+from app.audio.bandwidth import is_narrow
 from app.audio.decoder_process import decode
-from app.diarization.bandwidth import is_narrow
 from tests.support.recordings import SPEECH
 from tests.support.recordings import decode as decoded
 
