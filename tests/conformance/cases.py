@@ -6,14 +6,14 @@ from tests.conformance.checks import (
     both,
     cues_of,
     has,
-    hears_every_word,
+    hears_the_sentences,
     is_exactly,
     is_streamed,
     lacks,
     names_the_models,
     says,
     segments_of,
-    speakers_say_every_word,
+    speakers_say_the_sentences,
     temperature_is,
     tokens_are_counted,
     words_of,
@@ -202,12 +202,12 @@ OTHER_ROUTES = [
 ]
 
 REAL_SPEECH = [
-    Case("real speech", "json", hears_every_word, EVERY_SENTENCE, model="base"),
+    Case("real speech", "json", hears_the_sentences, EVERY_SENTENCE, model="base"),
     *(
         Case(
             "real speech",
             name,
-            hears_every_word,
+            hears_the_sentences,
             EVERY_SENTENCE,
             model="base",
             fields={"response_format": name},
@@ -218,7 +218,7 @@ REAL_SPEECH = [
     Case(
         "real speech",
         "stream",
-        both(is_streamed, hears_every_word),
+        both(is_streamed, hears_the_sentences),
         EVERY_SENTENCE,
         model="base",
         fields={"stream": True},
@@ -227,7 +227,7 @@ REAL_SPEECH = [
     Case(
         "real speech",
         "diarized_json",
-        speakers_say_every_word,
+        speakers_say_the_sentences,
         EVERY_SENTENCE,
         model="base",
         fields=DIARIZED,
