@@ -13,6 +13,15 @@ const REASONS = {
 const element = (id) => document.getElementById(id);
 
 /**
+ * Asks the server about the session; of all tabs one at a time, as the provider may take a refresh
+ * token only once, and as a session that is extended while it ends would go on.
+ */
+function ask(method) {
+  const send = () => fetch(address("auth/session"), { method });
+  return navigator.locks?.request("verbatim.session", send) ?? send();
+}
+
+/**
  * Who has signed in on this page, where there is an identity provider. The session is a cookie that
  * scripts cannot read, so the server says whose it is, and for how long.
  */
@@ -44,10 +53,8 @@ export class Account {
   /** Whether the session was extended, or has just begun. */
   async renew() {
     const before = this.#end;
-    // Of several tabs one asks the provider, as it may take a refresh token only once.
-    const ask = () => fetch(address("auth/session"), { method: "POST" });
     try {
-      const answer = await (navigator.locks?.request("verbatim.session", ask) ?? ask());
+      const answer = await ask("POST");
       if (answer.ok) this.#show(await answer.json());
     } catch {
       return false; // the server cannot be reached, as the caller will see
@@ -67,7 +74,8 @@ export class Account {
   }
 
   async #signOut() {
-    const answer = await fetch(address("auth/session"), { method: "DELETE" });
+    clearTimeout(this.#timer);
+    const answer = await ask("DELETE");
     location.assign((await answer.json()).url);
   }
 }

@@ -87,6 +87,7 @@ def attacked(observer: Observer, target: Target, attack: Attack, clips: int = CL
         if not (attack.repeats and is_held) or during.observation().clip_count >= clips:
             break
     during.wait_for_clips(1)
+    during.wait_for_memory()
     return Result(attack.name, outcome, is_held, idle, during.observation())
 
 

@@ -142,6 +142,11 @@ class Period:
         while self.observation().clip_count < count:
             self._receive()
 
+    def wait_for_memory(self) -> None:
+        """Of an attack that is over at once, too. Raises EOFError if the process has ended."""
+        while not self.observation().resident:
+            self._receive()
+
     def _receive(self) -> None:
         sample = self._samples.get()
         if sample is None:
