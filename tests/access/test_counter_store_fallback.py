@@ -107,6 +107,17 @@ async def test_a_store_that_is_down_is_tried_again_only_after_the_pause(
     assert await used(allows, "key:emil", "r3") == 1, "counted in Redis"
 
 
+async def test_whatever_the_client_of_the_store_raises_fails_no_request(
+    mortal: RedisServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shared = RedisStore(mortal.url)
+    monkeypatch.setattr(shared, "enter", None)  # so that calling it is a TypeError
+    before = failures()
+    assert await used(FallbackStore(shared, MemoryStore()), "key:fay", "r1") == 1
+    assert failures() == before + 1
+    await shared.close()
+
+
 async def test_a_request_that_entered_during_an_outage_can_leave_after_it(
     mortal: RedisServer, clock: Clock, stores: tuple[FallbackStore, FallbackStore]
 ) -> None:

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 
+import numpy as np
 import pytest
 from playwright.sync_api import Browser, Page, Route, expect
 
@@ -14,7 +15,7 @@ from app.domain import Segment, Transcript, Word
 from app.openai import subtitles
 from app.openai.responses import word_body
 from tests.support.live_server import LiveServer
-from tests.support.recordings import FOLDER, encode, load_sample, reference, silence, wav
+from tests.support.recordings import encode, load_sample, reference, silence, wav
 from tests.support.words import word_errors
 from tests.web.browser import opened
 from tests.web.steps import CALL, CLIP, downloaded, drop, give_key, rows, said, transcribe, verbose
@@ -76,12 +77,15 @@ def test_cues_are_cut_as_the_server_cuts_them(page: Page) -> None:
         assert page.evaluate(script, []) == write(Transcript("transcribe", "en", 1.0, ()))
 
 
-def test_progress_is_that_of_the_upload_and_then_of_the_words(page: Page) -> None:
+def test_progress_is_that_of_the_upload_and_then_of_the_words(page: Page, tmp_path: Path) -> None:
+    """Of seven minutes, so that cancelling is in time."""
+    meeting = tmp_path / "meeting.flac"
+    meeting.write_bytes(encode(np.tile(load_sample("08_long_call.flac"), 6), "flac", "flac"))
     network = page.context.new_cdp_session(page)
-    slow = {"offline": False, "latency": 0, "downloadThroughput": -1, "uploadThroughput": 1_500_000}
+    slow = {"offline": False, "latency": 0, "downloadThroughput": -1, "uploadThroughput": 6_000_000}
     network.send("Network.emulateNetworkConditions", slow)
     page.evaluate(WATCH_PROGRESS)
-    page.set_input_files("#file", FOLDER / "08_long_call.flac")
+    page.set_input_files("#file", meeting)
     expect(page.locator("#transcript li")).not_to_have_count(0)
     expect(page.locator("#elapsed")).to_contain_text("so far")
     expect(page.get_by_role("button", name="Cancel", exact=True)).to_be_visible()
@@ -93,7 +97,7 @@ def test_progress_is_that_of_the_upload_and_then_of_the_words(page: Page) -> Non
     assert len(uploading) > 3
     assert uploading == sorted(uploading)
     assert 0 <= uploading[0] < 0.5 < uploading[-1]
-    assert "Listening, 0:00 of 1:13" in " ".join(texts)
+    assert "Listening, 0:00 of 7:20" in " ".join(texts)
     heard = [text for text in texts if " of " in text and " left" in text]
     assert heard, texts
     assert heard[0].split(" of ")[0] != "0:00"
