@@ -86,8 +86,7 @@ class FallbackStore:
         try:
             async with asyncio.timeout(self._answer_seconds):
                 result = await method(self._shared)
-        # Not RedisError, OSError and TimeoutError alone: once in a few hundred thousand requests
-        # another one came out of the client when Redis was killed, and limits must fail no request.
+        # Not the errors that Redis's client is known for alone: limits must fail no request.
         except Exception as error:
             self._record_failure(error)
             return None
